@@ -1,0 +1,47 @@
+//! Every bound, with its reason. Relations between them are asserted at compile time.
+
+use super::time::Span;
+
+/// Longest external id in bytes: room for a UUID, a SIP Call-ID or an e-mail Message-ID.
+pub const ID_BYTES: usize = 128;
+/// Longest request id in bytes.
+pub const REQUEST_ID_BYTES: usize = 64;
+/// Longest configuration id in bytes.
+pub const CONFIG_ID_BYTES: usize = 64;
+/// Most attributes on one contact or agent.
+pub const ATTRIBUTES: usize = 64;
+/// Longest attribute name or text value in bytes.
+pub const ATTRIBUTE_BYTES: usize = 1024;
+/// Lowest and highest contact priority.
+pub const PRIORITY: core::ops::RangeInclusive<i32> = -100..=100;
+/// Highest skill level; the lowest is 1.
+pub const SKILL_LEVEL: u8 = 10;
+/// Membership priorities, lower first.
+pub const MEMBERSHIP_PRIORITY: core::ops::RangeInclusive<u8> = 1..=99;
+/// Channels per tenant: an agent keeps one small counter for each.
+pub const CHANNELS: usize = 12;
+/// Agents per tenant.
+pub const AGENTS: usize = 1_000_000;
+/// Contacts not yet ended per tenant.
+pub const CONTACTS: usize = 4_000_000;
+/// Requirement classes per tenant: each costs a list per eligible agent.
+pub const CLASSES: usize = 65_536;
+/// Capacity units an agent may have.
+pub const CAPACITY: u32 = 10_000;
+/// Legs kept on one contact; older ended ones are dropped and counted.
+pub const LEGS_PER_CONTACT: u32 = 64;
+/// How far back a contact's arrival may lie.
+pub const ARRIVAL_AGE: Span = Span::from_secs(86_400);
+/// Longest wrap-up that ends only by hand.
+pub const WRAP_UP: Span = Span::from_secs(3_600);
+/// Longest lease a session may ask for.
+pub const LEASE: Span = Span::from_secs(86_400);
+/// Contacts of a lost gateway ended in one step; the rest follows in the next, so that no step is long.
+pub const GATEWAY_SWEEP: usize = 64;
+/// Waiting contacts looked at to tell a position; past it the position is not told.
+pub const POSITION_SEARCH: u32 = 10_000;
+/// Requirement texts longer than this are refused.
+pub const REQUIREMENT_BYTES: usize = 4096;
+
+const _: () = assert!(REQUEST_ID_BYTES <= ID_BYTES && CONFIG_ID_BYTES <= ID_BYTES);
+const _: () = assert!(SKILL_LEVEL < u8::MAX && CHANNELS < u8::MAX as usize);

@@ -1,0 +1,234 @@
+//! The policy of one tenant as plain data: what configuration becomes before it enters the engine as one command.
+//!
+//! Names are texts here; `state` interns them. Every default is written once, in the `Default` of its type, and
+//! `config/usher.toml` is compared with them by a test.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use super::agent::AgentProfile;
+use super::id::Text;
+use super::requirement::Requirement;
+use super::time::Span;
+
+/// Everything that rules one tenant. Identical content makes no new version.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Policy {
+    /// Version, counted per tenant from 1; set by the engine when it applies the policy.
+    pub version: u64,
+    /// The tenant's id.
+    pub tenant: Text,
+    /// IANA time zone name, for days and calendars.
+    pub time_zone: Text,
+    /// Reasons an agent may give for NOT_READY; empty = any text.
+    pub not_ready_reasons: Vec<Text>,
+    /// Dispositions a contact may be completed with; empty = any text.
+    pub dispositions: Vec<Text>,
+    /// The skills there are.
+    pub skills: Vec<Skill>,
+    /// The channels there are.
+    pub channels: Vec<Channel>,
+    /// The queues there are.
+    pub queues: Vec<Queue>,
+    /// The teams there are.
+    pub teams: Vec<Team>,
+    /// Agents managed by configuration.
+    pub agents: Vec<Arc<AgentProfile>>,
+    /// Tenant-wide times and bounds.
+    pub rules: Rules,
+}
+
+/// Tenant-wide times and bounds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rules {
+    /// How long an agent's session is believed without a sign of life; 0 = for ever. Default 30 s.
+    pub session_lease: Span,
+    /// How long a gateway's contacts are kept after its lease ran out. Default 30 s.
+    pub gateway_grace: Span,
+    /// How long a declined, expired or failed pair is not matched again. Default 30 s.
+    pub retry_time: Span,
+    /// Declines per contact and entry before `no_willing_agent` is said and the memory cleared. Default 3.
+    pub max_declines: u32,
+    /// How long a transfer to an agent waits for him alone. Default 60 s.
+    pub transfer_timeout: Span,
+    /// How long a contact may stay PARKED. Default 1 h.
+    pub park_timeout: Span,
+    /// How long an ended contact stays readable. Default 1 h.
+    pub retention: Span,
+    /// Ended contacts kept at most, oldest dropped first. Default 100 000.
+    pub retained_contacts: u32,
+    /// How long a request id is remembered. Default 24 h.
+    pub request_window: Span,
+    /// Request ids remembered at most, the oldest of ended contacts dropped first. Default 1 000 000.
+    pub remembered_requests: u32,
+}
+
+impl Default for Rules {
+    fn default() -> Rules {
+        Rules {
+            session_lease: Span::from_secs(30),
+            gateway_grace: Span::from_secs(30),
+            retry_time: Span::from_secs(30),
+            max_declines: 3,
+            transfer_timeout: Span::from_secs(60),
+            park_timeout: Span::from_secs(3_600),
+            retention: Span::from_secs(3_600),
+            retained_contacts: 100_000,
+            request_window: Span::from_secs(86_400),
+            remembered_requests: 1_000_000,
+        }
+    }
+}
+
+/// A skill agents may have at levels 1-10.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Skill {
+    /// The id.
+    pub id: Text,
+    /// The name people see; the id when empty.
+    pub display_name: Text,
+}
+
+/// When an accepted contact counts as connected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Connect {
+    /// When the gateway says so.
+    Explicit,
+    /// In the same batch as the accept.
+    OnAccept,
+}
+
+/// A channel contacts come by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Channel {
+    /// The id: `voice`, `chat`, …
+    pub id: Text,
+    /// Capacity units one contact takes of an agent, 1-1000.
+    pub cost: u32,
+    /// Contacts of this channel an agent holds at most, 1-1000.
+    pub max: u32,
+    /// When an accepted contact counts as connected.
+    pub connect: Connect,
+    /// Whether offers are accepted for the agent as they are issued.
+    pub auto_accept: bool,
+    /// How long an offer stays open.
+    pub offer_timeout: Span,
+    /// How long an accepted contact may take to connect.
+    pub connect_timeout: Span,
+    /// How long a contact may wait in one entry before it is EXPIRED.
+    pub max_wait: Span,
+    /// How long a contact may be connected before an alarm is raised; it is never ended for it.
+    pub max_handle: Span,
+    /// Offers expired, deliveries failed or connects failed in a row (each on its own) before NOT_RESPONDING; 0 = never.
+    pub rona: u32,
+    /// How long NOT_RESPONDING lasts.
+    pub rona_reset: Span,
+}
+
+impl Channel {
+    /// A channel with the defaults of its name: `voice` and `video` are explicit, exclusive and ring 20 s; `chat` and
+    /// all others connect on accept; DESIGN.md section 1 has the table.
+    #[must_use]
+    pub fn named(id: Text) -> Channel {
+        let live = matches!(&*id, "voice" | "video");
+        let offer_secs = match &*id {
+            "voice" | "video" => 20,
+            "chat" => 30,
+            _ => 120,
+        };
+        Channel {
+            cost: if live { 100 } else { 25 },
+            max: if live { 1 } else { 4 },
+            connect: if live { Connect::Explicit } else { Connect::OnAccept },
+            auto_accept: false,
+            offer_timeout: Span::from_secs(offer_secs),
+            connect_timeout: Span::from_secs(30),
+            max_wait: Span::from_secs(if &*id == "voice" { 86_400 } else { 14 * 86_400 }),
+            max_handle: Span::from_secs(if live { 4 * 3_600 } else { 7 * 86_400 }),
+            rona: if live { 1 } else { 3 },
+            rona_reset: Span::from_secs(60),
+            id,
+        }
+    }
+}
+
+/// How wrap-up ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WrapUp {
+    /// There is none: the leg ends when the contact does.
+    None,
+    /// It ends by itself, or earlier when the agent says so.
+    Timed(Span),
+    /// It ends when the agent says so, at the latest after this span (1 h at most).
+    Manual(Span),
+}
+
+/// What is promised to those who wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ServiceLevel {
+    /// An answer within this wait (inclusive) counts.
+    pub threshold: Span,
+    /// The share of offered that should, in parts per million.
+    pub target_ppm: u32,
+}
+
+/// A queue: where contacts wait under one policy.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Queue {
+    /// The id.
+    pub id: Text,
+    /// The name people see; the id when empty.
+    pub display_name: Text,
+    /// What every agent who serves this queue must meet.
+    pub require: Option<Arc<Requirement>>,
+    /// Overrides the channel's `max_wait`.
+    pub max_wait: Option<Span>,
+    /// An abandonment at or before this wait is counted as short.
+    pub short_abandon: Span,
+    /// What follows a conversation.
+    pub wrap_up: WrapUp,
+    /// What is promised.
+    pub service_level: ServiceLevel,
+}
+
+impl Queue {
+    /// A queue with the defaults: no requirement, 80 % in 20 s, short below 5 s, no wrap-up.
+    #[must_use]
+    pub fn named(id: Text) -> Queue {
+        Queue {
+            display_name: id.clone(),
+            id,
+            require: None,
+            max_wait: None,
+            short_abandon: Span::from_secs(5),
+            wrap_up: WrapUp::None,
+            service_level: ServiceLevel { threshold: Span::from_secs(20), target_ppm: 800_000 },
+        }
+    }
+}
+
+/// A queue in a team's list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Membership {
+    /// The queue's id, or `*` for every queue.
+    pub queue: Text,
+    /// 1-99, lower first: a contact of a lower band is taken before any of a higher one.
+    pub priority: u8,
+}
+
+/// A team: agents who serve the same queues.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Team {
+    /// The id.
+    pub id: Text,
+    /// The name people see; the id when empty.
+    pub display_name: Text,
+    /// The team this one belongs to, for reports.
+    pub parent: Option<Text>,
+    /// The agent who leads it.
+    pub leader: Option<Text>,
+    /// Where it works.
+    pub site: Option<Text>,
+    /// What it serves.
+    pub queues: Vec<Membership>,
+}
