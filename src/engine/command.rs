@@ -1,0 +1,263 @@
+//! What can be asked of the engine. Imperatives, with external ids as texts: the engine interns them.
+
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+
+use super::agent::{AgentProfile, Presence};
+use super::contact::{CancelCause, ContactProfile, Customer, DeclineReason, RequeueCause};
+use super::id::{LegId, Text};
+use super::policy::Policy;
+use super::requirement::{Attributes, Requirement};
+use super::time::{Span, Time};
+
+/// A command with what makes a repeat of it recognisable.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// The client's request id with the method and the payload's digest, when it gave one.
+    pub stamp: Option<Arc<RequestStamp>>,
+    /// What is asked.
+    pub command: Command,
+}
+
+impl From<Command> for Request {
+    fn from(command: Command) -> Request {
+        Request { stamp: None, command }
+    }
+}
+
+/// Which request this is, so that its repeat gets the first answer. Scope: tenant, method, request id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RequestStamp {
+    /// The method's number, the edge's own numbering, never reused.
+    pub method: u16,
+    /// The client's id, 1-64 bytes.
+    pub request_id: Text,
+    /// First 16 bytes of the payload's SHA-256, the request id left out.
+    pub digest: [u8; 16],
+}
+
+/// A contact to be created.
+#[derive(Clone, Debug, Default)]
+pub struct NewContact {
+    /// What it is.
+    pub profile: Arc<ContactProfile>,
+    /// First 16 bytes of the payload's SHA-256, to tell the same contact from another with its id.
+    pub digest: [u8; 16],
+    /// The queue's id; empty for direct work.
+    pub queue: Text,
+    /// The one agent a direct contact is for; empty otherwise.
+    pub agent_id: Text,
+    /// -100..100.
+    pub priority: i32,
+    /// What it asks of an agent.
+    pub requirement: Option<Arc<Requirement>>,
+    /// When the customer arrived; now when none.
+    pub arrival: Option<Time>,
+    /// When it is to be queued; at once when none or past.
+    pub schedule: Option<Time>,
+    /// When it ends by itself if not answered.
+    pub expire: Option<Time>,
+}
+
+/// What an update changes; `None` leaves as is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ContactChange {
+    /// The customer's part.
+    pub customer: Option<Option<Arc<Customer>>>,
+    /// The other attributes, all of them.
+    pub attributes: Option<Attributes>,
+    /// The conversation.
+    pub conversation_id: Option<Text>,
+    /// The priority.
+    pub priority: Option<i32>,
+    /// The requirement; re-evaluated at once while it waits.
+    pub requirement: Option<Option<Arc<Requirement>>>,
+    /// When it ends by itself if not answered.
+    pub expire: Option<Option<Time>>,
+}
+
+/// Where a transfer goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TransferTarget {
+    /// To a queue.
+    Queue(Text),
+    /// To one agent.
+    Agent(Text),
+}
+
+/// What can be asked.
+#[derive(Clone, Debug)]
+pub enum Command {
+    /// Creates a contact: SCHEDULED, QUEUED, or ASSIGNED to one agent.
+    CreateContact(Box<NewContact>),
+    /// Changes what a contact is.
+    UpdateContact {
+        /// The contact's id.
+        contact_id: Text,
+        /// What changes.
+        change: Arc<ContactChange>,
+    },
+    /// The gateway has bridged customer and agent.
+    ConnectContact {
+        /// The contact's id.
+        contact_id: Text,
+    },
+    /// The customer is put on hold.
+    HoldContact {
+        /// The contact's id.
+        contact_id: Text,
+    },
+    /// The customer is back from hold.
+    ResumeContact {
+        /// The contact's id.
+        contact_id: Text,
+    },
+    /// The conversation is over.
+    CompleteContact {
+        /// The contact's id.
+        contact_id: Text,
+        /// How it went; empty when not said.
+        disposition: Text,
+    },
+    /// The contact leaves.
+    CancelContact {
+        /// The contact's id.
+        contact_id: Text,
+        /// Who ended it.
+        cause: CancelCause,
+    },
+    /// Hands the contact on.
+    TransferContact {
+        /// The contact's id.
+        contact_id: Text,
+        /// Where to.
+        target: TransferTarget,
+        /// Replaces the contact's requirement when given.
+        requirement: Option<Arc<Requirement>>,
+        /// Why, in the agent's words.
+        reason: Text,
+    },
+    /// Puts the contact back in its queue.
+    RequeueContact {
+        /// The contact's id.
+        contact_id: Text,
+        /// Why.
+        cause: RequeueCause,
+    },
+    /// Suspends waiting.
+    ParkContact {
+        /// The contact's id.
+        contact_id: Text,
+    },
+    /// Goes on waiting.
+    UnparkContact {
+        /// The contact's id.
+        contact_id: Text,
+    },
+    /// Creates or replaces an agent.
+    UpsertAgent {
+        /// Who he is.
+        profile: Arc<AgentProfile>,
+    },
+    /// Deletes an agent, or marks him to go with his last leg.
+    DeleteAgent {
+        /// The agent's id.
+        agent_id: Text,
+    },
+    /// An agent begins his shift.
+    SignIn {
+        /// The agent's id.
+        agent_id: Text,
+        /// His presence from now on.
+        presence: Presence,
+        /// His lease; the tenant's when none, none at all when zero.
+        lease: Option<Span>,
+    },
+    /// An agent ends his shift.
+    SignOut {
+        /// The agent's id.
+        agent_id: Text,
+        /// At once, leaving connected legs to the gateway.
+        force: bool,
+    },
+    /// An agent changes his presence.
+    SetPresence {
+        /// The agent's id.
+        agent_id: Text,
+        /// What to.
+        presence: Presence,
+    },
+    /// A sign of life of an agent's desktop.
+    Heartbeat {
+        /// The agent's id.
+        agent_id: Text,
+    },
+    /// A stream of an agent's desktop opened.
+    OpenAgentSession {
+        /// The agent's id.
+        agent_id: Text,
+    },
+    /// It closed; his lease runs from now.
+    CloseAgentSession {
+        /// The agent's id.
+        agent_id: Text,
+    },
+    /// An agent takes an offer.
+    AcceptOffer {
+        /// The agent's id.
+        agent_id: Text,
+        /// The offer.
+        offer: LegId,
+    },
+    /// An agent refuses an offer.
+    DeclineOffer {
+        /// The agent's id.
+        agent_id: Text,
+        /// The offer.
+        offer: LegId,
+        /// Why.
+        reason: DeclineReason,
+        /// How long the pair is barred; the tenant's `retry_time` when none.
+        retry_time: Option<Span>,
+    },
+    /// An offer could not be written to any stream of its agent.
+    FailOffer {
+        /// The agent's id.
+        agent_id: Text,
+        /// The offer.
+        offer: LegId,
+    },
+    /// An agent ends his wrap-up.
+    CompleteWrapUp {
+        /// The agent's id.
+        agent_id: Text,
+        /// The contact's id.
+        contact_id: Text,
+        /// How it went; empty when not said.
+        disposition: Text,
+        /// Whether the matter is resolved, when said.
+        resolved: Option<bool>,
+    },
+    /// A gateway's session opened, or renewed its lease.
+    OpenGatewaySession {
+        /// The gateway's id.
+        gateway_id: Text,
+        /// Its lease; zero for none.
+        lease: Span,
+    },
+    /// A sign of life of a gateway.
+    RenewGatewaySession {
+        /// The gateway's id.
+        gateway_id: Text,
+    },
+    /// It closed; its lease runs from now.
+    CloseGatewaySession {
+        /// The gateway's id.
+        gateway_id: Text,
+    },
+    /// Puts a policy in force.
+    ApplyPolicy {
+        /// The policy.
+        policy: Arc<Policy>,
+    },
+}

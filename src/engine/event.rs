@@ -1,0 +1,504 @@
+//! What happened: past facts, the only thing that changes state and the only thing a journal keeps.
+//!
+//! An event holds what `evolve` needs and what readers count; what follows from state (a contact's state before and
+//! after) stands beside it in [`Recorded`].
+
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+
+use super::agent::{AgentProfile, Fault, Presence, Routing};
+use super::command::{ContactChange, NewContact, RequestStamp};
+use super::contact::{ContactState, DeclineReason, EndCause, FailCause, Outcome, Reason};
+use super::id::{AgentId, BarId, ContactId, GatewayId, LegId, QueueId, Text};
+use super::policy::Policy;
+use super::time::{Span, Time};
+
+/// An event with its place in the tenant's total order.
+#[derive(Clone, Debug)]
+pub struct Recorded {
+    /// 1, 2, 3, … per tenant.
+    pub sequence: u64,
+    /// When; the same for a whole batch.
+    pub time: Time,
+    /// Version of the policy in force.
+    pub policy_version: u64,
+    /// The contact's state before and after, when the event is about one.
+    pub contact_states: Option<(ContactState, ContactState)>,
+    /// What happened.
+    pub event: Event,
+}
+
+/// Why an entry began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EntryCause {
+    /// The contact arrived.
+    Arrived,
+    /// Its scheduled time came.
+    Scheduled,
+    /// It was transferred after being answered, or from direct work.
+    Transferred,
+    /// It was put back after being answered.
+    Requeued,
+    /// A removed queue's contacts were moved.
+    Moved,
+}
+
+/// How an entry that was not answered ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EntryExit {
+    /// The queue.
+    pub queue: QueueId,
+    /// The measured wait.
+    pub wait: Span,
+    /// Whether that wait was at or under the queue's threshold.
+    pub within_threshold: bool,
+    /// Whether it was at or under the queue's short-abandonment span.
+    pub short: bool,
+}
+
+/// The answer of an entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// The queue.
+    pub queue: QueueId,
+    /// The measured wait.
+    pub wait: Span,
+    /// Whether that wait was at or under the threshold in force when the entry began.
+    pub within_threshold: bool,
+}
+
+/// What happened.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// A command with a request id was accepted; its repeat gets the sequence of its batch's last event.
+    RequestRemembered {
+        /// Which request.
+        stamp: Arc<RequestStamp>,
+        /// The contact it was about, if one.
+        contact: Option<ContactId>,
+        /// The agent it was about, if one.
+        agent: Option<AgentId>,
+    },
+    /// A policy came into force.
+    PolicyApplied {
+        /// The policy, its version set.
+        policy: Arc<Policy>,
+    },
+    /// A contact was created.
+    ContactCreated {
+        /// The contact.
+        contact: ContactId,
+        /// What it is, as asked.
+        new: Box<NewContact>,
+    },
+    /// A queue entry began.
+    ContactQueued {
+        /// The contact.
+        contact: ContactId,
+        /// The queue.
+        queue: QueueId,
+        /// Why.
+        cause: EntryCause,
+        /// The one agent it is open to, and until when.
+        only: Option<(AgentId, Time)>,
+    },
+    /// The restriction to one agent fell.
+    ContactUnrestricted {
+        /// The contact.
+        contact: ContactId,
+    },
+    /// The contact changed.
+    ContactUpdated {
+        /// The contact.
+        contact: ContactId,
+        /// What changed.
+        change: Arc<ContactChange>,
+    },
+    /// Waiting was suspended.
+    ContactParked {
+        /// The contact.
+        contact: ContactId,
+        /// When that ends by itself.
+        until: Time,
+    },
+    /// Waiting goes on.
+    ContactUnparked {
+        /// The contact.
+        contact: ContactId,
+    },
+    /// An agent handed the contact on.
+    ContactTransferred {
+        /// The contact.
+        contact: ContactId,
+        /// The queue it leaves, if it had one.
+        from: Option<QueueId>,
+        /// The queue it goes to; none to an agent directly.
+        to: Option<QueueId>,
+        /// The agent it is for, when to an agent.
+        to_agent: Option<AgentId>,
+        /// Whether the contact was transferred before.
+        again: bool,
+        /// Why, in the agent's words.
+        reason: Text,
+    },
+    /// Every willing agent has declined; the memory is cleared and the contact waits on.
+    NoWillingAgent {
+        /// The contact.
+        contact: ContactId,
+    },
+    /// A barred pair may be matched again.
+    BarLifted {
+        /// The bar.
+        bar: BarId,
+        /// The contact.
+        contact: ContactId,
+        /// The agent.
+        agent: AgentId,
+    },
+    /// The customer's part is over: the outcome is fixed.
+    ContactEnded {
+        /// The contact.
+        contact: ContactId,
+        /// How.
+        outcome: Outcome,
+        /// Why.
+        reason: Reason,
+        /// The entry it left unanswered, if one was open.
+        exit: Option<EntryExit>,
+        /// The disposition given with it; empty when none.
+        disposition: Text,
+    },
+    /// The contact is CLOSED: no entry open, no leg live.
+    ContactClosed {
+        /// The contact.
+        contact: ContactId,
+        /// How it ended.
+        outcome: Outcome,
+        /// Why.
+        reason: Reason,
+        /// The queue of its last entry.
+        queue: Option<QueueId>,
+    },
+    /// An ended contact's record is dropped.
+    ContactForgotten {
+        /// The contact.
+        contact: ContactId,
+    },
+    /// An offer was issued; the leg is OFFERED.
+    OfferIssued {
+        /// The contact.
+        contact: ContactId,
+        /// The leg, and the offer's id.
+        leg: LegId,
+        /// To whom.
+        agent: AgentId,
+        /// Units it reserves.
+        cost: u32,
+        /// When it expires.
+        expires: Time,
+        /// Measured wait so far.
+        wait: Span,
+    },
+    /// The agent took it; the leg is ASSIGNED.
+    OfferAccepted {
+        /// The contact.
+        contact: ContactId,
+        /// The leg.
+        leg: LegId,
+        /// When it must be connected.
+        connect_by: Time,
+    },
+    /// The agent refused it.
+    OfferDeclined {
+        /// The contact.
+        contact: ContactId,
+        /// The leg.
+        leg: LegId,
+        /// Why.
+        reason: DeclineReason,
+        /// Until when the pair is barred.
+        barred: Option<(BarId, Time)>,
+    },
+    /// Nobody answered it in time.
+    OfferExpired {
+        /// The contact.
+        contact: ContactId,
+        /// The leg.
+        leg: LegId,
+        /// Until when the pair is barred.
+        barred: Option<(BarId, Time)>,
+    },
+    /// The contact left.
+    OfferCancelled {
+        /// The contact.
+        contact: ContactId,
+        /// The leg.
+        leg: LegId,
+    },
+    /// The agent or the policy changed.
+    OfferRevoked {
+        /// The contact.
+        contact: ContactId,
+        /// The leg.
+        leg: LegId,
+    },
+    /// It could not be delivered.
+    OfferFailed {
+        /// The contact.
+        contact: ContactId,
+        /// The leg.
+        leg: LegId,
+        /// Why.
+        cause: FailCause,
+        /// Until when the pair is barred.
+        barred: Option<(BarId, Time)>,
+    },
+    /// A leg began ASSIGNED, without an offer.
+    LegAssigned {
+        /// The contact.
+        contact: ContactId,
+        /// The leg.
+        leg: LegId,
+        /// The agent.
+        agent: AgentId,
+        /// Units it takes.
+        cost: u32,
+        /// When it must be connected.
+        connect_by: Time,
+    },
+    /// Customer and agent talk.
+    LegConnected {
+        /// The contact.
+        contact: ContactId,
+        /// The leg.
+        leg: LegId,
+        /// The answer, when this answers an entry.
+        answer: Option<Answer>,
+    },
+    /// The customer is on hold.
+    LegHeld {
+        /// The contact.
+        contact: ContactId,
+        /// The leg.
+        leg: LegId,
+    },
+    /// The customer is back.
+    LegResumed {
+        /// The contact.
+        contact: ContactId,
+        /// The leg.
+        leg: LegId,
+    },
+    /// The agent wraps up.
+    LegWrapUpStarted {
+        /// The contact.
+        contact: ContactId,
+        /// The leg.
+        leg: LegId,
+        /// When it ends by itself.
+        until: Time,
+        /// What it wraps up.
+        cause: EndCause,
+    },
+    /// The leg is over and its units are free.
+    LegEnded {
+        /// The contact.
+        contact: ContactId,
+        /// The leg.
+        leg: LegId,
+        /// Why.
+        cause: EndCause,
+        /// Until when the pair is barred, after a connect failure.
+        barred: Option<(BarId, Time)>,
+        /// The wrap-up's disposition; empty when none.
+        disposition: Text,
+        /// Whether the matter is resolved, when said.
+        resolved: Option<bool>,
+    },
+    /// A conversation passed `max_handle`: an alarm, nothing is ended.
+    MaxHandlePassed {
+        /// The contact.
+        contact: ContactId,
+        /// The leg.
+        leg: LegId,
+    },
+    /// An agent was created or changed.
+    AgentUpserted {
+        /// The agent.
+        agent: AgentId,
+        /// Who he is.
+        profile: Arc<AgentProfile>,
+    },
+    /// An agent is to go with his last leg.
+    AgentRemoved {
+        /// The agent.
+        agent: AgentId,
+    },
+    /// An agent is gone.
+    AgentDeleted {
+        /// The agent.
+        agent: AgentId,
+    },
+    /// A shift began.
+    AgentSignedIn {
+        /// The agent.
+        agent: AgentId,
+        /// His presence.
+        presence: Presence,
+        /// His lease; zero for none.
+        lease: Span,
+    },
+    /// A shift ended.
+    AgentSignedOut {
+        /// The agent.
+        agent: AgentId,
+    },
+    /// A presence changed, or waits for the last leg.
+    AgentPresenceChanged {
+        /// The agent.
+        agent: AgentId,
+        /// What it was.
+        before: Presence,
+        /// What it is.
+        after: Presence,
+        /// What waits.
+        next: Option<Presence>,
+    },
+    /// What the agent's state means for routing changed.
+    AgentRoutingChanged {
+        /// The agent.
+        agent: AgentId,
+        /// What it was.
+        before: Routing,
+        /// What it is.
+        after: Routing,
+    },
+    /// Too many in a row: no offers until an instant.
+    AgentNotResponding {
+        /// The agent.
+        agent: AgentId,
+        /// Which count.
+        fault: Fault,
+        /// Until when.
+        until: Time,
+    },
+    /// NOT_RESPONDING is over.
+    AgentResponding {
+        /// The agent.
+        agent: AgentId,
+    },
+    /// An agent's session is alive again.
+    AgentSessionOpened {
+        /// The agent.
+        agent: AgentId,
+    },
+    /// An agent's lease ran out.
+    AgentSessionLost {
+        /// The agent.
+        agent: AgentId,
+    },
+    /// A gateway's session opened.
+    GatewaySessionOpened {
+        /// The gateway.
+        gateway: GatewayId,
+        /// Its name, for the first time it is seen.
+        gateway_id: Text,
+        /// Its lease; zero for none.
+        lease: Span,
+    },
+    /// A gateway's lease ran out.
+    GatewaySessionLost {
+        /// The gateway.
+        gateway: GatewayId,
+        /// When its contacts end.
+        until: Time,
+    },
+    /// A lost gateway's contacts have ended.
+    GatewaySwept {
+        /// The gateway.
+        gateway: GatewayId,
+    },
+}
+
+impl Event {
+    /// The contact it is about, if one.
+    #[must_use]
+    pub fn contact(&self) -> Option<ContactId> {
+        use Event::*;
+        match *self {
+            ContactCreated { contact, .. }
+            | ContactQueued { contact, .. }
+            | ContactUnrestricted { contact }
+            | ContactUpdated { contact, .. }
+            | ContactParked { contact, .. }
+            | ContactUnparked { contact }
+            | ContactTransferred { contact, .. }
+            | NoWillingAgent { contact }
+            | BarLifted { contact, .. }
+            | ContactEnded { contact, .. }
+            | ContactClosed { contact, .. }
+            | ContactForgotten { contact }
+            | OfferIssued { contact, .. }
+            | OfferAccepted { contact, .. }
+            | OfferDeclined { contact, .. }
+            | OfferExpired { contact, .. }
+            | OfferCancelled { contact, .. }
+            | OfferRevoked { contact, .. }
+            | OfferFailed { contact, .. }
+            | LegAssigned { contact, .. }
+            | LegConnected { contact, .. }
+            | LegHeld { contact, .. }
+            | LegResumed { contact, .. }
+            | LegWrapUpStarted { contact, .. }
+            | LegEnded { contact, .. }
+            | MaxHandlePassed { contact, .. } => Some(contact),
+            _ => None,
+        }
+    }
+
+    /// The leg it is about, if one.
+    #[must_use]
+    pub fn leg(&self) -> Option<LegId> {
+        use Event::*;
+        match *self {
+            OfferIssued { leg, .. }
+            | OfferAccepted { leg, .. }
+            | OfferDeclined { leg, .. }
+            | OfferExpired { leg, .. }
+            | OfferCancelled { leg, .. }
+            | OfferRevoked { leg, .. }
+            | OfferFailed { leg, .. }
+            | LegAssigned { leg, .. }
+            | LegConnected { leg, .. }
+            | LegHeld { leg, .. }
+            | LegResumed { leg, .. }
+            | LegWrapUpStarted { leg, .. }
+            | LegEnded { leg, .. }
+            | MaxHandlePassed { leg, .. } => Some(leg),
+            _ => None,
+        }
+    }
+
+    /// The agent it names itself; that of a leg is found by the leg.
+    #[must_use]
+    pub fn agent(&self) -> Option<AgentId> {
+        use Event::*;
+        match *self {
+            OfferIssued { agent, .. }
+            | LegAssigned { agent, .. }
+            | BarLifted { agent, .. }
+            | AgentUpserted { agent, .. }
+            | AgentRemoved { agent }
+            | AgentDeleted { agent }
+            | AgentSignedIn { agent, .. }
+            | AgentSignedOut { agent }
+            | AgentPresenceChanged { agent, .. }
+            | AgentRoutingChanged { agent, .. }
+            | AgentNotResponding { agent, .. }
+            | AgentResponding { agent }
+            | AgentSessionOpened { agent }
+            | AgentSessionLost { agent } => Some(agent),
+            _ => None,
+        }
+    }
+}

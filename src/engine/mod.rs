@@ -1,0 +1,201 @@
+//! The routing engine of one tenant: a value. The same commands at the same times give the same events on any machine.
+//!
+//! It reaches no clock, thread, file or chance, and the compiler says so (`tests/engine_is_pure.rs`). `decide` looks at
+//! the state and refuses or says what happens; `evolve` (in `state`) is the only thing that changes it; the matcher then
+//! looks again until it is quiet. Read in this order: `command`, `event`, `contact`, `agent`, `decide`, `state`, `matcher`.
+
+pub mod agent;
+pub mod audit;
+pub mod command;
+pub mod contact;
+mod decide;
+pub mod event;
+pub mod explain;
+pub mod id;
+pub mod limits;
+pub mod matcher;
+pub mod order;
+pub mod policy;
+pub mod rank;
+pub mod read;
+pub mod receipts;
+pub mod reject;
+pub mod requirement;
+pub mod slab;
+pub mod state;
+pub mod table;
+pub mod tally;
+pub mod time;
+pub mod timers;
+
+use alloc::vec::Vec;
+
+use command::{Command, Request};
+use event::{Event, Recorded};
+use id::{AgentId, ContactId};
+use reject::Reject;
+use state::State;
+use time::Time;
+
+/// What an accepted command is answered with; the reader renders the contact or agent it names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reply {
+    /// Sequence of the last event of its batch; of the last before it when it changed nothing.
+    pub sequence: u64,
+    /// The contact it was about.
+    pub contact: Option<ContactId>,
+    /// The agent it was about.
+    pub agent: Option<AgentId>,
+    /// Whether this is the answer to an earlier, identical request.
+    pub repeated: bool,
+}
+
+/// The engine of one tenant.
+pub struct Engine {
+    state: State,
+    scratch: Vec<Event>,
+}
+
+impl Engine {
+    /// An engine that has seen nothing. `seed` keys its hash tables.
+    #[must_use]
+    pub fn new(seed: u64) -> Engine {
+        Engine { state: State::new(seed), scratch: Vec::with_capacity(64) }
+    }
+
+    /// The state, to read.
+    #[must_use]
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// Carries out one command at `now`, and pushes what happened to `out`.
+    ///
+    /// Deadlines due at `now` must have been fired first ([`Self::fire_due`]). Cost: O(log n) and the agent's classes.
+    ///
+    /// # Errors
+    /// The first of [`Reject`] in its order that applies; then nothing has changed and `out` is as it was.
+    ///
+    /// # Panics
+    /// On a bug: an invariant does not hold.
+    pub fn apply(&mut self, now: Time, request: &Request, out: &mut Vec<Recorded>) -> Result<Reply, Reject> {
+        assert!(now >= self.state.now(), "engine time went backwards");
+        if let Some(stamp) = &request.stamp
+            && let Some(first) = self.state.receipts().find(now, stamp)?
+        {
+            return Ok(first);
+        }
+        let mut events = core::mem::take(&mut self.scratch);
+        let subject = match decide::decide(&self.state, now, &request.command, &mut events) {
+            Ok(subject) => subject,
+            Err(reject) => {
+                events.clear();
+                self.scratch = events;
+                return Err(reject);
+            }
+        };
+        let start = out.len();
+        if let Some(stamp) = &request.stamp {
+            let event = Event::RequestRemembered {
+                stamp: stamp.clone(),
+                contact: subject.contact.or_else(|| created(&events)),
+                agent: subject.agent,
+            };
+            self.emit(now, event, out);
+        }
+        let contact = subject.contact.or_else(|| created(&events));
+        self.emit_all(now, &mut events, out);
+        self.scratch = events;
+        self.lease(now, &request.command);
+        self.settle(now, out);
+        let sequence = self.state.sequence();
+        debug_assert!(out.len() == start || out.last().is_some_and(|last| last.sequence == sequence));
+        Ok(Reply { sequence, contact, agent: subject.agent, repeated: false })
+    }
+
+    /// Fires deadlines due at or before `now`, at most `max` of them; whether more are due.
+    pub fn fire_due(&mut self, now: Time, max: usize, out: &mut Vec<Recorded>) -> bool {
+        assert!(now >= self.state.now(), "engine time went backwards");
+        for _ in 0..max {
+            let Some(due) = self.state.pop_due(now) else { return false };
+            let mut events = core::mem::take(&mut self.scratch);
+            decide::deadline(&self.state, now, due, &mut events);
+            self.emit_all(now, &mut events, out);
+            self.scratch = events;
+            self.state.rearm(due);
+            self.settle(now, out);
+        }
+        self.state.next_deadline().is_some_and(|next| next <= now)
+    }
+
+    /// When the engine wants to be called next, if ever.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Time> {
+        self.state.next_deadline()
+    }
+
+    /// Takes over an event another engine recorded: recovery is a fold of this.
+    ///
+    /// # Panics
+    /// When the event is not the next in the total order.
+    pub fn fold(&mut self, recorded: &Recorded) {
+        assert_eq!(recorded.sequence, self.state.sequence() + 1, "a gap in the events");
+        self.state.evolve(recorded.time, recorded.sequence, &recorded.event);
+        self.state.forget_agenda();
+    }
+
+    fn emit_all(&mut self, now: Time, events: &mut Vec<Event>, out: &mut Vec<Recorded>) {
+        for event in events.drain(..) {
+            self.emit(now, event, out);
+        }
+    }
+
+    fn emit(&mut self, now: Time, event: Event, out: &mut Vec<Recorded>) {
+        let contact = event.contact();
+        let before = contact.and_then(|contact| self.state.state_before(contact));
+        let sequence = self.state.sequence() + 1;
+        self.state.evolve(now, sequence, &event);
+        let contact_states = match (contact, before) {
+            (Some(contact), Some(before)) => self.state.state_before(contact).map(|after| (before, after)),
+            (Some(contact), None) => self.state.state_before(contact).map(|after| (after, after)),
+            (None, _) => None,
+        };
+        out.push(Recorded { sequence, time: now, policy_version: self.state.policy_version(), contact_states, event });
+    }
+
+    /// What follows by itself: contacts and agents that may now be matched, contacts that may now close, agents whose
+    /// waiting presence or routing word changed. Loops until quiet.
+    fn settle(&mut self, now: Time, out: &mut Vec<Recorded>) {
+        loop {
+            let mut events = core::mem::take(&mut self.scratch);
+            decide::follow_up(&mut self.state, now, &mut events);
+            let quiet = events.is_empty();
+            self.emit_all(now, &mut events, out);
+            self.scratch = events;
+            if quiet {
+                return;
+            }
+        }
+    }
+
+    /// Leases are the one thing not folded from events: a sign of life only moves its deadline, and after a restart
+    /// every lease starts anew.
+    fn lease(&mut self, now: Time, command: &Command) {
+        match command {
+            Command::SignIn { agent_id, .. } | Command::Heartbeat { agent_id } => self.state.renew_lease(now, agent_id, 0),
+            Command::OpenAgentSession { agent_id } => self.state.renew_lease(now, agent_id, 1),
+            Command::CloseAgentSession { agent_id } => self.state.renew_lease(now, agent_id, -1),
+            Command::OpenGatewaySession { gateway_id, .. } => self.state.renew_gateway(now, gateway_id, 1),
+            Command::RenewGatewaySession { gateway_id } => self.state.renew_gateway(now, gateway_id, 0),
+            Command::CloseGatewaySession { gateway_id } => self.state.renew_gateway(now, gateway_id, -1),
+            _ => {}
+        }
+    }
+}
+
+fn created(events: &[Event]) -> Option<ContactId> {
+    match events {
+        [Event::ContactCreated { contact, .. }, ..] => Some(*contact),
+        _ => None,
+    }
+}

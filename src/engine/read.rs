@@ -1,0 +1,285 @@
+//! Queries: state as plain data for readers outside the writer's thread. They see the writer's own last change.
+//!
+//! Each is bounded: one contact with its legs, one agent, or one page.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use super::agent::{AgentProfile, Presence, Routing};
+use super::contact::{ContactProfile, ContactState, EndCause, LegState, OfferState, Outcome, Reason};
+use super::id::{AgentId, ContactId, LegId, Text};
+use super::requirement::Requirement;
+use super::state::State;
+use super::time::{Span, Time};
+use super::{contact, limits};
+
+/// One leg, with the offer it began with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LegView {
+    /// Its handle, and the offer's id.
+    pub leg: LegId,
+    /// 1 for the contact's first.
+    pub number: u32,
+    /// The agent's id.
+    pub agent_id: Text,
+    /// The contact's id.
+    pub contact_id: Text,
+    /// The channel's id.
+    pub channel: Text,
+    /// The queue's id; empty for a direct leg.
+    pub queue: Text,
+    /// Its state.
+    pub state: LegState,
+    /// What became of its offer.
+    pub offer: OfferState,
+    /// Units it holds.
+    pub cost: u32,
+    /// When it began.
+    pub begun: Time,
+    /// When its present state ends by itself.
+    pub deadline: Option<Time>,
+    /// When it was accepted.
+    pub accepted: Option<Time>,
+    /// When it was connected.
+    pub connected: Option<Time>,
+    /// When it ended.
+    pub ended: Option<Time>,
+    /// Time in conversation so far.
+    pub talk: Span,
+    /// Time on hold so far.
+    pub hold: Span,
+    /// Time wrapping up so far.
+    pub wrap_up: Span,
+    /// The wrap-up's disposition; empty when none.
+    pub disposition: Text,
+    /// Whether the wrap-up said the matter is resolved.
+    pub resolved: Option<bool>,
+    /// Why it ended.
+    pub end_cause: Option<EndCause>,
+}
+
+/// One contact.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ContactView {
+    /// Its handle.
+    pub contact: ContactId,
+    /// What it is.
+    pub profile: Arc<ContactProfile>,
+    /// What it asks of an agent.
+    pub requirement: Option<Arc<Requirement>>,
+    /// Its state.
+    pub state: ContactState,
+    /// Its priority.
+    pub priority: i32,
+    /// The queue of its last or coming entry; empty for direct work.
+    pub queue: Text,
+    /// The agent a direct contact is for; empty otherwise.
+    pub agent_id: Text,
+    /// How it ended.
+    pub outcome: Option<(Outcome, Reason)>,
+    /// 1 for the first in line; 0 when not waiting, or past [`limits::POSITION_SEARCH`].
+    pub position: u32,
+    /// Measured wait of the open entry.
+    pub wait: Span,
+    /// When the customer arrived.
+    pub arrival: Time,
+    /// When it is or was due.
+    pub schedule: Option<Time>,
+    /// When it ends by itself if not answered.
+    pub expire: Option<Time>,
+    /// When it was created.
+    pub created: Time,
+    /// When its first entry began.
+    pub queued: Option<Time>,
+    /// When its first entry was answered.
+    pub answered: Option<Time>,
+    /// When the customer's part was over.
+    pub ended: Option<Time>,
+    /// Policy version it was created under.
+    pub policy_version: u64,
+    /// Its legs, oldest first, at most [`limits::LEGS_PER_CONTACT`].
+    pub legs: Vec<LegView>,
+    /// The disposition it was completed with; empty when none.
+    pub disposition: Text,
+}
+
+/// One agent.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AgentView {
+    /// His handle.
+    pub agent: AgentId,
+    /// Who he is.
+    pub profile: Arc<AgentProfile>,
+    /// What he chose.
+    pub presence: Presence,
+    /// What waits for his last leg.
+    pub next_presence: Option<Presence>,
+    /// What his state means for routing.
+    pub routing: Routing,
+    /// Units in use.
+    pub used: u32,
+    /// Contacts in hand per channel id, those above zero.
+    pub channels: Vec<(Text, u32)>,
+    /// His idle clock; none while he never became AVAILABLE.
+    pub idle_since: Option<Time>,
+    /// Whether a lease holds.
+    pub session: bool,
+    /// His live legs, oldest first.
+    pub legs: Vec<LegView>,
+}
+
+impl State {
+    /// One contact by its id. Linear in its legs; the position looks at no more than [`limits::POSITION_SEARCH`] others.
+    #[must_use]
+    pub fn contact_view(&self, now: Time, contact_id: &str) -> Option<ContactView> {
+        self.find_contact(contact_id).map(|contact| self.view_contact(now, contact))
+    }
+
+    /// One contact by its handle.
+    ///
+    /// # Panics
+    /// When there is none.
+    #[must_use]
+    pub fn view_contact(&self, now: Time, contact: ContactId) -> ContactView {
+        let held = self.contact(contact);
+        let mut legs = Vec::new();
+        let mut next = held.last_leg;
+        while let Some(leg) = next.filter(|_| legs.len() < limits::LEGS_PER_CONTACT as usize) {
+            legs.push(self.view_leg(now, leg));
+            next = self.leg(leg).older;
+        }
+        legs.reverse();
+        let direct = held.queue.is_none();
+        ContactView {
+            contact,
+            profile: held.profile.clone(),
+            requirement: held.requirement.clone(),
+            state: self.contact_state(contact),
+            priority: i32::from(held.priority),
+            queue: held.queue.map_or_else(Text::default, |queue| self.queue_id(queue).clone()),
+            agent_id: legs.first().filter(|_| direct).map_or_else(Text::default, |leg: &LegView| leg.agent_id.clone()),
+            outcome: held.outcome,
+            position: self.position(contact),
+            wait: held.entry.as_ref().map_or(Span::ZERO, |entry| entry.wait(now)),
+            arrival: held.arrival,
+            schedule: held.schedule,
+            expire: held.expire,
+            created: held.created,
+            queued: held.queued,
+            answered: held.answered,
+            ended: held.ended,
+            policy_version: held.policy_version,
+            legs,
+            disposition: held.disposition.clone(),
+        }
+    }
+
+    /// One leg by its handle.
+    ///
+    /// # Panics
+    /// When there is none.
+    #[must_use]
+    pub fn view_leg(&self, now: Time, leg: LegId) -> LegView {
+        let held = self.leg(leg);
+        let running = now.since(held.since);
+        let add = |total: Span, state: LegState| if held.state == state { total + running } else { total };
+        LegView {
+            leg,
+            number: held.number,
+            agent_id: self.agent(held.agent).profile.agent_id.clone(),
+            contact_id: self.contact(held.contact).profile.contact_id.clone(),
+            channel: self.channel(held.channel).id.clone(),
+            queue: held.queue.map_or_else(Text::default, |queue| self.queue_id(queue).clone()),
+            state: held.state,
+            offer: held.offer,
+            cost: held.cost,
+            begun: held.begun,
+            deadline: held.deadline.filter(|_| held.state != LegState::Ended),
+            accepted: held.accepted,
+            connected: held.connected,
+            ended: held.ended,
+            talk: add(held.talk, LegState::Connected),
+            hold: add(held.hold, LegState::OnHold),
+            wrap_up: add(held.wrap_up, LegState::WrapUp),
+            disposition: held.disposition.clone(),
+            resolved: held.resolved,
+            end_cause: held.end_cause,
+        }
+    }
+
+    /// One agent by his id. Linear in his live legs.
+    #[must_use]
+    pub fn agent_view(&self, now: Time, agent_id: &str) -> Option<AgentView> {
+        self.find_agent(agent_id).map(|agent| self.view_agent(now, agent))
+    }
+
+    /// One agent by his handle.
+    ///
+    /// # Panics
+    /// When there is none.
+    #[must_use]
+    pub fn view_agent(&self, now: Time, agent: AgentId) -> AgentView {
+        let held = self.agent(agent);
+        let mut legs: Vec<LegView> = self.agent_legs(agent).map(|leg| self.view_leg(now, leg)).collect();
+        legs.sort_by_key(|leg| (leg.begun, leg.leg));
+        AgentView {
+            agent,
+            profile: held.profile.clone(),
+            presence: held.presence.clone(),
+            next_presence: held.next_presence.clone(),
+            routing: held.routing,
+            used: held.used,
+            channels: self.channels_in_hand(agent),
+            idle_since: held.idle_since,
+            session: held.session,
+            legs,
+        }
+    }
+
+    /// A page of contacts in slot order that `wanted` accepts, starting after `after`, at most `size`; with where to go on.
+    ///
+    /// Looks at no more than 16 x `size` contacts, so a page may come back short with more to follow.
+    pub fn contacts_page(
+        &self,
+        now: Time,
+        after: Option<ContactId>,
+        size: usize,
+        wanted: &dyn Fn(&State, &contact::Contact, ContactId) -> bool,
+    ) -> (Vec<ContactView>, Option<ContactId>) {
+        let (mut page, mut looked) = (Vec::new(), 0);
+        let start = after.map_or(0, |contact| contact.slot() + 1);
+        for (id, held) in self.contacts_from(start) {
+            if wanted(self, held, id) {
+                page.push(self.view_contact(now, id));
+            }
+            looked += 1;
+            if page.len() >= size || looked >= size.saturating_mul(16) {
+                return (page, Some(id));
+            }
+        }
+        (page, None)
+    }
+
+    /// A page of agents in slot order that `wanted` accepts, starting after `after`, at most `size`; with where to go on.
+    pub fn agents_page(
+        &self,
+        now: Time,
+        after: Option<AgentId>,
+        size: usize,
+        wanted: &dyn Fn(&AgentView) -> bool,
+    ) -> (Vec<AgentView>, Option<AgentId>) {
+        let (mut page, mut looked) = (Vec::new(), 0);
+        let start = after.map_or(0, |agent| agent.0 + 1);
+        for agent in self.agents_from(start) {
+            let view = self.view_agent(now, agent);
+            if wanted(&view) {
+                page.push(view);
+            }
+            looked += 1;
+            if page.len() >= size || looked >= size.saturating_mul(16) {
+                return (page, Some(agent));
+            }
+        }
+        (page, None)
+    }
+}
