@@ -1,1 +1,7 @@
-//! x
+//! usher: a real-time skills-based routing and ACD server.
+//!
+//! Modules in reading order; ARCHITECTURE.md has the picture and who may know whom.
+
+extern crate alloc;
+
+pub mod engine;

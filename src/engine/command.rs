@@ -1,6 +1,5 @@
 //! What can be asked of the engine. Imperatives, with external ids as texts: the engine interns them.
 
-use alloc::boxed::Box;
 use alloc::sync::Arc;
 
 use super::agent::{AgentProfile, Presence};
@@ -89,7 +88,7 @@ pub enum TransferTarget {
 #[derive(Clone, Debug)]
 pub enum Command {
     /// Creates a contact: SCHEDULED, QUEUED, or ASSIGNED to one agent.
-    CreateContact(Box<NewContact>),
+    CreateContact(Arc<NewContact>),
     /// Changes what a contact is.
     UpdateContact {
         /// The contact's id.

@@ -3,7 +3,6 @@
 //! An event holds what `evolve` needs and what readers count; what follows from state (a contact's state before and
 //! after) stands beside it in [`Recorded`].
 
-use alloc::boxed::Box;
 use alloc::sync::Arc;
 
 use super::agent::{AgentProfile, Fault, Presence, Routing};
@@ -52,7 +51,7 @@ pub struct EntryExit {
     pub wait: Span,
     /// Whether that wait was at or under the queue's threshold.
     pub within_threshold: bool,
-    /// Whether it was at or under the queue's short-abandonment span.
+    /// Whether it was under the queue's short-abandonment span.
     pub short: bool,
 }
 
@@ -70,7 +69,7 @@ pub struct Answer {
 /// What happened.
 #[derive(Clone, Debug)]
 pub enum Event {
-    /// A command with a request id was accepted; its repeat gets the sequence of its batch's last event.
+    /// A command with a request id was accepted; last in its batch, so its repeat gets the sequence that covers it.
     RequestRemembered {
         /// Which request.
         stamp: Arc<RequestStamp>,
@@ -89,7 +88,7 @@ pub enum Event {
         /// The contact.
         contact: ContactId,
         /// What it is, as asked.
-        new: Box<NewContact>,
+        new: Arc<NewContact>,
     },
     /// A queue entry began.
     ContactQueued {

@@ -94,22 +94,17 @@ impl Engine {
                 return Err(reject);
             }
         };
-        let start = out.len();
-        if let Some(stamp) = &request.stamp {
-            let event = Event::RequestRemembered {
-                stamp: stamp.clone(),
-                contact: subject.contact.or_else(|| created(&events)),
-                agent: subject.agent,
-            };
-            self.emit(now, event, out);
-        }
         let contact = subject.contact.or_else(|| created(&events));
         self.emit_all(now, &mut events, out);
         self.scratch = events;
         self.lease(now, &request.command);
         self.settle(now, out);
+        if let Some(stamp) = &request.stamp {
+            // Last in its batch, so that a repeat is told the sequence that covers all of it.
+            let event = Event::RequestRemembered { stamp: stamp.clone(), contact, agent: subject.agent };
+            self.emit(now, event, out);
+        }
         let sequence = self.state.sequence();
-        debug_assert!(out.len() == start || out.last().is_some_and(|last| last.sequence == sequence));
         Ok(Reply { sequence, contact, agent: subject.agent, repeated: false })
     }
 
@@ -182,7 +177,9 @@ impl Engine {
     /// every lease starts anew.
     fn lease(&mut self, now: Time, command: &Command) {
         match command {
-            Command::SignIn { agent_id, .. } | Command::Heartbeat { agent_id } => self.state.renew_lease(now, agent_id, 0),
+            Command::SignIn { agent_id, .. } | Command::Heartbeat { agent_id } => {
+                self.state.renew_lease(now, agent_id, 0)
+            }
             Command::OpenAgentSession { agent_id } => self.state.renew_lease(now, agent_id, 1),
             Command::CloseAgentSession { agent_id } => self.state.renew_lease(now, agent_id, -1),
             Command::OpenGatewaySession { gateway_id, .. } => self.state.renew_gateway(now, gateway_id, 1),
