@@ -50,6 +50,8 @@ pub struct NewContact {
     pub priority: i32,
     /// What it asks of an agent.
     pub requirement: Option<Arc<Requirement>>,
+    /// How much earlier than its arrival it is ordered, at most 14 d; never part of a measured wait.
+    pub age_credit: Span,
     /// When the customer arrived; now when none.
     pub arrival: Option<Time>,
     /// When it is to be queued; at once when none or past.

@@ -37,6 +37,8 @@ impl Direction {
 pub struct Customer {
     /// The customer's id.
     pub customer_id: Text,
+    /// Where the customer is reached: a number, an address.
+    pub address: Text,
     /// The attributes marked personal.
     pub attributes: Attributes,
 }
@@ -284,8 +286,13 @@ impl Entry {
     /// Measured wait: time in the entry, PARKED excluded.
     #[must_use]
     pub fn wait(&self, now: Time) -> Span {
-        let parked = self.parked_since.map_or(Span::ZERO, |since| now.since(since));
-        now.since(self.enter) - self.parked - parked
+        now.since(self.enter) - self.parked_for(now)
+    }
+
+    /// Time PARKED in the entry.
+    #[must_use]
+    pub fn parked_for(&self, now: Time) -> Span {
+        self.parked + self.parked_since.map_or(Span::ZERO, |since| now.since(since))
     }
 }
 
@@ -332,6 +339,8 @@ pub struct Contact {
     pub entry_leg: Option<LegId>,
     /// Newest leg; the others follow by `Leg::older`.
     pub last_leg: Option<LegId>,
+    /// Entries ever begun.
+    pub entries: u32,
     /// Legs ever begun; the next leg's number less one.
     pub legs: u32,
     /// Legs not yet ended.
@@ -369,6 +378,8 @@ pub struct Leg {
     pub offer: OfferState,
     /// Why it ended.
     pub end_cause: Option<EndCause>,
+    /// Number of the entry it belongs to, 1 for the contact's first; 0 for a direct leg.
+    pub entry: u32,
     /// The queue whose entry it belongs to; none for a direct leg.
     pub queue: Option<QueueId>,
     /// How its wrap-up ends; the rule in force when it began.

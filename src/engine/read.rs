@@ -26,6 +26,8 @@ pub struct LegView {
     pub contact_id: Text,
     /// The channel's id.
     pub channel: Text,
+    /// Number of the entry it belongs to; 0 for a direct leg.
+    pub entry: u32,
     /// The queue's id; empty for a direct leg.
     pub queue: Text,
     /// Its state.
@@ -81,6 +83,14 @@ pub struct ContactView {
     pub position: u32,
     /// Measured wait of the open entry.
     pub wait: Span,
+    /// Time PARKED in the open entry.
+    pub parked: Span,
+    /// Entries begun.
+    pub entries: u32,
+    /// Number of the leg that decides its state once answered; 0 when none.
+    pub owner: u32,
+    /// How much earlier than its arrival it is ordered.
+    pub age_credit: Span,
     /// When the customer arrived.
     pub arrival: Time,
     /// When it is or was due.
@@ -161,6 +171,10 @@ impl State {
             outcome: held.outcome,
             position: self.position(contact),
             wait: held.entry.as_ref().map_or(Span::ZERO, |entry| entry.wait(now)),
+            parked: held.entry.as_ref().map_or(Span::ZERO, |entry| entry.parked_for(now)),
+            entries: held.entries,
+            owner: held.owner.map_or(0, |leg| self.leg(leg).number),
+            age_credit: held.arrival.since(held.adjusted_arrival),
             arrival: held.arrival,
             schedule: held.schedule,
             expire: held.expire,
@@ -189,6 +203,7 @@ impl State {
             agent_id: self.agent(held.agent).profile.agent_id.clone(),
             contact_id: self.contact(held.contact).profile.contact_id.clone(),
             channel: self.channel(held.channel).id.clone(),
+            entry: held.entry,
             queue: held.queue.map_or_else(Text::default, |queue| self.queue_id(queue).clone()),
             state: held.state,
             offer: held.offer,

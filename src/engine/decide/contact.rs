@@ -102,6 +102,9 @@ fn valid_times(now: Time, new: &NewContact) -> Result<(), Reject> {
     if new.arrival.is_some_and(|at| now.since(at) > limits::ARRIVAL_AGE) {
         return Err(Reject::Invalid { field: "contact.arrival_time", must: "lie at most 24 h back" });
     }
+    if new.age_credit > limits::AGE_CREDIT {
+        return Err(Reject::Invalid { field: "contact.age_credit", must: "be at most 14 d" });
+    }
     valid_expire(now, new.expire)?;
     if let (Some(schedule), Some(expire)) = (new.schedule, new.expire)
         && expire <= schedule

@@ -140,8 +140,8 @@ impl State {
     }
 
     fn create_contact(&mut self, contact: ContactId, new: &NewContact) {
-        let NewContact { profile, digest, queue, agent_id, priority, requirement, arrival, schedule, expire } = new;
-        let arrival = arrival.unwrap_or(self.now);
+        let NewContact { profile, digest, queue, agent_id, priority, requirement, schedule, expire, .. } = new;
+        let arrival = new.arrival.unwrap_or(self.now);
         let gateway = (!profile.gateway_id.is_empty()).then(|| self.intern_gateway(&profile.gateway_id));
         let channel = self.registry.channel(&profile.channel).expect("decide has looked the channel up");
         let key = self.contacts.insert(Contact {
@@ -155,7 +155,7 @@ impl State {
             links: Links::default(),
             created: self.now,
             arrival,
-            adjusted_arrival: arrival,
+            adjusted_arrival: arrival - new.age_credit,
             schedule: *schedule,
             expire: *expire,
             queue: self.registry.queue(queue),
@@ -165,6 +165,7 @@ impl State {
             owner: None,
             entry_leg: None,
             last_leg: None,
+            entries: 0,
             legs: 0,
             live_legs: 0,
             bars: None,
@@ -214,6 +215,7 @@ impl State {
         held.entry = Some(entry);
         held.entry_leg = None;
         held.owner = None;
+        held.entries += 1;
         held.queue = Some(queue);
         held.schedule = None;
         held.queued.get_or_insert(now);
@@ -506,6 +508,7 @@ impl State {
             state,
             offer,
             end_cause: None,
+            entry: held.entry.map_or(0, |_| held.entries),
             queue,
             wrap_up_rule: rule,
             max_handle: self.registry.channels[channel.index()].max_handle,
