@@ -148,6 +148,7 @@ impl Engine {
     fn emit(&mut self, now: Time, event: Event, out: &mut Vec<Recorded>) {
         let contact = event.contact();
         let before = contact.and_then(|contact| self.state.state_before(contact));
+        let entry = contact.and_then(|contact| self.state.entry_facts(now, contact));
         let sequence = self.state.sequence() + 1;
         self.state.evolve(now, sequence, &event);
         let contact_states = match (contact, before) {
@@ -155,7 +156,9 @@ impl Engine {
             (Some(contact), None) => self.state.state_before(contact).map(|after| (after, after)),
             (None, _) => None,
         };
-        out.push(Recorded { sequence, time: now, policy_version: self.state.policy_version(), contact_states, event });
+        let facts = self.state.facts(now, &event, entry);
+        let policy_version = self.state.policy_version();
+        out.push(Recorded { sequence, time: now, policy_version, contact_states, facts, event });
     }
 
     /// What follows by itself: contacts and agents that may now be matched, contacts that may now close, agents whose

@@ -7,7 +7,8 @@ use alloc::vec::Vec;
 
 use super::agent::{AgentProfile, Presence, Routing};
 use super::contact::{ContactProfile, ContactState, EndCause, LegState, OfferState, Outcome, Reason};
-use super::id::{AgentId, ContactId, LegId, Text};
+use super::event::{Event, Facts};
+use super::id::{AgentId, ContactId, LegId, QueueId, Text};
 use super::requirement::Requirement;
 use super::state::State;
 use super::time::{Span, Time};
@@ -139,6 +140,39 @@ pub struct AgentView {
 }
 
 impl State {
+    /// Queue, number, wait and parked time of a contact's open entry.
+    pub(super) fn entry_facts(&self, now: Time, contact: ContactId) -> Option<(QueueId, u32, Span, Span)> {
+        let held = self.try_contact(contact)?;
+        let entry = held.entry.as_ref()?;
+        Some((entry.queue, held.entries, entry.wait(now), entry.parked_for(now)))
+    }
+
+    /// What stands beside an event just taken in; `entry` is how the contact's entry stood before it.
+    pub(super) fn facts(&self, now: Time, event: &Event, entry: Option<(QueueId, u32, Span, Span)>) -> Facts {
+        let mut facts = Facts { agent: event.agent(), ..Facts::default() };
+        let Some((id, contact)) = event.contact().and_then(|id| Some((id, self.try_contact(id)?))) else {
+            return facts;
+        };
+        facts.channel = Some(contact.channel);
+        facts.direction = contact.profile.direction;
+        facts.since_arrival = now.since(contact.arrival);
+        facts.queue = contact.queue;
+        let entry = if matches!(event, Event::ContactQueued { .. }) { None } else { entry };
+        if let Some((queue, number, wait, parked)) = entry.or_else(|| self.entry_facts(now, id)) {
+            (facts.queue, facts.entry, facts.wait, facts.parked) = (Some(queue), number, wait, parked);
+        }
+        if let Some(leg) = event.leg().and_then(|leg| self.try_leg(leg)) {
+            facts.agent = Some(leg.agent);
+            facts.leg = leg.number;
+            facts.leg_age = now.since(leg.begun);
+            (facts.talk, facts.hold, facts.wrap_up) = (leg.talk, leg.hold, leg.wrap_up);
+            if leg.connected_once {
+                (facts.queue, facts.entry) = (leg.queue, leg.entry);
+            }
+        }
+        facts
+    }
+
     /// One contact by its id. Linear in its legs; the position looks at no more than [`limits::POSITION_SEARCH`] others.
     #[must_use]
     pub fn contact_view(&self, now: Time, contact_id: &str) -> Option<ContactView> {
