@@ -181,10 +181,19 @@ impl<'t> Gathered<'t> {
         self.lines.line(at) + 1
     }
 
-    /// Keeps the first fault found on each line.
-    pub fn one_per_line(&mut self) {
+    /// Keeps what can be believed of a text with errors of syntax, which are the first `errors` found: one fault a
+    /// line, and nothing else past a broken header, behind which keys are not where they were meant to be.
+    pub fn believable(&mut self, errors: usize) {
+        let lines = &self.lines;
+        let syntax = self.found.iter().take(errors).map(|(span, _, _)| lines.line(span.start));
+        let broken = syntax.filter(|line| lines.source(*line).trim_start().starts_with('[')).min();
         let mut seen = std::collections::HashSet::new();
-        self.found.retain(|(span, _, _)| seen.insert(self.lines.line(span.start)));
+        let mut index = 0;
+        self.found.retain(|(span, _, _)| {
+            let line = lines.line(span.start);
+            index += 1;
+            seen.insert(line) && (index <= errors || broken.is_none_or(|broken| line < broken))
+        });
     }
 
     /// The faults with lines and columns, in the order of their places.
@@ -212,13 +221,19 @@ impl<'a> Lines<'a> {
         self.starts.partition_point(|start| *start <= at).saturating_sub(1)
     }
 
+    /// The text of a line counted from 0, without its end.
+    fn source(&self, line: usize) -> &'a str {
+        let stop = self.starts.get(line + 1).map_or(self.text.len(), |next| next - 1);
+        self.text[self.starts[line]..stop].trim_end_matches('\r')
+    }
+
     fn fault(&self, span: Range<usize>, message: String, hint: Option<String>) -> Fault {
         let at = self.text.floor_char_boundary(span.start.min(self.text.len()));
         let end = self.text.floor_char_boundary(span.end.clamp(at, self.text.len()));
         let line = self.line(at);
         let start = self.starts[line];
-        let stop = self.starts.get(line + 1).map_or(self.text.len(), |next| next - 1);
-        let source = self.text[start..stop].trim_end_matches('\r');
+        let source = self.source(line);
+        let stop = start + source.len();
         let width = self.text[at..end.min(stop).max(at)].chars().count().max(1);
         let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
         Fault {

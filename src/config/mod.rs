@@ -91,7 +91,7 @@ pub fn parse(text: &str, file: &str) -> Result<Config, Faults> {
     }
     let readable = shape::check(&mut document, errors.is_empty(), &mut faults);
     if !errors.is_empty() {
-        faults.one_per_line();
+        faults.believable(errors.len());
         return Err(faults.finish(file));
     }
     if !readable {

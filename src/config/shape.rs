@@ -134,7 +134,8 @@ impl Walk<'_, '_> {
                         `usher config example` prints a complete file";
             return self.faults.hinted(span, "there is no [[tenants]]", hint);
         }
-        let hint = node.text("description").map(|text| format!("`{key}`: {text}"));
+        let meaning = node.target.get("description").and_then(Value::as_str);
+        let hint = meaning.map(|text| format!("`{key}`: {text}"));
         self.faults.maybe(span, format!("`{key}` is missing {}", self.place()), hint);
     }
 
@@ -194,11 +195,17 @@ impl Walk<'_, '_> {
     }
 
     fn wrong_type(&mut self, value: &DeValue<'_>, span: Range<usize>, node: Node) {
+        // Behind a broken header, tables are not what they were meant to be.
+        if !self.whole && value.is_table() {
+            return;
+        }
         let message = format!("expected {}, found {}", wanted(node), found(value));
         let path = self.path.join(".");
         let hint = match value {
             DeValue::Table(_) if node.accepts("array") => Some(format!("write it with two brackets: [[{path}]]")),
-            DeValue::Array(_) if node.accepts("object") => Some(format!("write it with one bracket: [{path}]")),
+            DeValue::Array(items) if node.accepts("object") && items.iter().any(|item| item.get_ref().is_table()) => {
+                Some(format!("write it with one bracket: [{path}]"))
+            }
             _ if node.text("x-usher") == Some("duration") => Some(duration::HOW.into()),
             _ => node.text("description").map(str::to_owned),
         };

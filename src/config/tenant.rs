@@ -38,8 +38,14 @@ struct Known {
     agents: Names,
 }
 
-/// Builds the policy. What is returned is of use only if no fault was added.
-pub(super) fn policy(table: schema::Tenant, faults: &mut Gathered<'_>, warnings: &mut Gathered<'_>) -> Policy {
+/// Builds the policy. What is returned is of use only if no fault was added. `whole` says that nothing was taken out of
+/// the file for a fault.
+pub(super) fn policy(
+    table: schema::Tenant,
+    whole: bool,
+    faults: &mut Gathered<'_>,
+    warnings: &mut Gathered<'_>,
+) -> Policy {
     let before = faults.count();
     let known = Known {
         skills: unique("skill", table.skills.iter().map(|skill| &skill.id), faults),
@@ -66,7 +72,7 @@ pub(super) fn policy(table: schema::Tenant, faults: &mut Gathered<'_>, warnings:
         rules,
     };
     // Who can serve what is only clear once every name is.
-    if faults.count() == before && !policy.agents.is_empty() {
+    if whole && faults.count() == before && !policy.agents.is_empty() {
         coverage::check(&policy, &spots, faults, warnings);
     }
     policy

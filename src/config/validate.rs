@@ -25,12 +25,13 @@ pub(super) struct Checked {
 
 /// Gives a document its meaning. What is returned is of use only if no fault was added.
 pub(super) fn document(document: schema::Document, faults: &mut Gathered<'_>, warnings: &mut Gathered<'_>) -> Checked {
+    let whole = faults.count() == 0;
     let server = server(document.server.unwrap_or_default(), faults);
     let telemetry = document.telemetry.unwrap_or_default();
     let journal = document.journal.unwrap_or_default();
     let known = Telemetry::default();
     unique("tenant", document.tenants.iter().map(|tenant| &tenant.id), faults);
-    let tenants = document.tenants.into_iter().map(|table| tenant::policy(table, faults, warnings)).collect();
+    let tenants = document.tenants.into_iter().map(|table| tenant::policy(table, whole, faults, warnings)).collect();
     Checked {
         server,
         telemetry: Telemetry {
