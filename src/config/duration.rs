@@ -98,7 +98,7 @@ impl JsonSchema for Duration {
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
-            "description": "A length of time: whole numbers with the units d, h, m, s, ms and us, largest first, such as \"1h30m\".",
+            "description": "A length of time: whole numbers with units d, h, m, s, ms, us, largest first: \"1h30m\".",
             "type": "string",
             "pattern": "^([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?([0-9]+us)?$",
             "minLength": 2,

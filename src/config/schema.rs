@@ -2,7 +2,7 @@
 //!
 //! These types are the one list of keys. The JSON schema is generated from them, `shape` checks files against that
 //! schema, and what has passed is read into them; `validate` then gives them their meaning. Keys and values of later
-//! releases are in [`LATER_KEYS`] and [`LATER_VALUES`]: refused, but not as misspellings.
+//! releases are in `LATER_KEYS` and `LATER_VALUES`: refused, but not as misspellings.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -175,7 +175,8 @@ pub struct Keepalive {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Telemetry {
-    /// What is logged: a level (error, warn, info, debug, trace), or levels by module as in "info,usher=debug". Default "info".
+    /// What is logged: a level (error, warn, info, debug, trace), or levels by module: "info,usher=debug".
+    /// Default "info".
     #[schemars(extend("x-usher" = "log"))]
     pub log: Option<String>,
     /// How log lines look. Default "text".
@@ -233,7 +234,8 @@ pub struct Tenant {
     /// How long a gateway's contacts are kept after its lease ran out. Default "30s".
     #[schemars(extend("x-max" = "1d"))]
     pub gateway_grace: Option<Duration>,
-    /// How long an agent who declined, let expire or failed to connect a contact is not offered it again. Default "30s".
+    /// How long an agent who declined, let expire or failed to connect a contact is not offered it again.
+    /// Default "30s".
     #[schemars(extend("x-min" = "100ms", "x-max" = "1d"))]
     pub retry_time: Option<Duration>,
     /// Declines of one contact before its memory of them is cleared and it is offered to everyone again. Default 3.
@@ -309,10 +311,12 @@ pub struct Channel {
     /// How long a contact may wait in one queue before it is EXPIRED. Default "1d" for voice, "14d" for others.
     #[schemars(extend("x-min" = "100ms", "x-max" = "90d"))]
     pub max_wait: Option<Duration>,
-    /// How long a contact may be connected before an alarm is raised. Default "4h" for voice and video, "7d" for others.
+    /// How long a contact may be connected before an alarm is raised.
+    /// Default "4h" for voice and video, "7d" for others.
     #[schemars(extend("x-min" = "100ms", "x-max" = "90d"))]
     pub max_handle: Option<Duration>,
-    /// Unanswered offers in a row before an agent is NOT_RESPONDING; 0 = never. Default 1 for voice and video, 3 for others.
+    /// Unanswered offers in a row before an agent is NOT_RESPONDING; 0 = never.
+    /// Default 1 for voice and video, 3 for others.
     #[schemars(range(min = 0, max = 1000))]
     pub rona: Option<u32>,
     /// How long an agent stays NOT_RESPONDING. Default "1m".
@@ -455,7 +459,8 @@ pub struct Agent {
     /// His skills with their levels, such as { french = 5, billing = 2 }.
     #[serde(default)]
     pub skills: BTreeMap<At<String>, Level>,
-    /// Further facts that requirements may test as attr.NAME: text, whole number, decimal, true or false, list of texts.
+    /// Further facts that requirements may test as attr.NAME: text, whole number, decimal, true or false, or a list
+    /// of texts.
     #[serde(default)]
     pub attributes: BTreeMap<At<String>, Attribute>,
     /// Capacity units he has; each contact takes its channel's cost. Default 100.
