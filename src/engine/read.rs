@@ -135,6 +135,12 @@ pub struct AgentView {
     pub idle_since: Option<Time>,
     /// Whether a lease holds.
     pub session: bool,
+    /// When it runs out, unless a sign of life comes or a stream is open.
+    pub lease_expires: Option<Time>,
+    /// Until when he is NOT_RESPONDING.
+    pub not_responding: Option<Time>,
+    /// Whether he goes with his last leg.
+    pub removed: bool,
     /// His live legs, oldest first.
     pub legs: Vec<LegView>,
 }
@@ -281,6 +287,9 @@ impl State {
             channels: self.channels_in_hand(agent),
             idle_since: held.idle_since,
             session: held.session,
+            lease_expires: self.lease_expires(agent),
+            not_responding: held.not_responding,
+            removed: held.removed,
             legs,
         }
     }

@@ -487,6 +487,11 @@ impl State {
         self.timers.next().map(Time)
     }
 
+    /// When an agent's lease runs out, if it runs.
+    pub(super) fn lease_expires(&self, agent: AgentId) -> Option<Time> {
+        self.timers.get(Due::Lease as u8, agent.0).map(Time)
+    }
+
     /// Takes the first deadline due at `now`.
     pub(super) fn pop_due(&mut self, now: Time) -> Option<(Due, u32)> {
         let (_, kind, slot) = self.timers.pop_due(now.0)?;
