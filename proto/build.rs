@@ -10,7 +10,7 @@ fn main() -> Result<(), Box<dyn error::Error>> {
     let mut files: Vec<PathBuf> = Vec::new();
     for entry in fs::read_dir("usher/v1")? {
         let path = entry?.path();
-        if path.extension().is_some_and(|extension| extension == "proto") {
+        if path.extension().is_some_and(|end| end == "proto") {
             files.push(path);
         }
     }
