@@ -133,8 +133,8 @@ pub enum Command {
         contact_id: Text,
         /// Where to.
         target: TransferTarget,
-        /// Replaces the contact's requirement when given.
-        requirement: Option<Arc<Requirement>>,
+        /// Replaces the contact's requirement when given; `Some(None)` clears it.
+        requirement: Option<Option<Arc<Requirement>>>,
         /// Why, in the agent's words.
         reason: Text,
     },

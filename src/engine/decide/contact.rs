@@ -256,7 +256,7 @@ pub(super) fn transfer(
     state: &State,
     now: Time,
     contact_id: &Text,
-    (target, requirement, reason): (&TransferTarget, Option<&Arc<Requirement>>, &Text),
+    (target, requirement, reason): (&TransferTarget, Option<&Option<Arc<Requirement>>>, &Text),
     out: &mut Vec<Event>,
 ) -> Verdict {
     let contact = find_contact(state, contact_id)?;
@@ -268,7 +268,7 @@ pub(super) fn transfer(
         }
         TransferTarget::Agent(name) => (held.queue, Some(find_agent(state, name)?)),
     };
-    known_skills(state, requirement)?;
+    known_skills(state, requirement.and_then(Option::as_ref))?;
     let at = open_contact(state, contact_id)?.2;
     let leg = match (at, held.owner) {
         (ContactState::Connected | ContactState::OnHold, Some(leg)) => leg,
@@ -281,7 +281,7 @@ pub(super) fn transfer(
     let reason = reason.clone();
     out.push(Event::ContactTransferred { contact, from: held.queue, to: queue, to_agent: agent, again, reason });
     if let Some(requirement) = requirement {
-        let requirement = Some(Some(requirement.clone()));
+        let requirement = Some(requirement.clone());
         let change = ContactChange { requirement, ..ContactChange::default() };
         out.push(Event::ContactUpdated { contact, change: Arc::new(change) });
     }
