@@ -135,6 +135,8 @@ pub struct AgentView {
     pub idle_since: Option<Time>,
     /// Whether a lease holds.
     pub session: bool,
+    /// The lease he signed in with; zero for none.
+    pub lease: Span,
     /// When it runs out, unless a sign of life comes or a stream is open.
     pub lease_expires: Option<Time>,
     /// Until when he is NOT_RESPONDING.
@@ -287,6 +289,7 @@ impl State {
             channels: self.channels_in_hand(agent),
             idle_since: held.idle_since,
             session: held.session,
+            lease: held.lease,
             lease_expires: self.lease_expires(agent),
             not_responding: held.not_responding,
             removed: held.removed,
