@@ -6,3 +6,6 @@ extern crate alloc;
 
 pub mod config;
 pub mod engine;
+pub mod journal;
+pub mod rpc;
+pub mod shard;

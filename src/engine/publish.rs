@@ -29,6 +29,14 @@ pub struct Published {
     pub gateway: Text,
 }
 
+impl Published {
+    /// Its place in the tenant's order, and the token to go on from after it.
+    #[must_use]
+    pub fn sequence(&self) -> u64 {
+        self.recorded.sequence
+    }
+}
+
 /// What readers show of the contact an event is about.
 #[derive(Clone, Debug)]
 pub struct ContactNames {

@@ -4,14 +4,13 @@ use tonic::{Request, Response, Status};
 use usher_proto::v1::admin_service_server::AdminService;
 use usher_proto::v1::{self as pb};
 
-use super::supervisor::later_methods;
-use super::{Edge, later};
+use super::Edge;
 
 type Answer<T> = Result<Response<T>, Status>;
 
 #[tonic::async_trait]
 impl AdminService for Edge {
-    later_methods! {
+    super::later_methods! {
         validate_config(ValidateConfigRequest) -> ValidateConfigResponse, "ValidateConfig";
         apply_config(ApplyConfigRequest) -> ApplyConfigResponse, "ApplyConfig";
         get_config(GetConfigRequest) -> GetConfigResponse, "GetConfig";

@@ -11,7 +11,7 @@ use super::convert::{input, output, time};
 use super::names;
 use super::session::agent as session;
 use super::status::{Problem, refused, rejected};
-use super::{Edge, later, watch};
+use super::{Edge, watch};
 use crate::engine::command::Command;
 use crate::engine::contact::LegState;
 use crate::engine::id::AgentId;
@@ -132,43 +132,22 @@ impl AgentService for Edge {
         Ok(Response::new(Edge::list_agents(self, request.into_inner()).await?))
     }
 
-    async fn sign_in(&self, request: Request<pb::SignInRequest>) -> Answer<pb::SignInResponse> {
-        self.unary(request).await
-    }
-
-    async fn sign_out(&self, request: Request<pb::SignOutRequest>) -> Answer<pb::SignOutResponse> {
-        self.unary(request).await
-    }
-
-    async fn set_presence(&self, request: Request<pb::SetPresenceRequest>) -> Answer<pb::SetPresenceResponse> {
-        self.unary(request).await
-    }
-
     async fn heartbeat(&self, request: Request<pb::HeartbeatRequest>) -> Answer<pb::HeartbeatResponse> {
         Ok(Response::new(Edge::heartbeat(self, request.into_inner()).await?))
     }
 
-    async fn accept_offer(&self, request: Request<pb::AcceptOfferRequest>) -> Answer<pb::AcceptOfferResponse> {
-        self.unary(request).await
+    super::verb_methods! {
+        sign_in(SignInRequest) -> SignInResponse;
+        sign_out(SignOutRequest) -> SignOutResponse;
+        set_presence(SetPresenceRequest) -> SetPresenceResponse;
+        accept_offer(AcceptOfferRequest) -> AcceptOfferResponse;
+        decline_offer(DeclineOfferRequest) -> DeclineOfferResponse;
+        complete_wrap_up(CompleteWrapUpRequest) -> CompleteWrapUpResponse;
     }
 
-    async fn decline_offer(&self, request: Request<pb::DeclineOfferRequest>) -> Answer<pb::DeclineOfferResponse> {
-        self.unary(request).await
-    }
-
-    async fn pick_contact(&self, _: Request<pb::PickContactRequest>) -> Answer<pb::PickContactResponse> {
-        later("PickContact")
-    }
-
-    async fn handoff_contact(&self, _: Request<pb::HandoffContactRequest>) -> Answer<pb::HandoffContactResponse> {
-        later("HandoffContact")
-    }
-
-    async fn complete_wrap_up(
-        &self,
-        request: Request<pb::CompleteWrapUpRequest>,
-    ) -> Answer<pb::CompleteWrapUpResponse> {
-        self.unary(request).await
+    super::later_methods! {
+        pick_contact(PickContactRequest) -> PickContactResponse, "PickContact";
+        handoff_contact(HandoffContactRequest) -> HandoffContactResponse, "HandoffContact";
     }
 
     type WatchAgentStream = watch::Messages<pb::WatchAgentResponse>;

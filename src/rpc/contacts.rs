@@ -7,7 +7,7 @@ use usher_proto::v1::{self as pb};
 use super::convert::{input, output};
 use super::session::contact as session;
 use super::status::{Problem, rejected};
-use super::{Edge, later, names, watch};
+use super::{Edge, names, watch};
 use crate::engine::contact::{Contact, Direction};
 use crate::engine::id::ContactId;
 use crate::engine::reject::Reject;
@@ -115,18 +115,9 @@ fn has_agent(state: &State, id: ContactId, agent_id: &str) -> bool {
     live.into_iter().any(|(_, leg)| *state.agent(leg.agent).profile.agent_id == *agent_id)
 }
 
-/// A method that is one verb.
-macro_rules! verbs {
-    ($($method:ident($request:ident) -> $response:ident;)*) => {
-        $(async fn $method(&self, request: Request<pb::$request>) -> Answer<pb::$response> {
-            self.unary(request).await
-        })*
-    };
-}
-
 #[tonic::async_trait]
 impl ContactService for Edge {
-    verbs! {
+    super::verb_methods! {
         create_contact(CreateContactRequest) -> CreateContactResponse;
         update_contact(UpdateContactRequest) -> UpdateContactResponse;
         connect_contact(ConnectContactRequest) -> ConnectContactResponse;
@@ -148,31 +139,13 @@ impl ContactService for Edge {
         Ok(Response::new(Edge::list_contacts(self, request.into_inner()).await?))
     }
 
-    async fn reclassify_contact(
-        &self,
-        _: Request<pb::ReclassifyContactRequest>,
-    ) -> Answer<pb::ReclassifyContactResponse> {
-        later("ReclassifyContact")
-    }
-
-    async fn consult_contact(&self, _: Request<pb::ConsultContactRequest>) -> Answer<pb::ConsultContactResponse> {
-        later("ConsultContact")
-    }
-
-    async fn request_callback(&self, _: Request<pb::RequestCallbackRequest>) -> Answer<pb::RequestCallbackResponse> {
-        later("RequestCallback")
-    }
-
-    async fn estimate_wait(&self, _: Request<pb::EstimateWaitRequest>) -> Answer<pb::EstimateWaitResponse> {
-        later("EstimateWait")
-    }
-
-    async fn explain_contact(&self, _: Request<pb::ExplainContactRequest>) -> Answer<pb::ExplainContactResponse> {
-        later("ExplainContact")
-    }
-
-    async fn submit_survey(&self, _: Request<pb::SubmitSurveyRequest>) -> Answer<pb::SubmitSurveyResponse> {
-        later("SubmitSurvey")
+    super::later_methods! {
+        reclassify_contact(ReclassifyContactRequest) -> ReclassifyContactResponse, "ReclassifyContact";
+        consult_contact(ConsultContactRequest) -> ConsultContactResponse, "ConsultContact";
+        request_callback(RequestCallbackRequest) -> RequestCallbackResponse, "RequestCallback";
+        estimate_wait(EstimateWaitRequest) -> EstimateWaitResponse, "EstimateWait";
+        explain_contact(ExplainContactRequest) -> ExplainContactResponse, "ExplainContact";
+        submit_survey(SubmitSurveyRequest) -> SubmitSurveyResponse, "SubmitSurvey";
     }
 
     type WatchContactsStream = watch::Messages<pb::WatchContactsResponse>;

@@ -29,6 +29,40 @@ use convert::input;
 use status::{Problem, refused};
 use verbs::{Context, Verb};
 
+/// Methods of a service that are one verb each. Written out as `async_trait` would, which cannot see into a macro.
+macro_rules! verb_methods {
+    ($($method:ident($request:ident) -> $response:ident;)*) => {
+        $(fn $method<'life0, 'async_trait>(
+            &'life0 self,
+            request: tonic::Request<pb::$request>,
+        ) -> std::pin::Pin<Box<dyn Future<Output = Answer<pb::$response>> + Send + 'async_trait>>
+        where
+            'life0: 'async_trait,
+            Self: 'async_trait,
+        {
+            Box::pin(self.unary(request))
+        })*
+    };
+}
+use verb_methods;
+
+/// Methods whose capability comes with a later release.
+macro_rules! later_methods {
+    ($($method:ident($request:ident) -> $response:ident, $name:literal;)*) => {
+        $(fn $method<'life0, 'async_trait>(
+            &'life0 self,
+            _: tonic::Request<pb::$request>,
+        ) -> std::pin::Pin<Box<dyn Future<Output = Answer<pb::$response>> + Send + 'async_trait>>
+        where
+            'life0: 'async_trait,
+            Self: 'async_trait,
+        {
+            Box::pin(async { crate::rpc::later($name) })
+        })*
+    };
+}
+use later_methods;
+
 /// What every service shares.
 #[derive(Clone)]
 pub struct Edge {

@@ -60,6 +60,7 @@ pub async fn serve(
     Server::builder()
         .accept_http1(true)
         .tcp_nodelay(true)
+        .timeout(options.request_timeout)
         .max_concurrent_streams(options.max_streams)
         .http2_keepalive_interval(Some(options.keepalive_interval))
         .http2_keepalive_timeout(Some(options.keepalive_timeout))

@@ -207,6 +207,12 @@ pub fn refused(refused: Refused) -> Problem {
             retry: true,
             ..Problem::new(Code::ResourceExhausted, "JOURNAL_FULL", "the journal is full")
         },
+        Refused::OutOfRange { oldest } => Problem {
+            metadata: vec![("oldest", oldest.to_string())],
+            ..Problem::new(Code::OutOfRange, "RESUME_TOKEN_EXPIRED", "the events after resume_token are no longer kept")
+                .at("resume_token")
+        },
+        Refused::QueryFailed => Problem::new(Code::Internal, "QUERY_FAILED", "the query met an internal fault"),
         Refused::JournalUnavailable => busy("JOURNAL_UNAVAILABLE", "the journal is failing"),
     }
 }

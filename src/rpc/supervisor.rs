@@ -8,34 +8,14 @@ use super::{Edge, later, watch};
 
 type Answer<T> = Result<Response<T>, Status>;
 
-/// Methods of later releases.
-macro_rules! later {
-    ($($method:ident($request:ident) -> $response:ident, $name:literal;)*) => {
-        $(fn $method<'life0, 'async_trait>(
-            &'life0 self,
-            _: Request<pb::$request>,
-        ) -> std::pin::Pin<Box<dyn Future<Output = Answer<pb::$response>> + Send + 'async_trait>>
-        where
-            'life0: 'async_trait,
-            Self: 'async_trait,
-        {
-            Box::pin(async { later($name) })
-        })*
-    };
-}
-pub(super) use later as later_methods;
-
 #[tonic::async_trait]
 impl SupervisorService for Edge {
-    async fn upsert_agent(&self, request: Request<pb::UpsertAgentRequest>) -> Answer<pb::UpsertAgentResponse> {
-        self.unary(request).await
+    super::verb_methods! {
+        upsert_agent(UpsertAgentRequest) -> UpsertAgentResponse;
+        delete_agent(DeleteAgentRequest) -> DeleteAgentResponse;
     }
 
-    async fn delete_agent(&self, request: Request<pb::DeleteAgentRequest>) -> Answer<pb::DeleteAgentResponse> {
-        self.unary(request).await
-    }
-
-    later! {
+    super::later_methods! {
         get_snapshot(GetSnapshotRequest) -> GetSnapshotResponse, "GetSnapshot";
         get_interval_report(GetIntervalReportRequest) -> GetIntervalReportResponse, "GetIntervalReport";
         get_agent_report(GetAgentReportRequest) -> GetAgentReportResponse, "GetAgentReport";

@@ -201,7 +201,7 @@ pub(super) async fn contacts(
     let filter = wanted.clone();
     let topic = Topic::Filter(Box::new(move |published: &Published| filter.accepts_event(published)));
     let order = Order { topic, start, capacity: edge.options.stream_buffer };
-    let (now, events) = edge.shard.subscribe(&tenant, order, |_, now| now).await.map_err(stale)?;
+    let (now, events) = edge.shard.subscribe(&tenant, order, |_, now| now).await.map_err(refused)?;
     let catch_up = (start == Start::Now).then(|| CatchUp::new(edge, tenant.clone(), wanted));
     let (outbox, inbox) = mpsc::channel(OUTBOX);
     tokio::spawn(async move {
@@ -211,18 +211,6 @@ pub(super) async fn contacts(
         }
     });
     Ok(messages(inbox))
-}
-
-/// A refusal of a subscription: a token out of range has a code of its own.
-pub(super) fn stale(why: crate::shard::Refused) -> Problem {
-    match why {
-        crate::shard::Refused::OutOfRange { oldest } => Problem {
-            field: Some("resume_token".to_owned()),
-            metadata: vec![("oldest", oldest.to_string())],
-            ..Problem::new(Code::OutOfRange, "RESUME_TOKEN_EXPIRED", "the events after resume_token are no longer kept")
-        },
-        other => refused(other),
-    }
 }
 
 struct ContactsWatch {
@@ -324,7 +312,7 @@ impl AgentStream {
         let order = Order { topic, start, capacity: edge.options.stream_buffer };
         let id = agent_id.clone();
         let read = move |state: &crate::engine::state::State, now| AgentWithContacts::read(state, now, &id);
-        let (snapshot, events) = edge.shard.subscribe(&tenant, order, read).await.map_err(stale)?;
+        let (snapshot, events) = edge.shard.subscribe(&tenant, order, read).await.map_err(refused)?;
         let snapshot = snapshot.ok_or_else(|| rejected(&Reject::AgentNotFound))?;
         let snapshot = (start == Start::Now).then_some(snapshot);
         Ok(AgentStream { snapshot, events, watched, tenant, agent_id, alive })

@@ -213,7 +213,9 @@ fn expr(field: &str, node: &v1::Requirement, depth: usize) -> Checked<Expr> {
     if depth > DEPTH {
         return Err(Problem::field(field, &format!("be nested at most {DEPTH} deep")));
     }
-    let list = |list: &v1::RequirementList| list.parts.iter().map(|part| expr(field, part, depth + 1)).collect();
+    let list = |list: &v1::RequirementList| -> Checked<Vec<Expr>> {
+        list.parts.iter().map(|part| expr(field, part, depth + 1)).collect()
+    };
     Ok(match node.node.as_ref().ok_or_else(|| Problem::field(field, "have a node"))? {
         Node::All(parts) => Expr::All(list(parts)?),
         Node::Any(parts) => Expr::Any(list(parts)?),

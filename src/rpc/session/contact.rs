@@ -20,7 +20,7 @@ use crate::rpc::Edge;
 use crate::rpc::convert::{event::event, input, span, time};
 use crate::rpc::status::{Problem, refused};
 use crate::rpc::watch::{
-    Alive, CatchUp, ContactsWanted, Messages, OUTBOX, ended, messages, stale, start, token, watched,
+    Alive, CatchUp, ContactsWanted, Messages, OUTBOX, ended, messages, start, token, watched,
 };
 use crate::shard::{Order, Start, Subscription, Topic};
 
@@ -120,7 +120,7 @@ impl Session {
         .await?;
         let order =
             Order { topic: Topic::Gateway(gateway_id.clone()), start, capacity: edge.options.stream_buffer };
-        let (now, events) = edge.shard.subscribe(&tenant, order, |_, now| now).await.map_err(stale)?;
+        let (now, events) = edge.shard.subscribe(&tenant, order, |_, now| now).await.map_err(refused)?;
         let edge = edge.clone();
         let mut session = Session {
             edge,
