@@ -529,7 +529,7 @@ class BadInput(ServerTest):
     def fresh_agent(self, number, queue=None):
         """A new agent; with `queue`, signed in for good and the only one who serves it."""
         self.last_agent = f"agent-{number}"
-        # `fixed` serves support too but is never signed in; agents of other tests have no German.
+        # `fixed` serves both queues but is never signed in; agents of other tests have no German.
         skills = {"german": 5} if queue else {}
         self.supervisors.UpsertAgent(agent={"agent_id": self.last_agent, "team": "team-a", "skills": skills})
         if queue:
