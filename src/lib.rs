@@ -2,6 +2,8 @@
 //!
 //! Modules in reading order; ARCHITECTURE.md has the picture and who may know whom.
 
+#![cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_types))]
+
 extern crate alloc;
 
 pub mod config;

@@ -1,1 +1,3 @@
+//! The binary: `cli` has what it does.
+
 fn main() {}
