@@ -67,10 +67,15 @@ fn referred(problem: Problem, reason: &str, field: &str) -> Problem {
     Problem { code: Code::InvalidArgument, field: Some(field.to_owned()), ..problem }
 }
 
+/// A requirement that names a skill the tenant does not have is not a valid requirement.
+fn unknown_skill(problem: Problem, field: &str) -> Problem {
+    Problem { reason: "REQUIREMENT_INVALID", field: Some(field.to_owned()), ..problem }
+}
+
 fn under_contact(problem: Problem) -> Problem {
     match problem.reason {
         "CHANNEL_NOT_FOUND" | "QUEUE_NOT_FOUND" => problem.under("contact"),
-        "SKILL_NOT_FOUND" => Problem { field: Some("contact.requirements".to_owned()), ..problem },
+        "SKILL_NOT_FOUND" => unknown_skill(problem, "contact.requirements"),
         _ => problem,
     }
 }
@@ -224,7 +229,7 @@ contact_verb!(
         Ok(Command::TransferContact { contact_id, target, requirement, reason: input::words("reason", verb.reason)? })
     },
     |problem| match problem.reason {
-        "SKILL_NOT_FOUND" => Problem { field: Some("requirements".to_owned()), ..problem },
+        "SKILL_NOT_FOUND" => unknown_skill(problem, "requirements"),
         _ => referred(problem, "AGENT_NOT_FOUND", "agent_id"),
     }
 );

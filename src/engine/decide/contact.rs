@@ -103,7 +103,7 @@ fn valid_times(now: Time, new: &NewContact) -> Result<(), Reject> {
         return Err(Reject::Invalid { field: "contact.arrival_time", must: "lie at most 24 h back" });
     }
     if new.age_credit > limits::AGE_CREDIT {
-        return Err(Reject::Invalid { field: "contact.age_credit", must: "be at most 14 d" });
+        return Err(Reject::Invalid { field: "contact.age_credit", must: "be at most 24 h" });
     }
     valid_expire(now, new.expire)?;
     if let (Some(schedule), Some(expire)) = (new.schedule, new.expire)
