@@ -110,6 +110,8 @@ pub enum Event {
         contact: Option<ContactId>,
         /// The agent it was about, if one.
         agent: Option<AgentId>,
+        /// Whether it created that contact or agent.
+        created: bool,
     },
     /// A policy came into force.
     PolicyApplied {

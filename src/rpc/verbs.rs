@@ -111,7 +111,7 @@ macro_rules! contact_verb {
 
 /// A verb that is answered with `{agent, sequence}`.
 macro_rules! agent_verb {
-    ($request:ident, $response:ident, $method:literal, |$verb:ident| $command:expr $(, |$problem:ident| $refine:expr)?) => {
+    ($request:ident, $response:ident, $method:literal, |$verb:ident| $command:expr) => {
         impl Verb for v1::$request {
             type Response = v1::$response;
             const METHOD: u16 = $method;
@@ -126,12 +126,8 @@ macro_rules! agent_verb {
                 $command
             }
             fn render(done: Done) -> v1::$response {
-                v1::$response { agent: agent_of(&done), sequence: done.reply.sequence, ..Default::default() }
+                v1::$response { agent: agent_of(&done), sequence: done.reply.sequence }
             }
-            $(fn problem(refusal: Refused) -> Problem {
-                let $problem = refused(refusal);
-                $refine
-            })?
         }
     };
 }
@@ -261,16 +257,30 @@ contact_verb!(CompleteWrapUpRequest, CompleteWrapUpResponse, 12, |verb, context|
     })
 });
 
-agent_verb!(
-    UpsertAgentRequest,
-    UpsertAgentResponse,
-    20,
-    |verb| Ok(Command::UpsertAgent { profile: Arc::new(input::agent_profile(verb.agent)?) }),
-    |problem| match problem.reason {
-        "TEAM_NOT_FOUND" | "SKILL_NOT_FOUND" => problem.under("agent"),
-        _ => problem,
+impl Verb for v1::UpsertAgentRequest {
+    type Response = v1::UpsertAgentResponse;
+    const METHOD: u16 = 20;
+    fn tenant(&self) -> &str {
+        &self.tenant
     }
-);
+    fn take_request_id(&mut self) -> String {
+        std::mem::take(&mut self.request_id)
+    }
+    fn command(self, _: &Context) -> Result<Command, Problem> {
+        Ok(Command::UpsertAgent { profile: Arc::new(input::agent_profile(self.agent)?) })
+    }
+    fn render(done: Done) -> v1::UpsertAgentResponse {
+        let (sequence, created) = (done.reply.sequence, done.reply.created);
+        v1::UpsertAgentResponse { agent: agent_of(&done), sequence, created }
+    }
+    fn problem(refusal: Refused) -> Problem {
+        let problem = refused(refusal);
+        match problem.reason {
+            "TEAM_NOT_FOUND" | "SKILL_NOT_FOUND" => problem.under("agent"),
+            _ => problem,
+        }
+    }
+}
 
 agent_verb!(DeleteAgentRequest, DeleteAgentResponse, 21, |verb| {
     Ok(Command::DeleteAgent { agent_id: agent_id(verb.agent_id)? })

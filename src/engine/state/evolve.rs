@@ -3,6 +3,7 @@
 use alloc::sync::Arc;
 
 use super::{Due, Gateway, State};
+use crate::engine::Reply;
 use crate::engine::agent::{Agent, AgentProfile, Fault, Presence};
 use crate::engine::command::{ContactChange, NewContact};
 use crate::engine::contact::{
@@ -23,8 +24,9 @@ impl State {
         self.now = now;
         self.sequence = sequence;
         match event {
-            Event::RequestRemembered { stamp, contact, agent } => {
-                self.receipts.remember(now, sequence, stamp, *contact, *agent);
+            Event::RequestRemembered { stamp, contact, agent, created } => {
+                let first = Reply { sequence, contact: *contact, agent: *agent, created: *created, repeated: true };
+                self.receipts.remember(now, stamp, first);
                 let contacts = &self.contacts;
                 let open = |contact: ContactId| contacts.get(contact.0).is_some_and(|contact| !contact.closed);
                 self.receipts.trim(now, self.registry.policy.rules.remembered_requests, open);
