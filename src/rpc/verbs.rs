@@ -3,6 +3,7 @@
 //! Unary methods and sessions both go through here, so that they cannot differ.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use tonic::Code;
 use usher_proto::v1;
@@ -12,14 +13,31 @@ use super::names;
 use super::status::{Problem, refused};
 use crate::engine::command::{Command, Request, RequestStamp, TransferTarget};
 use crate::engine::contact::{DeclineReason, RequeueCause};
+use crate::engine::limits;
 use crate::engine::id::{LegId, Text};
+use crate::engine::time::{Span, Time};
 use crate::shard::{Done, Refused};
 
 /// What verbs need beside their request.
-#[derive(Default)]
 pub struct Context {
     /// Requirement texts parsed before.
     pub requirements: input::Requirements,
+    /// When the server began, in microseconds: no two servers make the same ids.
+    began: u64,
+    made: AtomicU64,
+}
+
+impl Context {
+    /// A context of a server that began at `began`.
+    #[must_use]
+    pub fn new(began: Time) -> Context {
+        Context { requirements: input::Requirements::default(), began: began.0, made: AtomicU64::new(0) }
+    }
+
+    /// An id for a contact whose client gave none.
+    fn make_id(&self) -> String {
+        format!("u{:x}-{:x}", self.began, self.made.fetch_add(1, Ordering::Relaxed))
+    }
 }
 
 /// A mutation of `usher.v1`.
@@ -140,6 +158,16 @@ fn agent_id(agent_id: String) -> Result<Text, Problem> {
     input::id("agent_id", agent_id)
 }
 
+/// A lease: none at all, or 1 s to 24 h.
+fn lease(lease: Option<prost_types::Duration>) -> Result<Option<Span>, Problem> {
+    let lease = input::span("session_lease", lease)?;
+    let least = Span::from_secs(1);
+    if lease.is_some_and(|lease| !lease.is_zero() && !(least..=limits::LEASE).contains(&lease)) {
+        return Err(Problem::field("session_lease", "be 0 for none, or 1 s to 24 h"));
+    }
+    Ok(lease)
+}
+
 fn whole_contact(leg_number: i32) -> Result<(), Problem> {
     match leg_number {
         0 => Ok(()),
@@ -151,7 +179,10 @@ contact_verb!(
     CreateContactRequest,
     CreateContactResponse,
     1,
-    |verb, context| Ok(Command::CreateContact(Arc::new(input::new_contact(&context.requirements, verb.contact)?))),
+    |verb, context| {
+        let new = input::new_contact(&context.requirements, verb.contact, || context.make_id())?;
+        Ok(Command::CreateContact(Arc::new(new)))
+    },
     |problem| under_contact(referred(problem, "AGENT_NOT_FOUND", "contact.agent_id"))
 );
 
@@ -290,7 +321,7 @@ agent_verb!(SignInRequest, SignInResponse, 22, |verb| {
     Ok(Command::SignIn {
         agent_id: agent_id(verb.agent_id)?,
         presence: input::presence("presence", verb.presence, verb.reason)?,
-        lease: input::span("session_lease", verb.session_lease)?,
+        lease: lease(verb.session_lease)?,
     })
 });
 

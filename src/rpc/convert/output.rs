@@ -37,7 +37,7 @@ pub fn contact(view: &ContactView) -> v1::Contact {
         None => (0, String::new()),
     };
     let resolved = view.legs.iter().rev().find_map(|leg| leg.resolved);
-    let offers = view.legs.iter().filter(|leg| leg.offer != OfferState::None);
+    let offers = view.legs.iter().filter(|leg| leg.offer == OfferState::Issued);
     v1::Contact {
         queue: view.queue.to_string(),
         priority: view.priority,
