@@ -58,6 +58,8 @@ pub struct Facts {
     pub hold: Span,
     /// The leg's time wrapping up, once it has ended.
     pub wrap_up: Span,
+    /// Whether this ends the last leg of an answered entry: the entry is handled.
+    pub handled: bool,
 }
 
 /// Why an entry began.

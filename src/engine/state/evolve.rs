@@ -608,6 +608,7 @@ impl State {
         held.connected = Some(now);
         let agent = held.agent;
         self.agents[agent.0].faults[Fault::Connect as usize] = 0;
+        self.agents[agent.0].contacts += 1;
         self.move_leg(leg, LegState::Connected, None);
         if let Some(answer) = answer {
             let direction = self.contacts.at(contact.slot()).profile.direction;
@@ -700,6 +701,7 @@ impl State {
                 let held = &mut self.agents[agent.0];
                 (held.session, held.lease) = (true, *lease);
                 (held.faults, held.declines, held.not_responding) = ([0; 3], 0, None);
+                (held.contacts, held.signed_in_since) = (0, self.now);
                 self.arm(Due::Agent, agent.0, None);
                 self.take_presence(agent, presence);
             }
@@ -713,7 +715,8 @@ impl State {
                 self.agents[agent.0].next_presence.clone_from(next);
             }
             Event::AgentRoutingChanged { after, .. } => {
-                self.agents[agent.0].routing = *after;
+                let held = &mut self.agents[agent.0];
+                (held.routing, held.routing_since) = (*after, self.now);
                 return;
             }
             Event::AgentNotResponding { until, .. } => {

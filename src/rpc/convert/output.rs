@@ -153,6 +153,9 @@ pub fn agent(view: &AgentView) -> v1::Agent {
         not_responding_until_time: view.not_responding.map(time),
         lease_expire_time: view.lease_expires.map(time),
         deleting: view.removed,
+        contacts_handled: view.contacts as i32,
+        sign_in_time: view.signed_in_since.map(time),
+        routing_time: view.routing_since.map(time),
         ..agent_profile(&view.profile)
     }
 }
