@@ -1,6 +1,5 @@
 //! The assembly: the only file that names every room. Start order, signals, drain, stop; no logic of its own.
 
-use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -68,9 +67,9 @@ async fn run(config: Config, path: &Path, ready_file: Option<&Path>) -> anyhow::
 fn start_shard(config: &Config) -> (ShardHandle, shard::Deadlines) {
     // The seed keys hash tables; it is the tenant's name, so that a replay of its events lays them out the same.
     let make = |tenant: &crate::engine::id::Text| {
-        let seed = tenant.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-        });
+        let seed = tenant
+            .bytes()
+            .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
         Box::new(Engine::new(seed)) as Box<dyn shard::Machine>
     };
     let shard = Shard::new(Box::new(MemoryJournal::new()), Box::new(make), Limits::default());
@@ -134,13 +133,10 @@ impl Stop {
         Ok(Stop { term: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
     }
 
-    fn wait(&mut self) -> impl Future<Output = ()> + '_ {
-        async {
-            tokio::select! {
-                _ = self.term.recv() => {}
-                _ = self.interrupt.recv() => {}
-            }
+    async fn wait(&mut self) {
+        tokio::select! {
+            _ = self.term.recv() => {}
+            _ = self.interrupt.recv() => {}
         }
     }
 }
-
