@@ -8,6 +8,8 @@ extern crate alloc;
 
 pub mod config;
 pub mod engine;
+pub mod http;
 pub mod journal;
 pub mod rpc;
 pub mod shard;
+pub mod telemetry;
