@@ -73,7 +73,8 @@ impl std::error::Error for Fault {}
 pub enum Completion {
     /// Everything up to this position is durable.
     Durable(Position),
-    /// What was not durable before is lost; the journal will not bring it back.
+    /// What was not durable before is lost; the journal will not bring it back. No completion for any of it follows,
+    /// and positions go on above the last durable one.
     Failed(Fault),
 }
 

@@ -9,14 +9,15 @@ use std::sync::Arc;
 use crate::engine::command::{Command, Request};
 use crate::engine::event::Recorded;
 use crate::engine::id::{LegId, Text};
+use crate::engine::publish::Published;
 use crate::engine::state::State;
 use crate::engine::time::Time;
 use crate::engine::{Engine, Reply, reject::Reject};
 use crate::journal::{Fault, Journal, Position};
 
 use super::call::{Done, Refused};
-use super::publish::{Beside, Publisher};
-use super::stream::{Ended, Published};
+use super::publish::Publisher;
+use super::stream::Ended;
 
 /// Panics without an accepted command between them before a tenant is stopped for good.
 const PANICS: u32 = 3;
@@ -74,9 +75,10 @@ pub(super) enum Status {
 pub(super) struct Seat {
     pub(super) name: Text,
     pub(super) status: Status,
-    /// Recorded in this step, not yet appended; with what stands beside each.
+    /// Recorded in this step, not yet appended.
     pub(super) events: Vec<Recorded>,
-    beside: Vec<Beside>,
+    /// The same with their names, for readers; nothing while nobody could want to know.
+    named: Vec<Arc<Published>>,
     pub(super) publisher: Publisher,
     /// Where its last batch is in the journal.
     pub(super) position: Position,
@@ -95,7 +97,7 @@ impl Seat {
             name,
             status: Status::Waiting,
             events: Vec::new(),
-            beside: Vec::new(),
+            named: Vec::new(),
             publisher: Publisher::new(keep),
             position: Position::default(),
             deadline: None,
@@ -119,12 +121,12 @@ impl Seat {
     /// Carries out one command.
     pub(super) fn apply(&mut self, now: Time, request: &Request, views: bool) -> Result<Done, Refused> {
         let wanted = self.observed || self.publisher.is_wanted();
-        let applied = self.guarded(|machine, events, beside| {
+        let applied = self.guarded(|machine, events, named| {
             let from = events.len();
             let reply = machine.apply(now, request, events)?;
             let state = machine.state();
             if wanted {
-                stand_beside(state, now, events, from, beside);
+                name(state, &events[from..], named);
             }
             let contact = reply.contact.filter(|contact| views && state.try_contact(*contact).is_some());
             let agent = reply.agent.filter(|_| views);
@@ -153,11 +155,11 @@ impl Seat {
     /// Fires deadlines; whether more are due.
     pub(super) fn fire_due(&mut self, now: Time, max: usize) -> bool {
         let wanted = self.observed || self.publisher.is_wanted();
-        let fired = self.guarded(|machine, events, beside| {
+        let fired = self.guarded(|machine, events, named| {
             let from = events.len();
             let more = machine.fire_due(now, max, events);
             if wanted {
-                stand_beside(machine.state(), now, events, from, beside);
+                name(machine.state(), &events[from..], named);
             }
             more
         });
@@ -175,17 +177,17 @@ impl Seat {
     /// Runs the engine and catches its panic: then nothing of this run remains and the tenant waits.
     fn guarded<R>(
         &mut self,
-        run: impl FnOnce(&mut dyn Machine, &mut Vec<Recorded>, &mut Vec<Beside>) -> R,
+        run: impl FnOnce(&mut dyn Machine, &mut Vec<Recorded>, &mut Vec<Arc<Published>>) -> R,
     ) -> Option<R> {
         let Status::Running(machine) = &mut self.status else { return None };
-        let (events, beside) = (&mut self.events, &mut self.beside);
-        let before = (events.len(), beside.len());
+        let (events, named) = (&mut self.events, &mut self.named);
+        let before = (events.len(), named.len());
         // The engine is dropped after a panic and the vectors are cut back: nothing half-done is looked at again.
-        if let Ok(result) = catch_unwind(AssertUnwindSafe(|| run(machine.as_mut(), events, beside))) {
+        if let Ok(result) = catch_unwind(AssertUnwindSafe(|| run(machine.as_mut(), events, named))) {
             return Some(result);
         }
         self.events.truncate(before.0);
-        self.beside.truncate(before.1);
+        self.named.truncate(before.1);
         self.drop_machine();
         self.in_a_row += 1;
         if self.in_a_row >= PANICS {
@@ -214,57 +216,50 @@ impl Seat {
         }
         self.drop_machine();
         self.events.clear();
-        self.beside.clear();
+        self.named.clear();
         self.publisher.end_all(Ended::TenantStopped);
     }
 
-    /// Begins where the journal ends; at the beginning when it keeps nothing.
-    pub(super) fn begin(&mut self, machine: Box<dyn Machine>, fresh: Box<dyn Machine>, journal: &mut dyn Journal) {
-        // Asked with an engine to spare: one that has folded half a history is of no use.
-        match journal.replay(&self.name, &mut |_| {}) {
-            Err(Fault::NotKept) => self.status = Status::Running(fresh),
-            Ok(()) | Err(_) => {
-                let _ = self.refold(machine, journal);
-            }
-        }
-    }
-
-    /// Brings the tenant to what the journal has.
+    /// Brings the tenant to what the journal has of it.
+    ///
+    /// # Errors
+    /// [`Fault::Unavailable`] when the journal cannot be read now; any other stops the tenant.
     pub(super) fn refold(&mut self, mut machine: Box<dyn Machine>, journal: &mut dyn Journal) -> Result<(), Fault> {
         let folded = catch_unwind(AssertUnwindSafe(|| {
             journal.replay(&self.name, &mut |recorded| machine.fold(recorded))?;
             Ok(machine.state().audit(machine.state().now()).is_ok())
         }));
-        match folded {
-            Ok(Ok(true)) => {
+        let fault = match folded {
+            Ok(Ok(true)) => None,
+            // Nothing was ever appended for it, so nothing is missing.
+            Ok(Err(Fault::NotKept)) if self.position == Position::default() => None,
+            Ok(Err(fault)) => Some(fault),
+            // The history does not add up, or cannot be folded: a bug that would only come back.
+            Ok(Ok(false)) | Err(_) => Some(Fault::NotKept),
+        };
+        match fault {
+            None => {
+                self.publisher.begin_after(machine.state().sequence());
                 self.status = Status::Running(machine);
                 Ok(())
             }
-            Ok(Err(Fault::Unavailable)) => Err(Fault::Unavailable),
-            Ok(Ok(false) | Err(_)) | Err(_) => {
+            Some(Fault::Unavailable) => Err(Fault::Unavailable),
+            Some(fault) => {
                 self.stop();
-                Err(Fault::NotKept)
+                Err(fault)
             }
         }
     }
 
     /// Takes what this step recorded, to be published once it is durable.
     pub(super) fn take_published(&mut self) -> Vec<Arc<Published>> {
-        if self.beside.is_empty() {
-            self.events.clear();
-            return Vec::new();
-        }
-        self.beside.resize(self.events.len(), Beside::default());
-        self.beside.drain(..).zip(self.events.drain(..)).map(|(beside, recorded)| beside.publish(recorded)).collect()
+        self.events.clear();
+        std::mem::take(&mut self.named)
     }
 }
 
-/// Fills in what stands beside the events from `from` on. Those before, recorded while nobody wanted to know, get
-/// nothing: whoever came since begins after them.
-fn stand_beside(state: &State, now: Time, events: &[Recorded], from: usize, beside: &mut Vec<Beside>) {
-    beside.resize(from, Beside::default());
-    for recorded in &events[from..] {
-        let next = Beside::read(state, now, &recorded.event, beside[from..].last());
-        beside.push(next);
-    }
+/// Names events just recorded. Those recorded while nobody wanted to know get no name: whoever came since begins after
+/// them.
+fn name(state: &State, events: &[Recorded], named: &mut Vec<Arc<Published>>) {
+    named.extend(events.iter().map(|recorded| Arc::new(state.publish(recorded))));
 }

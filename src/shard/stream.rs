@@ -10,13 +10,8 @@ use std::task::{Context, Poll};
 use futures_core::Stream;
 use tokio::sync::mpsc;
 
-use crate::engine::agent::AgentProfile;
-use crate::engine::contact::ContactProfile;
-use crate::engine::event::Recorded;
 use crate::engine::id::Text;
-use crate::engine::read::LegView;
-
-pub use crate::engine::publish::Published;
+use crate::engine::publish::Published;
 
 /// Chooses events. Runs on the writer for every event of the tenant: it must be quick and must not wait.
 pub type Filter = Box<dyn FnMut(&Published) -> bool + Send>;
