@@ -1,1 +1,13 @@
-//! x
+//! usher: a real-time skills-based routing and ACD server.
+//!
+//! Modules in reading order; ARCHITECTURE.md has the picture and who may know whom.
+
+#![cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_types))]
+
+extern crate alloc;
+
+pub mod config;
+pub mod engine;
+pub mod journal;
+pub mod rpc;
+pub mod shard;

@@ -1,1 +1,3 @@
-fn main(){}
+//! The binary: `cli` has what it does.
+
+fn main() {}

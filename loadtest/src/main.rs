@@ -1,1 +1,3 @@
-fn main(){}
+//! The load harness.
+
+fn main() {}

@@ -102,3 +102,153 @@ pub enum Fault {
     /// Accepted contacts did not connect, by his side.
     Connect,
 }
+
+/// An agent as the engine keeps him.
+#[derive(Clone, Debug)]
+pub struct Agent {
+    /// Who he is.
+    pub profile: Arc<AgentProfile>,
+    /// His team.
+    pub team: Option<super::id::TeamId>,
+    /// His skill levels by handle, sorted.
+    pub(super) levels: Vec<(super::id::SkillId, u8)>,
+    /// What he chose.
+    pub presence: Presence,
+    /// What waits for his last leg.
+    pub next_presence: Option<Presence>,
+    /// The routing word last said; equals the derived one at the end of every batch.
+    pub routing: Routing,
+    /// Whether his lease holds, or he needs none.
+    pub session: bool,
+    /// The lease he signed in with; zero for none.
+    pub lease: Span,
+    /// Open streams of his desktop; not folded from events.
+    pub(super) streams: u32,
+    /// Until when he is NOT_RESPONDING.
+    pub not_responding: Option<Time>,
+    /// Faults in a row, by [`Fault`].
+    pub faults: [u32; 3],
+    /// Declines in a row.
+    pub declines: u32,
+    /// Units in use and reserved.
+    pub used: u32,
+    /// Contacts in hand per channel.
+    pub in_hand: [u16; limits::CHANNELS],
+    /// His idle clock.
+    pub idle_since: Option<Time>,
+    /// Newest live leg (slot), the others follow by `Leg::agent_links`.
+    pub(super) legs: u32,
+    /// Live legs with an open offer, busy, and wrapping.
+    pub offering: u32,
+    /// Live legs ASSIGNED, CONNECTED or ON_HOLD.
+    pub busy: u32,
+    /// Live legs in WRAP_UP.
+    pub wrapping: u32,
+    /// The classes he may serve, by class.
+    pub(super) serves: Vec<super::matcher::Serves>,
+    /// The channels he stands in line for, a bit each.
+    pub(super) in_line: u16,
+    /// Contacts open to him alone.
+    pub(super) only: Sequence,
+    /// Whether he is to go with his last leg.
+    pub removed: bool,
+    /// Whether he is gone; his slot waits for the same id to come back.
+    pub deleted: bool,
+    /// Whether he is on the list of those whose waiting presence or offers are looked at.
+    pub(super) touched: bool,
+    /// Whether he is on the list of those whose routing word is looked at.
+    pub(super) changed: bool,
+    /// Whether he is on the list of those who may be matched.
+    pub(super) hungry: bool,
+}
+
+impl Agent {
+    /// A new agent, signed out.
+    #[must_use]
+    pub fn new(profile: Arc<AgentProfile>) -> Agent {
+        Agent {
+            profile,
+            team: None,
+            levels: Vec::new(),
+            presence: Presence::Offline,
+            next_presence: None,
+            routing: Routing::OffQueue,
+            session: false,
+            lease: Span::ZERO,
+            streams: 0,
+            not_responding: None,
+            faults: [0; 3],
+            declines: 0,
+            used: 0,
+            in_hand: [0; limits::CHANNELS],
+            idle_since: None,
+            legs: super::contact::NONE,
+            offering: 0,
+            busy: 0,
+            wrapping: 0,
+            serves: Vec::new(),
+            in_line: 0,
+            only: Sequence::default(),
+            removed: false,
+            deleted: false,
+            touched: false,
+            changed: false,
+            hungry: false,
+        }
+    }
+
+    /// Whether he is signed in.
+    #[must_use]
+    pub fn signed_in(&self) -> bool {
+        self.presence != Presence::Offline
+    }
+
+    /// Whether he holds work: a leg that is not only an offer.
+    #[must_use]
+    pub fn holds_work(&self) -> bool {
+        self.busy + self.wrapping > 0
+    }
+
+    /// Whether he may get new offers, room aside.
+    #[must_use]
+    pub fn takes_offers(&self) -> bool {
+        self.presence == Presence::Available
+            && self.next_presence.is_none()
+            && self.session
+            && self.not_responding.is_none()
+            && !self.removed
+    }
+
+    /// Whether he has room for one more contact of a channel.
+    #[must_use]
+    pub fn has_room(&self, channel: ChannelId, cost: u32, max: u32) -> bool {
+        self.used + cost <= self.profile.capacity && u32::from(self.in_hand[channel.index()]) < max
+    }
+
+    /// The routing word, derived: the first that holds.
+    #[must_use]
+    pub fn derive_routing(&self) -> Routing {
+        if self.next_presence.is_some() || (self.removed && !self.deleted && self.holds_work()) {
+            Routing::Draining
+        } else if self.presence != Presence::Available || !self.session {
+            Routing::OffQueue
+        } else if self.not_responding.is_some() {
+            Routing::NotResponding
+        } else if self.offering > 0 {
+            Routing::Offering
+        } else if self.busy > 0 {
+            Routing::Busy
+        } else if self.wrapping > 0 {
+            Routing::WrapUp
+        } else {
+            Routing::Idle
+        }
+    }
+}
+
+/// An agent's handle with its number, for callers outside the engine that keep tables by it.
+impl From<AgentId> for usize {
+    fn from(agent: AgentId) -> usize {
+        agent.index()
+    }
+}

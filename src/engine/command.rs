@@ -1,6 +1,5 @@
 //! What can be asked of the engine. Imperatives, with external ids as texts: the engine interns them.
 
-use alloc::boxed::Box;
 use alloc::sync::Arc;
 
 use super::agent::{AgentProfile, Presence};
@@ -51,6 +50,8 @@ pub struct NewContact {
     pub priority: i32,
     /// What it asks of an agent.
     pub requirement: Option<Arc<Requirement>>,
+    /// How much earlier than its arrival it is ordered, at most 24 h; never part of a measured wait.
+    pub age_credit: Span,
     /// When the customer arrived; now when none.
     pub arrival: Option<Time>,
     /// When it is to be queued; at once when none or past.
@@ -89,7 +90,7 @@ pub enum TransferTarget {
 #[derive(Clone, Debug)]
 pub enum Command {
     /// Creates a contact: SCHEDULED, QUEUED, or ASSIGNED to one agent.
-    CreateContact(Box<NewContact>),
+    CreateContact(Arc<NewContact>),
     /// Changes what a contact is.
     UpdateContact {
         /// The contact's id.
@@ -132,8 +133,8 @@ pub enum Command {
         contact_id: Text,
         /// Where to.
         target: TransferTarget,
-        /// Replaces the contact's requirement when given.
-        requirement: Option<Arc<Requirement>>,
+        /// Replaces the contact's requirement when given; `Some(None)` clears it.
+        requirement: Option<Option<Arc<Requirement>>>,
         /// Why, in the agent's words.
         reason: Text,
     },

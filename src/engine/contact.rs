@@ -4,8 +4,9 @@
 
 use alloc::sync::Arc;
 
-use super::id::{AgentId, ChannelId, ClassId, ContactId, GatewayId, LegId, QueueId, Text};
+use super::id::{AgentId, BarId, ChannelId, ClassId, ContactId, GatewayId, LegId, QueueId, Text};
 use super::order::Links;
+use super::policy::WrapUp;
 use super::requirement::{Attributes, Requirement};
 use super::time::{Span, Time};
 
@@ -36,6 +37,8 @@ impl Direction {
 pub struct Customer {
     /// The customer's id.
     pub customer_id: Text,
+    /// Where the customer is reached: a number, an address.
+    pub address: Text,
     /// The attributes marked personal.
     pub attributes: Attributes,
 }
@@ -245,6 +248,17 @@ pub enum CancelCause {
     System,
 }
 
+/// What an entry is measured against, fixed when it begins.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct EntryRules {
+    /// The service-level threshold.
+    pub threshold: Span,
+    /// The short-abandonment span.
+    pub short: Span,
+    /// How long it may wait.
+    pub max_wait: Span,
+}
+
 /// One stay in one queue that is not yet answered or left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Entry {
@@ -264,16 +278,21 @@ pub struct Entry {
     pub only: Option<(AgentId, Time)>,
     /// Declines in this entry since the memory was last cleared.
     pub declines: u32,
-    /// The threshold its answer is measured against, fixed when it began.
-    pub threshold: Span,
+    /// The rules it began with; a reload leaves them.
+    pub rules: EntryRules,
 }
 
 impl Entry {
     /// Measured wait: time in the entry, PARKED excluded.
     #[must_use]
     pub fn wait(&self, now: Time) -> Span {
-        let parked = self.parked_since.map_or(Span::ZERO, |since| now.since(since));
-        now.since(self.enter) - self.parked - parked
+        now.since(self.enter) - self.parked_for(now)
+    }
+
+    /// Time PARKED in the entry.
+    #[must_use]
+    pub fn parked_for(&self, now: Time) -> Span {
+        self.parked + self.parked_since.map_or(Span::ZERO, |since| now.since(since))
     }
 }
 
@@ -320,12 +339,18 @@ pub struct Contact {
     pub entry_leg: Option<LegId>,
     /// Newest leg; the others follow by `Leg::older`.
     pub last_leg: Option<LegId>,
+    /// Entries ever begun.
+    pub entries: u32,
     /// Legs ever begun; the next leg's number less one.
     pub legs: u32,
     /// Legs not yet ended.
     pub live_legs: u32,
-    /// Pairs barred: how many agents this contact is not offered to just now.
-    pub bars: u32,
+    /// The agents it is not offered to just now: newest bar, the others follow by `Bar::next`.
+    pub bars: Option<BarId>,
+    /// The agent a direct contact is for.
+    pub direct: Option<AgentId>,
+    /// Digest of the request that created it.
+    pub digest: [u8; 16],
     /// Outcome, once the customer's part is over.
     pub outcome: Option<(Outcome, Reason)>,
     /// When the customer's part was over.
@@ -353,8 +378,14 @@ pub struct Leg {
     pub offer: OfferState,
     /// Why it ended.
     pub end_cause: Option<EndCause>,
+    /// Number of the entry it belongs to, 1 for the contact's first; 0 for a direct leg.
+    pub entry: u32,
     /// The queue whose entry it belongs to; none for a direct leg.
     pub queue: Option<QueueId>,
+    /// How its wrap-up ends; the rule in force when it began.
+    pub wrap_up_rule: WrapUp,
+    /// How long it may be connected before an alarm.
+    pub max_handle: Span,
     /// Units of the agent it holds until it ends.
     pub cost: u32,
     /// The channel, for the agent's count.
@@ -389,6 +420,19 @@ pub struct Leg {
     pub disposition: Text,
     /// Whether the wrap-up said the matter is resolved.
     pub resolved: Option<bool>,
+}
+
+/// A pair that is not matched until an instant.
+#[derive(Clone, Copy, Debug)]
+pub struct Bar {
+    /// The contact.
+    pub contact: ContactId,
+    /// The agent.
+    pub agent: AgentId,
+    /// Until when.
+    pub until: Time,
+    /// The contact's next older bar.
+    pub next: Option<BarId>,
 }
 
 /// No neighbour.

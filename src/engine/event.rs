@@ -3,13 +3,12 @@
 //! An event holds what `evolve` needs and what readers count; what follows from state (a contact's state before and
 //! after) stands beside it in [`Recorded`].
 
-use alloc::boxed::Box;
 use alloc::sync::Arc;
 
 use super::agent::{AgentProfile, Fault, Presence, Routing};
 use super::command::{ContactChange, NewContact, RequestStamp};
-use super::contact::{ContactState, DeclineReason, EndCause, FailCause, Outcome, Reason};
-use super::id::{AgentId, BarId, ContactId, GatewayId, LegId, QueueId, Text};
+use super::contact::{ContactState, DeclineReason, Direction, EndCause, FailCause, Outcome, Reason};
+use super::id::{AgentId, BarId, ChannelId, ContactId, GatewayId, LegId, QueueId, Text};
 use super::policy::Policy;
 use super::time::{Span, Time};
 
@@ -24,8 +23,41 @@ pub struct Recorded {
     pub policy_version: u64,
     /// The contact's state before and after, when the event is about one.
     pub contact_states: Option<(ContactState, ContactState)>,
+    /// What stood beside it.
+    pub facts: Facts,
     /// What happened.
     pub event: Event,
+}
+
+/// What readers count and show beside an event, as it stood at that instant. Zero or `None` where it does not apply.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Facts {
+    /// The contact's channel.
+    pub channel: Option<ChannelId>,
+    /// Who began the contact.
+    pub direction: Direction,
+    /// The queue of the entry, or of the leg.
+    pub queue: Option<QueueId>,
+    /// Number of the entry, 1 for the contact's first.
+    pub entry: u32,
+    /// Measured wait of the entry, up to this event.
+    pub wait: Span,
+    /// Time PARKED in the entry, up to this event.
+    pub parked: Span,
+    /// Since the customer arrived.
+    pub since_arrival: Span,
+    /// The agent the event is about, also by its leg.
+    pub agent: Option<AgentId>,
+    /// Number of the leg, 1 for the contact's first.
+    pub leg: u32,
+    /// Since the leg began: for an offer that ends, how long it rang.
+    pub leg_age: Span,
+    /// The leg's time in conversation, up to this event.
+    pub talk: Span,
+    /// The leg's time on hold, up to this event.
+    pub hold: Span,
+    /// The leg's time wrapping up, once it has ended.
+    pub wrap_up: Span,
 }
 
 /// Why an entry began.
@@ -52,7 +84,7 @@ pub struct EntryExit {
     pub wait: Span,
     /// Whether that wait was at or under the queue's threshold.
     pub within_threshold: bool,
-    /// Whether it was at or under the queue's short-abandonment span.
+    /// Whether it was under the queue's short-abandonment span.
     pub short: bool,
 }
 
@@ -70,7 +102,7 @@ pub struct Answer {
 /// What happened.
 #[derive(Clone, Debug)]
 pub enum Event {
-    /// A command with a request id was accepted; its repeat gets the sequence of its batch's last event.
+    /// A command with a request id was accepted; last in its batch, so its repeat gets the sequence that covers it.
     RequestRemembered {
         /// Which request.
         stamp: Arc<RequestStamp>,
@@ -89,7 +121,7 @@ pub enum Event {
         /// The contact.
         contact: ContactId,
         /// What it is, as asked.
-        new: Box<NewContact>,
+        new: Arc<NewContact>,
     },
     /// A queue entry began.
     ContactQueued {

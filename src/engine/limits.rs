@@ -2,6 +2,8 @@
 
 use super::time::Span;
 
+/// Gateways per tenant, ever seen.
+pub const GATEWAYS: usize = 65_536;
 /// Longest external id in bytes: room for a UUID, a SIP Call-ID or an e-mail Message-ID.
 pub const ID_BYTES: usize = 128;
 /// Longest request id in bytes.
@@ -32,8 +34,12 @@ pub const CAPACITY: u32 = 10_000;
 pub const LEGS_PER_CONTACT: u32 = 64;
 /// How far back a contact's arrival may lie.
 pub const ARRIVAL_AGE: Span = Span::from_secs(86_400);
+/// Longest age credit: as far as an arrival may lie back.
+pub const AGE_CREDIT: Span = ARRIVAL_AGE;
 /// Longest wrap-up that ends only by hand.
 pub const WRAP_UP: Span = Span::from_secs(3_600);
+/// Longest time a declined pair may be barred.
+pub const RETRY: Span = Span::from_secs(86_400);
 /// Longest lease a session may ask for.
 pub const LEASE: Span = Span::from_secs(86_400);
 /// Contacts of a lost gateway ended in one step; the rest follows in the next, so that no step is long.

@@ -16,6 +16,7 @@ pub mod limits;
 pub mod matcher;
 pub mod order;
 pub mod policy;
+pub mod publish;
 pub mod rank;
 pub mod read;
 pub mod receipts;
@@ -94,22 +95,17 @@ impl Engine {
                 return Err(reject);
             }
         };
-        let start = out.len();
-        if let Some(stamp) = &request.stamp {
-            let event = Event::RequestRemembered {
-                stamp: stamp.clone(),
-                contact: subject.contact.or_else(|| created(&events)),
-                agent: subject.agent,
-            };
-            self.emit(now, event, out);
-        }
         let contact = subject.contact.or_else(|| created(&events));
         self.emit_all(now, &mut events, out);
         self.scratch = events;
         self.lease(now, &request.command);
         self.settle(now, out);
+        if let Some(stamp) = &request.stamp {
+            // Last in its batch, so that a repeat is told the sequence that covers all of it.
+            let event = Event::RequestRemembered { stamp: stamp.clone(), contact, agent: subject.agent };
+            self.emit(now, event, out);
+        }
         let sequence = self.state.sequence();
-        debug_assert!(out.len() == start || out.last().is_some_and(|last| last.sequence == sequence));
         Ok(Reply { sequence, contact, agent: subject.agent, repeated: false })
     }
 
@@ -153,6 +149,7 @@ impl Engine {
     fn emit(&mut self, now: Time, event: Event, out: &mut Vec<Recorded>) {
         let contact = event.contact();
         let before = contact.and_then(|contact| self.state.state_before(contact));
+        let entry = contact.and_then(|contact| self.state.entry_facts(now, contact));
         let sequence = self.state.sequence() + 1;
         self.state.evolve(now, sequence, &event);
         let contact_states = match (contact, before) {
@@ -160,7 +157,9 @@ impl Engine {
             (Some(contact), None) => self.state.state_before(contact).map(|after| (after, after)),
             (None, _) => None,
         };
-        out.push(Recorded { sequence, time: now, policy_version: self.state.policy_version(), contact_states, event });
+        let facts = self.state.facts(now, &event, entry);
+        let policy_version = self.state.policy_version();
+        out.push(Recorded { sequence, time: now, policy_version, contact_states, facts, event });
     }
 
     /// What follows by itself: contacts and agents that may now be matched, contacts that may now close, agents whose
@@ -182,7 +181,9 @@ impl Engine {
     /// every lease starts anew.
     fn lease(&mut self, now: Time, command: &Command) {
         match command {
-            Command::SignIn { agent_id, .. } | Command::Heartbeat { agent_id } => self.state.renew_lease(now, agent_id, 0),
+            Command::SignIn { agent_id, .. } | Command::Heartbeat { agent_id } => {
+                self.state.renew_lease(now, agent_id, 0)
+            }
             Command::OpenAgentSession { agent_id } => self.state.renew_lease(now, agent_id, 1),
             Command::CloseAgentSession { agent_id } => self.state.renew_lease(now, agent_id, -1),
             Command::OpenGatewaySession { gateway_id, .. } => self.state.renew_gateway(now, gateway_id, 1),

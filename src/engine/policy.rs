@@ -183,7 +183,7 @@ pub struct Queue {
     pub require: Option<Arc<Requirement>>,
     /// Overrides the channel's `max_wait`.
     pub max_wait: Option<Span>,
-    /// An abandonment at or before this wait is counted as short.
+    /// An abandonment before this wait is counted as short.
     pub short_abandon: Span,
     /// What follows a conversation.
     pub wrap_up: WrapUp,

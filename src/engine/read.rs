@@ -7,7 +7,8 @@ use alloc::vec::Vec;
 
 use super::agent::{AgentProfile, Presence, Routing};
 use super::contact::{ContactProfile, ContactState, EndCause, LegState, OfferState, Outcome, Reason};
-use super::id::{AgentId, ContactId, LegId, Text};
+use super::event::{Event, Facts};
+use super::id::{AgentId, ContactId, LegId, QueueId, Text};
 use super::requirement::Requirement;
 use super::state::State;
 use super::time::{Span, Time};
@@ -26,6 +27,8 @@ pub struct LegView {
     pub contact_id: Text,
     /// The channel's id.
     pub channel: Text,
+    /// Number of the entry it belongs to; 0 for a direct leg.
+    pub entry: u32,
     /// The queue's id; empty for a direct leg.
     pub queue: Text,
     /// Its state.
@@ -81,6 +84,14 @@ pub struct ContactView {
     pub position: u32,
     /// Measured wait of the open entry.
     pub wait: Span,
+    /// Time PARKED in the open entry.
+    pub parked: Span,
+    /// Entries begun.
+    pub entries: u32,
+    /// Number of the leg that decides its state once answered; 0 when none.
+    pub owner: u32,
+    /// How much earlier than its arrival it is ordered.
+    pub age_credit: Span,
     /// When the customer arrived.
     pub arrival: Time,
     /// When it is or was due.
@@ -124,11 +135,52 @@ pub struct AgentView {
     pub idle_since: Option<Time>,
     /// Whether a lease holds.
     pub session: bool,
+    /// The lease he signed in with; zero for none.
+    pub lease: Span,
+    /// When it runs out, unless a sign of life comes or a stream is open.
+    pub lease_expires: Option<Time>,
+    /// Until when he is NOT_RESPONDING.
+    pub not_responding: Option<Time>,
+    /// Whether he goes with his last leg.
+    pub removed: bool,
     /// His live legs, oldest first.
     pub legs: Vec<LegView>,
 }
 
 impl State {
+    /// Queue, number, wait and parked time of a contact's open entry.
+    pub(super) fn entry_facts(&self, now: Time, contact: ContactId) -> Option<(QueueId, u32, Span, Span)> {
+        let held = self.try_contact(contact)?;
+        let entry = held.entry.as_ref()?;
+        Some((entry.queue, held.entries, entry.wait(now), entry.parked_for(now)))
+    }
+
+    /// What stands beside an event just taken in; `entry` is how the contact's entry stood before it.
+    pub(super) fn facts(&self, now: Time, event: &Event, entry: Option<(QueueId, u32, Span, Span)>) -> Facts {
+        let mut facts = Facts { agent: event.agent(), ..Facts::default() };
+        let Some((id, contact)) = event.contact().and_then(|id| Some((id, self.try_contact(id)?))) else {
+            return facts;
+        };
+        facts.channel = Some(contact.channel);
+        facts.direction = contact.profile.direction;
+        facts.since_arrival = now.since(contact.arrival);
+        facts.queue = contact.queue;
+        let entry = if matches!(event, Event::ContactQueued { .. }) { None } else { entry };
+        if let Some((queue, number, wait, parked)) = entry.or_else(|| self.entry_facts(now, id)) {
+            (facts.queue, facts.entry, facts.wait, facts.parked) = (Some(queue), number, wait, parked);
+        }
+        if let Some(leg) = event.leg().and_then(|leg| self.try_leg(leg)) {
+            facts.agent = Some(leg.agent);
+            facts.leg = leg.number;
+            facts.leg_age = now.since(leg.begun);
+            (facts.talk, facts.hold, facts.wrap_up) = (leg.talk, leg.hold, leg.wrap_up);
+            if leg.connected_once {
+                (facts.queue, facts.entry) = (leg.queue, leg.entry);
+            }
+        }
+        facts
+    }
+
     /// One contact by its id. Linear in its legs; the position looks at no more than [`limits::POSITION_SEARCH`] others.
     #[must_use]
     pub fn contact_view(&self, now: Time, contact_id: &str) -> Option<ContactView> {
@@ -161,6 +213,10 @@ impl State {
             outcome: held.outcome,
             position: self.position(contact),
             wait: held.entry.as_ref().map_or(Span::ZERO, |entry| entry.wait(now)),
+            parked: held.entry.as_ref().map_or(Span::ZERO, |entry| entry.parked_for(now)),
+            entries: held.entries,
+            owner: held.owner.map_or(0, |leg| self.leg(leg).number),
+            age_credit: held.arrival.since(held.adjusted_arrival),
             arrival: held.arrival,
             schedule: held.schedule,
             expire: held.expire,
@@ -189,6 +245,7 @@ impl State {
             agent_id: self.agent(held.agent).profile.agent_id.clone(),
             contact_id: self.contact(held.contact).profile.contact_id.clone(),
             channel: self.channel(held.channel).id.clone(),
+            entry: held.entry,
             queue: held.queue.map_or_else(Text::default, |queue| self.queue_id(queue).clone()),
             state: held.state,
             offer: held.offer,
@@ -232,6 +289,10 @@ impl State {
             channels: self.channels_in_hand(agent),
             idle_since: held.idle_since,
             session: held.session,
+            lease: held.lease,
+            lease_expires: self.lease_expires(agent),
+            not_responding: held.not_responding,
+            removed: held.removed,
             legs,
         }
     }

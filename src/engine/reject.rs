@@ -55,6 +55,11 @@ pub enum Reject {
     OfferNotYours,
     /// The agent is owned by configuration.
     ManagedByConfig,
+    /// A queue that the new policy lacks still holds contacts.
+    QueueInUse {
+        /// Which.
+        queue: Text,
+    },
     /// The contact has ended.
     ContactClosed,
     /// The verb does not apply in the contact's state.

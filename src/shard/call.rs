@@ -177,9 +177,10 @@ where
     }
 
     fn settle(self: Box<Self>, verdict: Result<(), Refused>) {
-        let answer = verdict.and_then(|()| self.found.ok_or(Refused::QueryFailed));
+        let Reading { found, reply, .. } = *self;
+        let answer = verdict.and_then(|()| found.ok_or(Refused::QueryFailed));
         // Whoever asked may have gone; then nobody wants to know.
-        let _ = self.reply.send(answer);
+        let _ = reply.send(answer);
     }
 }
 

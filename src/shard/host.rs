@@ -6,11 +6,10 @@
 //! it is all the same. `benches/thread_model.rs` measures it against a lock that is waited for and a thread of its own.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
 
 use crossbeam::queue::SegQueue;
-use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use crate::engine::command::Request;
@@ -37,8 +36,6 @@ struct Core {
     inbox: VecDeque<Envelope>,
     completions: Vec<Completion>,
     out: Outputs,
-    /// Set while a step runs; found set, the last one broke off and nothing here can be relied on.
-    broken: bool,
 }
 
 struct Host {
@@ -71,8 +68,7 @@ pub struct Deadlines {
 /// Puts a shard into service. `clock` must have begun at [`Shard::now`] or later; `capacity` bounds the ingress.
 pub fn start(shard: Shard, clock: Clock, capacity: usize) -> (ShardHandle, Deadlines) {
     let batch = shard.limits().batch;
-    let core =
-        Core { shard, inbox: VecDeque::new(), completions: Vec::new(), out: Outputs::default(), broken: false };
+    let core = Core { shard, inbox: VecDeque::new(), completions: Vec::new(), out: Outputs::default() };
     let host = Arc::new(Host {
         core: Mutex::new(core),
         ingress: Ingress::new(capacity),
@@ -86,7 +82,7 @@ pub fn start(shard: Shard, clock: Clock, capacity: usize) -> (ShardHandle, Deadl
         alarm: Notify::new(),
     });
     let weak = Arc::downgrade(&host);
-    host.core.lock().shard.journal().attach(Arc::new(move |completion| {
+    host.core().shard.journal().attach(Arc::new(move |completion| {
         if let Some(host) = weak.upgrade() {
             host.completed.push(completion);
             host.kick();
@@ -118,9 +114,11 @@ impl Host {
             // Work is put in before the lock is tried, and looked for after it is let go: with both in one total order,
             // either this caller gets the lock or its holder sees the work.
             fence(Ordering::SeqCst);
-            let Some(mut core) = self.core.try_lock() else { return };
-            let again = self.step(&mut core);
-            drop(core);
+            let again = match self.core.try_lock() {
+                Ok(mut core) => self.step(&mut core),
+                Err(TryLockError::WouldBlock) => return,
+                Err(TryLockError::Poisoned(_)) => return self.give_up(),
+            };
             fence(Ordering::SeqCst);
             if !again && !self.is_wanted() {
                 return;
@@ -130,16 +128,21 @@ impl Host {
         self.alarm.notify_one();
     }
 
+    /// The shard itself has met a bug and its step broke off: nothing in it can be relied on. Whoever waits learns that
+    /// the tenant has stopped.
+    fn give_up(&self) {
+        self.kicked.store(false, Ordering::SeqCst);
+        self.ingress.clear();
+    }
+
+    /// Waits for the shard. One that broke off is still good enough to be asked for its figures.
+    fn core(&self) -> MutexGuard<'_, Core> {
+        self.core.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
     /// One step; whether another is wanted at once.
     fn step(&self, core: &mut Core) -> bool {
         self.kicked.store(false, Ordering::SeqCst);
-        if std::mem::replace(&mut core.broken, true) {
-            // Whoever waits for these learns that the tenant has stopped. The flag stays up.
-            core.inbox.clear();
-            self.ingress.drain_to(&mut core.inbox, usize::MAX);
-            core.inbox.clear();
-            return false;
-        }
         self.ingress.drain_to(&mut core.inbox, self.batch);
         while let Some(completion) = self.completed.pop() {
             core.completions.push(completion);
@@ -154,7 +157,6 @@ impl Host {
             sink.decided(commands, self.clock.nanos() - begun);
         }
         self.arm(core.shard.next_deadline());
-        core.broken = false;
         core.out.again
     }
 
@@ -247,7 +249,7 @@ impl ShardHandle {
     /// Opens a tenant, from what the journal has of it; nothing when it is open already. Waits for the shard: for the
     /// server's start and for a configuration with a new tenant, not for requests.
     pub fn open(&self, tenant: &str) {
-        let mut core = self.host.core.lock();
+        let mut core = self.host.core();
         if self.host.directory.find(tenant).is_none() {
             let name: Text = tenant.into();
             let seat = core.shard.open(&name);
@@ -263,7 +265,7 @@ impl ShardHandle {
     pub fn drain(&self) -> Pending<()> {
         self.host.draining.store(true, Ordering::SeqCst);
         let (envelope, answer) = Envelope::drain();
-        let mut core = self.host.core.lock();
+        let mut core = self.host.core();
         // Past the bound, and after everything that was handed in before.
         self.host.ingress.drain_to(&mut core.inbox, usize::MAX);
         core.inbox.push_back(envelope);
@@ -293,13 +295,13 @@ impl ShardHandle {
     /// What the shard has counted. Waits for it.
     #[must_use]
     pub fn counts(&self) -> Counts {
-        self.host.core.lock().shard.counts()
+        self.host.core().shard.counts()
     }
 
     /// Streams registered. Waits for the shard.
     #[must_use]
     pub fn readers(&self) -> usize {
-        self.host.core.lock().shard.readers()
+        self.host.core().shard.readers()
     }
 
     /// All tenants, by name.

@@ -40,6 +40,11 @@ impl Ingress {
         }
     }
 
+    /// Drops what waits.
+    pub fn clear(&self) {
+        while self.queue.pop().is_some() {}
+    }
+
     /// How much waits.
     #[must_use]
     pub fn depth(&self) -> usize {

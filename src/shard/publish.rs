@@ -10,11 +10,8 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
-use crate::engine::event::{Event, Recorded};
+use crate::engine::event::Event;
 use crate::engine::id::{LegId, Text};
-use crate::engine::read::LegView;
-use crate::engine::state::State;
-use crate::engine::time::Time;
 
 use super::call::Refused;
 use super::stream::{Ended, Filter, Link, Order, Published, Start, Subscription, Topic};
@@ -218,71 +215,9 @@ fn is_agents(event: &Published, agent_id: &Text) -> bool {
 }
 
 fn gateway_of(event: &Published) -> Option<&Text> {
-    event.gateway.as_ref().or_else(|| event.contact.as_ref().map(|contact| &contact.gateway_id))
-}
-
-/// What stands beside an event, taken from the state its command left behind.
-#[derive(Clone, Default)]
-pub(super) struct Beside {
-    contact: Option<Arc<crate::engine::contact::ContactProfile>>,
-    agent: Option<Arc<crate::engine::agent::AgentProfile>>,
-    leg: Option<Arc<LegView>>,
-    queue: Option<Text>,
-    to_queue: Option<Text>,
-    to_agent: Option<Text>,
-    gateway: Option<Text>,
-}
-
-impl Beside {
-    /// Reads what an event needs. `previous` is what the event before it in the same command needed: most of a
-    /// command's events are about one leg, which is then rendered once.
-    pub(super) fn read(state: &State, now: Time, event: &Event, previous: Option<&Beside>) -> Beside {
-        let mut beside = Beside::default();
-        if let Some(held) = event.contact().and_then(|contact| state.try_contact(contact)) {
-            beside.contact = Some(held.profile.clone());
-            let holder = held.owner.or(held.entry_leg).and_then(|leg| state.try_leg(leg));
-            beside.agent = holder.map(|leg| state.agent(leg.agent).profile.clone());
-            if let Some((leg, legs)) = event.leg().and_then(|leg| Some((leg, state.try_leg(leg)?))) {
-                let same = previous.and_then(|previous| previous.leg.as_ref()).filter(|view| view.leg == leg);
-                beside.leg = Some(same.map_or_else(|| Arc::new(state.view_leg(now, leg)), Arc::clone));
-                beside.agent = Some(state.agent(legs.agent).profile.clone());
-            }
-        }
-        if let Some(agent) = event.agent() {
-            beside.agent = Some(state.agent(agent).profile.clone());
-        }
-        beside.name(state, event);
-        beside
-    }
-
-    fn name(&mut self, state: &State, event: &Event) {
-        let queue = |queue| Some(state.queue_id(queue).clone());
-        match event {
-            Event::ContactQueued { queue: to, only, .. } => {
-                self.queue = queue(*to);
-                self.to_agent = only.map(|(agent, _)| state.agent(agent).profile.agent_id.clone());
-            }
-            Event::ContactTransferred { from, to, to_agent, .. } => {
-                self.queue = from.and_then(queue);
-                self.to_queue = to.and_then(queue);
-                self.to_agent = to_agent.map(|agent| state.agent(agent).profile.agent_id.clone());
-            }
-            Event::ContactEnded { exit: Some(exit), .. } => self.queue = queue(exit.queue),
-            Event::ContactClosed { queue: last, .. } => self.queue = last.and_then(queue),
-            Event::LegConnected { answer: Some(answer), .. } => self.queue = queue(answer.queue),
-            Event::GatewaySessionOpened { gateway_id, .. } => self.gateway = Some(gateway_id.clone()),
-            Event::GatewaySessionLost { gateway, .. } | Event::GatewaySwept { gateway } => {
-                self.gateway = Some(state.gateway(*gateway).gateway_id.clone());
-            }
-            _ => {}
-        }
-        if self.queue.is_none() {
-            self.queue = self.leg.as_ref().filter(|leg| !leg.queue.is_empty()).map(|leg| leg.queue.clone());
-        }
-    }
-
-    pub(super) fn publish(self, recorded: Recorded) -> Arc<Published> {
-        let Beside { contact, agent, leg, queue, to_queue, to_agent, gateway } = self;
-        Arc::new(Published { recorded, contact, agent, leg, queue, to_queue, to_agent, gateway })
-    }
+    let gateway = match &event.contact {
+        Some(contact) => &contact.profile.gateway_id,
+        None => &event.gateway,
+    };
+    (!gateway.is_empty()).then_some(gateway)
 }

@@ -15,7 +15,7 @@ use crate::engine::{Engine, Reply, reject::Reject};
 use crate::journal::{Fault, Journal, Position};
 
 use super::call::{Done, Refused};
-use super::publish::{Beside, Publisher};
+use super::publish::Publisher;
 use super::stream::{Ended, Published};
 
 /// Panics without an accepted command between them before a tenant is stopped for good.
@@ -74,9 +74,10 @@ pub(super) enum Status {
 pub(super) struct Seat {
     pub(super) name: Text,
     pub(super) status: Status,
-    /// Recorded in this step, not yet appended; with what stands beside each.
+    /// Recorded in this step, not yet appended.
     pub(super) events: Vec<Recorded>,
-    beside: Vec<Beside>,
+    /// The same as their readers will get them, as far as somebody may read them.
+    published: Vec<Arc<Published>>,
     pub(super) publisher: Publisher,
     /// Where its last batch is in the journal.
     pub(super) position: Position,
@@ -84,7 +85,7 @@ pub(super) struct Seat {
     pub(super) deadline: Option<Time>,
     /// Whether it is among the seats touched in this step.
     pub(super) touched: bool,
-    /// Whether anybody outside this seat needs what stands beside events.
+    /// Whether a sink follows what is published.
     pub(super) observed: bool,
     in_a_row: u32,
 }
@@ -95,7 +96,7 @@ impl Seat {
             name,
             status: Status::Waiting,
             events: Vec::new(),
-            beside: Vec::new(),
+            published: Vec::new(),
             publisher: Publisher::new(keep),
             position: Position::default(),
             deadline: None,
@@ -119,12 +120,12 @@ impl Seat {
     /// Carries out one command.
     pub(super) fn apply(&mut self, now: Time, request: &Request, views: bool) -> Result<Done, Refused> {
         let wanted = self.observed || self.publisher.is_wanted();
-        let applied = self.guarded(|machine, events, beside| {
+        let applied = self.guarded(|machine, events, published| {
             let from = events.len();
             let reply = machine.apply(now, request, events)?;
             let state = machine.state();
             if wanted {
-                stand_beside(state, now, events, from, beside);
+                show(state, &events[from..], published);
             }
             let contact = reply.contact.filter(|contact| views && state.try_contact(*contact).is_some());
             let agent = reply.agent.filter(|_| views);
@@ -153,11 +154,11 @@ impl Seat {
     /// Fires deadlines; whether more are due.
     pub(super) fn fire_due(&mut self, now: Time, max: usize) -> bool {
         let wanted = self.observed || self.publisher.is_wanted();
-        let fired = self.guarded(|machine, events, beside| {
+        let fired = self.guarded(|machine, events, published| {
             let from = events.len();
             let more = machine.fire_due(now, max, events);
             if wanted {
-                stand_beside(machine.state(), now, events, from, beside);
+                show(machine.state(), &events[from..], published);
             }
             more
         });
@@ -175,17 +176,17 @@ impl Seat {
     /// Runs the engine and catches its panic: then nothing of this run remains and the tenant waits.
     fn guarded<R>(
         &mut self,
-        run: impl FnOnce(&mut dyn Machine, &mut Vec<Recorded>, &mut Vec<Beside>) -> R,
+        run: impl FnOnce(&mut dyn Machine, &mut Vec<Recorded>, &mut Vec<Arc<Published>>) -> R,
     ) -> Option<R> {
         let Status::Running(machine) = &mut self.status else { return None };
-        let (events, beside) = (&mut self.events, &mut self.beside);
-        let before = (events.len(), beside.len());
+        let (events, published) = (&mut self.events, &mut self.published);
+        let before = (events.len(), published.len());
         // The engine is dropped after a panic and the vectors are cut back: nothing half-done is looked at again.
-        if let Ok(result) = catch_unwind(AssertUnwindSafe(|| run(machine.as_mut(), events, beside))) {
+        if let Ok(result) = catch_unwind(AssertUnwindSafe(|| run(machine.as_mut(), events, published))) {
             return Some(result);
         }
         self.events.truncate(before.0);
-        self.beside.truncate(before.1);
+        self.published.truncate(before.1);
         self.drop_machine();
         self.in_a_row += 1;
         if self.in_a_row >= PANICS {
@@ -214,7 +215,7 @@ impl Seat {
         }
         self.drop_machine();
         self.events.clear();
-        self.beside.clear();
+        self.published.clear();
         self.publisher.end_all(Ended::TenantStopped);
     }
 
@@ -251,21 +252,12 @@ impl Seat {
 
     /// Takes what this step recorded, to be published once it is durable.
     pub(super) fn take_published(&mut self) -> Vec<Arc<Published>> {
-        if self.beside.is_empty() {
-            self.events.clear();
-            return Vec::new();
-        }
-        self.beside.resize(self.events.len(), Beside::default());
-        self.beside.drain(..).zip(self.events.drain(..)).map(|(beside, recorded)| beside.publish(recorded)).collect()
+        self.events.clear();
+        std::mem::take(&mut self.published)
     }
 }
 
-/// Fills in what stands beside the events from `from` on. Those before, recorded while nobody wanted to know, get
-/// nothing: whoever came since begins after them.
-fn stand_beside(state: &State, now: Time, events: &[Recorded], from: usize, beside: &mut Vec<Beside>) {
-    beside.resize(from, Beside::default());
-    for recorded in &events[from..] {
-        let next = Beside::read(state, now, &recorded.event, beside[from..].last());
-        beside.push(next);
-    }
+/// Names events while the state they came from is at hand.
+fn show(state: &State, events: &[Recorded], published: &mut Vec<Arc<Published>>) {
+    published.extend(events.iter().map(|recorded| Arc::new(state.publish(recorded))));
 }

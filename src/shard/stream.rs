@@ -10,43 +10,9 @@ use std::task::{Context, Poll};
 use futures_core::Stream;
 use tokio::sync::mpsc;
 
-use crate::engine::agent::AgentProfile;
-use crate::engine::contact::ContactProfile;
-use crate::engine::event::Recorded;
 use crate::engine::id::Text;
-use crate::engine::read::LegView;
 
-/// An event with everything needed to show it without the state it came from.
-///
-/// What stands beside the event is as the command that caused it left it: of a leg that was offered, accepted and
-/// connected in one command, all three events show the connected leg.
-#[derive(Clone, Debug)]
-pub struct Published {
-    /// The event in its place.
-    pub recorded: Recorded,
-    /// The contact it is about, if it is still kept.
-    pub contact: Option<Arc<ContactProfile>>,
-    /// The agent it is about: the one it names, else its leg's, else the one who has the contact.
-    pub agent: Option<Arc<AgentProfile>>,
-    /// The leg it is about, with its queue and the offer it began with.
-    pub leg: Option<Arc<LegView>>,
-    /// Id of the queue it names; of a transfer, the one left.
-    pub queue: Option<Text>,
-    /// Id of the queue a transfer goes to.
-    pub to_queue: Option<Text>,
-    /// Id of the agent a transfer goes to, or a new entry is open to.
-    pub to_agent: Option<Text>,
-    /// Id of the gateway it names.
-    pub gateway: Option<Text>,
-}
-
-impl Published {
-    /// Its place in the tenant's order, and the token to go on from after it.
-    #[must_use]
-    pub fn sequence(&self) -> u64 {
-        self.recorded.sequence
-    }
-}
+pub use crate::engine::publish::Published;
 
 /// Chooses events. Runs on the writer for every event of the tenant: it must be quick and must not wait.
 pub type Filter = Box<dyn FnMut(&Published) -> bool + Send>;

@@ -1,0 +1,224 @@
+//! The command line: what can be asked of the `usher` binary, and its exit codes: 0 good, 1 the thing asked about is
+//! bad, 2 usage.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+use serde_json::json;
+
+use crate::config::{self, Config, Faults, LogFormat, fault, schema};
+
+/// A real-time skills-based routing and ACD server.
+#[derive(Debug, Parser)]
+#[command(name = "usher", version, disable_help_subcommand = true, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the server.
+    Serve {
+        /// Configuration file.
+        #[arg(long, value_name = "FILE", env = "USHER_CONFIG")]
+        config: PathBuf,
+        /// File to write the bound addresses to once the server is ready.
+        #[arg(long, value_name = "PATH", env = "USHER_READY_FILE")]
+        ready_file: Option<PathBuf>,
+    },
+    /// Check a configuration file and report all its faults.
+    CheckConfig {
+        /// Configuration file.
+        file: PathBuf,
+        /// Print one JSON object.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print what a configuration file may hold.
+    Config {
+        #[command(subcommand)]
+        what: ConfigText,
+    },
+    /// Ask a running server whether it serves: exit 0 if it does, 1 if not.
+    Health {
+        /// Address and port of its gRPC.
+        #[arg(long, value_name = "ADDR", env = "USHER_ADDR", default_value = "127.0.0.1:50051")]
+        addr: String,
+    },
+    /// Print the completions of a shell.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+}
+
+#[derive(Clone, Copy, Debug, Subcommand)]
+enum ConfigText {
+    /// The JSON schema of configuration files.
+    Schema,
+    /// A complete, commented configuration file.
+    Example,
+}
+
+/// Runs the binary with the arguments of the process.
+#[must_use]
+pub fn main() -> ExitCode {
+    match Cli::try_parse() {
+        Ok(cli) => run(cli.command),
+        Err(error) => {
+            // Nothing is left to tell when the terminal is gone.
+            let _ = error.print();
+            ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
+        }
+    }
+}
+
+fn run(command: Command) -> ExitCode {
+    match command {
+        Command::Serve { config, ready_file } => serve(config, ready_file),
+        Command::CheckConfig { file, json } => check_config(&file, json),
+        Command::Config { what: ConfigText::Schema } => print(&schema::schema_text()),
+        Command::Config { what: ConfigText::Example } => print(config::EXAMPLE),
+        Command::Health { addr } => health(&addr),
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "usher", &mut script);
+            print(&String::from_utf8_lossy(&script))
+        }
+    }
+}
+
+fn serve(path: PathBuf, ready_file: Option<PathBuf>) -> ExitCode {
+    let config = match config::load(&path) {
+        Ok(config) => config,
+        Err(faults) => return refuse(&faults),
+    };
+    warn(&config.warnings);
+    let json = config.telemetry.log_format == LogFormat::Json;
+    let served = crate::telemetry::logging::init(&config.telemetry.log, json)
+        .and_then(|()| crate::server::serve(config, path, ready_file));
+    done(served)
+}
+
+fn check_config(file: &Path, json: bool) -> ExitCode {
+    match (config::load(file), json) {
+        (Ok(config), true) => print(&format!("{}\n", summary_json(file, &config))),
+        (Ok(config), false) => {
+            warn(&config.warnings);
+            print(&summary(file, &config))
+        }
+        (Err(faults), true) => {
+            let Faults { file, faults, more } = &faults;
+            let _ = print(&format!("{}\n", json!({ "ok": false, "file": file, "faults": faults, "more": more })));
+            ExitCode::FAILURE
+        }
+        (Err(faults), false) => refuse(&faults),
+    }
+}
+
+fn summary(file: &Path, config: &Config) -> String {
+    let mut out = format!("{}: good\n", file.display());
+    for tenant in &config.tenants {
+        let line = format!(
+            "  tenant {}: {}, {}, {}, {}, {}\n",
+            tenant.tenant,
+            counted(tenant.queues.len(), "queue"),
+            counted(tenant.skills.len(), "skill"),
+            counted(tenant.teams.len(), "team"),
+            counted(tenant.agents.len(), "agent"),
+            counted(tenant.channels.len(), "channel"),
+        );
+        out.push_str(&line);
+    }
+    out
+}
+
+fn counted(count: usize, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+}
+
+fn summary_json(file: &Path, config: &Config) -> serde_json::Value {
+    let tenant = |policy: &crate::engine::policy::Policy| {
+        json!({
+            "id": &*policy.tenant,
+            "queues": policy.queues.len(),
+            "skills": policy.skills.len(),
+            "teams": policy.teams.len(),
+            "agents": policy.agents.len(),
+            "channels": policy.channels.len(),
+        })
+    };
+    let hash: String = config.hash.iter().map(|byte| format!("{byte:02x}")).collect();
+    json!({
+        "ok": true,
+        "file": file.display().to_string(),
+        "sha256": hash,
+        "tenants": config.tenants.iter().map(tenant).collect::<Vec<_>>(),
+        "warnings": config.warnings.faults,
+    })
+}
+
+fn health(addr: &str) -> ExitCode {
+    match crate::rpc::health::check(addr) {
+        Ok(true) => print("serving\n"),
+        Ok(false) => {
+            let _ = print("not serving\n");
+            ExitCode::FAILURE
+        }
+        Err(error) => done(Err(error)),
+    }
+}
+
+/// Writes to standard output; a closed pipe is no reason to panic, but it is one to fail.
+fn print(text: &str) -> ExitCode {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+fn warn(warnings: &Faults) {
+    if warnings.count() > 0 {
+        eprint!("{}", warnings.render("warning", fault::colour_wanted()));
+    }
+}
+
+fn refuse(faults: &Faults) -> ExitCode {
+    eprint!("{}", faults.render("error", fault::colour_wanted()));
+    eprintln!("{}: {}", faults.file, counted(faults.count(), "fault"));
+    ExitCode::FAILURE
+}
+
+fn done(result: anyhow::Result<()>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("usher: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments_are_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn wrong_usage_is_code_2() {
+        for arguments in [&["usher"][..], &["usher", "fly"], &["usher", "check-config"], &["usher", "config"]] {
+            let error = Cli::try_parse_from(arguments).expect_err("refused");
+            assert_eq!(error.exit_code(), 2, "{arguments:?}");
+        }
+        let version = Cli::try_parse_from(["usher", "--version"]).expect_err("printed");
+        assert_eq!(version.exit_code(), 0);
+    }
+}

@@ -1,0 +1,123 @@
+//! Queues that nobody can ever serve, and channels that nobody has room for: faults of a file whose names all hold.
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+use crate::engine::agent::AgentProfile;
+use crate::engine::policy::{Policy, Queue};
+use crate::engine::requirement::{Comparison, Expr};
+
+use super::fault::Gathered;
+use super::schema::{At, Tenant};
+
+/// Where the things of a tenant that may be at fault stand in the file.
+pub(super) struct Spots {
+    tenant: Range<usize>,
+    queues: Vec<(Range<usize>, Option<Range<usize>>)>,
+    costs: HashMap<String, Range<usize>>,
+}
+
+impl Spots {
+    /// The places of this tenant.
+    pub fn of(tenant: &Tenant) -> Spots {
+        let cost = |channel: &super::schema::Channel| {
+            let span = channel.cost.as_ref().map_or(channel.id.span(), At::span);
+            (channel.id.get().0.clone(), span)
+        };
+        Spots {
+            tenant: tenant.id.span(),
+            queues: tenant.queues.iter().map(|queue| (queue.id.span(), queue.require.as_ref().map(At::span))).collect(),
+            costs: tenant.channels.iter().map(cost).collect(),
+        }
+    }
+}
+
+/// Reports what cannot be served by the agents configured. Of every skill a requirement demands only the rarest one's
+/// agents are looked at.
+pub(super) fn check(policy: &Policy, spots: &Spots, faults: &mut Gathered<'_>, warnings: &mut Gathered<'_>) {
+    let served = Served::of(policy);
+    for (queue, (id, require)) in policy.queues.iter().zip(&spots.queues) {
+        served.queue(queue, id, require.as_ref(), faults);
+    }
+    let most = policy.agents.iter().map(|agent| agent.capacity).max().unwrap_or(0);
+    for channel in policy.channels.iter().filter(|channel| channel.cost > most) {
+        let span = spots.costs.get(&*channel.id).unwrap_or(&spots.tenant).clone();
+        let (id, cost) = (&channel.id, channel.cost);
+        warnings.add(span, format!("channel `{id}` costs {cost}, and no agent here has more capacity than {most}"));
+    }
+}
+
+struct Served<'a> {
+    /// The teams that list each queue.
+    by_queue: HashMap<&'a str, Vec<&'a str>>,
+    /// The teams that list `*`.
+    by_all: Vec<&'a str>,
+    by_skill: HashMap<&'a str, Vec<&'a AgentProfile>>,
+    all: &'a [Arc<AgentProfile>],
+}
+
+impl<'a> Served<'a> {
+    fn of(policy: &'a Policy) -> Served<'a> {
+        let mut served =
+            Served { by_queue: HashMap::new(), by_all: Vec::new(), by_skill: HashMap::new(), all: &policy.agents };
+        for team in &policy.teams {
+            for membership in &team.queues {
+                match &*membership.queue {
+                    "*" => served.by_all.push(&team.id),
+                    queue => served.by_queue.entry(queue).or_default().push(&team.id),
+                }
+            }
+        }
+        for agent in &policy.agents {
+            for (skill, _) in &agent.skills {
+                served.by_skill.entry(skill).or_default().push(agent);
+            }
+        }
+        served
+    }
+
+    fn queue(&self, queue: &Queue, id: &Range<usize>, require: Option<&Range<usize>>, faults: &mut Gathered<'_>) {
+        let listed = self.by_queue.get(&*queue.id).map_or(&[][..], Vec::as_slice);
+        if listed.is_empty() && self.by_all.is_empty() {
+            let hint = format!("add {{ id = \"{}\" }} to the `queues` of a team", queue.id);
+            return faults.hinted(id.clone(), format!("no team serves queue `{}`", queue.id), hint);
+        }
+        let (Some(wanted), Some(span)) = (&queue.require, require) else { return };
+        let serves = |agent: &AgentProfile| match agent.team.as_deref() {
+            Some(team) => listed.contains(&team) || self.by_all.contains(&team),
+            None => false,
+        };
+        let mut met = false;
+        let met_by = |agent: &AgentProfile| {
+            let meets = wanted.expr.met_by(agent);
+            met |= meets;
+            meets && serves(agent)
+        };
+        let found = match self.rarest(&wanted.expr) {
+            Some(agents) => agents.iter().copied().any(met_by),
+            None => self.all.iter().map(Arc::as_ref).any(met_by),
+        };
+        if found {
+            return;
+        }
+        let message = if met {
+            format!("no agent in a team that serves queue `{}` meets `{}`", queue.id, wanted.text)
+        } else {
+            format!("no agent here can ever meet `{}`", wanted.text)
+        };
+        faults.hinted(span.clone(), message, "lower it, or give an agent of such a team the skills");
+    }
+
+    /// The agents who have the rarest of the skills without which the requirement is never met, if it names any.
+    fn rarest(&self, expr: &Expr) -> Option<&[&'a AgentProfile]> {
+        let of = |skill: &str| self.by_skill.get(skill).map_or(&[][..], Vec::as_slice);
+        match expr {
+            Expr::Skill {
+                skill, comparison: Comparison::AtLeast | Comparison::Greater | Comparison::Equal, ..
+            } => Some(of(skill)),
+            Expr::All(parts) => parts.iter().filter_map(|part| self.rarest(part)).min_by_key(|agents| agents.len()),
+            _ => None,
+        }
+    }
+}

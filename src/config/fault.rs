@@ -1,0 +1,248 @@
+//! Faults of a configuration file: where, what, and what to write instead.
+
+use std::fmt;
+use std::io::IsTerminal;
+use std::ops::Range;
+
+use serde::Serialize;
+
+/// Faults reported of one file at most: more help nobody.
+pub const FAULTS: usize = 1000;
+
+/// Characters of a source line shown at most.
+const SHOWN: usize = 160;
+
+/// One fault.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Fault {
+    /// The line, counted from 1; 0 when the fault is the file's as a whole.
+    pub line: u32,
+    /// The character in the line, counted from 1; 0 when the fault is the file's as a whole.
+    pub column: u32,
+    /// How many characters are at fault, at least 1.
+    pub width: u32,
+    /// What is wrong.
+    pub message: String,
+    /// What to write instead, if there is something to say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+    /// The line's text.
+    pub source: String,
+}
+
+/// All faults of one file, in the order of their places.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Faults {
+    /// The file, as it was named.
+    pub file: String,
+    /// The faults.
+    pub faults: Vec<Fault>,
+    /// How many more there are than are kept.
+    pub more: usize,
+}
+
+impl Faults {
+    /// A fault of the file as a whole, such as one that cannot be read.
+    #[must_use]
+    pub fn whole(file: &str, message: String) -> Faults {
+        let fault = Fault { line: 0, column: 0, width: 1, message, hint: None, source: String::new() };
+        Faults { file: file.to_owned(), faults: vec![fault], more: 0 }
+    }
+
+    /// How many faults there are.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.faults.len() + self.more
+    }
+
+    /// The faults as text, each with its line and a caret; `label` is what each is called, in colour if asked.
+    #[must_use]
+    pub fn render(&self, label: &str, colour: bool) -> String {
+        let paint =
+            if colour { Paint { loud: "\x1b[1;31m", dim: "\x1b[2m", off: "\x1b[0m" } } else { Paint::default() };
+        let mut out = String::new();
+        for fault in &self.faults {
+            self.render_one(fault, label, &paint, &mut out);
+        }
+        if self.more > 0 {
+            out.push_str(&format!("and {} more\n", self.more));
+        }
+        out
+    }
+
+    fn render_one(&self, fault: &Fault, label: &str, paint: &Paint, out: &mut String) {
+        let Paint { loud, dim, off } = paint;
+        if fault.line == 0 {
+            out.push_str(&format!("{}: {loud}{label}:{off} {}\n", self.file, fault.message));
+        } else {
+            let place = format!("{}:{}:{}", self.file, fault.line, fault.column);
+            out.push_str(&format!("{place}: {loud}{label}:{off} {}\n", fault.message));
+            let (line, lead) = window(&fault.source, fault.column.saturating_sub(1) as usize);
+            let number = fault.line.to_string();
+            let margin = " ".repeat(number.len());
+            let width = (fault.width as usize).min(line.chars().count().saturating_sub(lead.chars().count())).max(1);
+            out.push_str(&format!("{dim}{number} |{off} {line}\n"));
+            out.push_str(&format!("{dim}{margin} |{off} {lead}{loud}{}{off}\n", "^".repeat(width)));
+        }
+        if let Some(hint) = &fault.hint {
+            out.push_str(&format!("  {dim}={off} {hint}\n"));
+        }
+    }
+}
+
+#[derive(Default)]
+struct Paint {
+    loud: &'static str,
+    dim: &'static str,
+    off: &'static str,
+}
+
+/// The part of a line to show, and the blanks that lead to the caret under it; tabs stay tabs so that both line up.
+fn window(line: &str, before: usize) -> (String, String) {
+    let skipped = if before > SHOWN / 2 && line.chars().count() > SHOWN { before - SHOWN / 2 } else { 0 };
+    let clean = |c: char| if c.is_control() && c != '\t' { ' ' } else { c };
+    let shown: String = line.chars().skip(skipped).take(SHOWN).map(clean).collect();
+    let blank = |c: char| if c == '\t' { '\t' } else { ' ' };
+    let lead = shown.chars().map(blank).chain(std::iter::repeat(' ')).take(before - skipped).collect();
+    (shown, lead)
+}
+
+impl fmt::Display for Faults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.render("error", false).trim_end())
+    }
+}
+
+impl std::error::Error for Faults {}
+
+/// Whether text on standard error may be coloured.
+#[must_use]
+pub fn colour_wanted() -> bool {
+    std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+/// Gathers faults by byte range while a text is looked at; past [`FAULTS`] they are only counted.
+pub(super) struct Gathered<'t> {
+    lines: Lines<'t>,
+    found: Vec<(Range<usize>, String, Option<String>)>,
+    more: usize,
+}
+
+impl<'t> Gathered<'t> {
+    /// Nothing found yet in this text.
+    pub fn new(text: &'t str) -> Gathered<'t> {
+        Gathered { lines: Lines::new(text), found: Vec::new(), more: 0 }
+    }
+
+    /// Adds a fault.
+    pub fn add(&mut self, span: Range<usize>, message: impl Into<String>) {
+        self.maybe(span, message, None);
+    }
+
+    /// Adds a fault with a hint.
+    pub fn hinted(&mut self, span: Range<usize>, message: impl Into<String>, hint: impl Into<String>) {
+        self.maybe(span, message, Some(hint.into()));
+    }
+
+    /// Adds a fault with a hint, if there is one.
+    pub fn maybe(&mut self, span: Range<usize>, message: impl Into<String>, hint: Option<String>) {
+        if self.found.len() < FAULTS {
+            self.found.push((span, message.into(), hint));
+        } else {
+            self.more += 1;
+        }
+    }
+
+    /// Adds a name that nothing answers to, with the nearest that something does.
+    pub fn unknown<'a>(
+        &mut self,
+        span: Range<usize>,
+        what: &str,
+        name: &str,
+        known: impl IntoIterator<Item = &'a str>,
+    ) {
+        // The search costs a pass over all names, so it stops when nobody will see its result.
+        let near = if self.found.len() < FAULTS { super::nearest(name, known) } else { None };
+        self.maybe(span, format!("there is no {what} `{name}`"), near.map(|near| format!("did you mean `{near}`?")));
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.found.len() + self.more
+    }
+
+    /// The text that is looked at.
+    pub fn text(&self) -> &'t str {
+        self.lines.text
+    }
+
+    /// The line a byte is in, from 1.
+    pub fn line(&self, at: usize) -> usize {
+        self.lines.line(at) + 1
+    }
+
+    /// Keeps what can be believed of a text with errors of syntax, which are the first `errors` found: one fault a
+    /// line, and nothing else past a broken header, behind which keys are not where they were meant to be.
+    pub fn believable(&mut self, errors: usize) {
+        let lines = &self.lines;
+        let syntax = self.found.iter().take(errors).map(|(span, _, _)| lines.line(span.start));
+        let broken = syntax.filter(|line| lines.source(*line).trim_start().starts_with('[')).min();
+        let mut seen = std::collections::HashSet::new();
+        let mut index = 0;
+        self.found.retain(|(span, _, _)| {
+            let line = lines.line(span.start);
+            index += 1;
+            seen.insert(line) && (index <= errors || broken.is_none_or(|broken| line < broken))
+        });
+    }
+
+    /// The faults with lines and columns, in the order of their places.
+    pub fn finish(mut self, file: &str) -> Faults {
+        self.found.sort_by_key(|(span, _, _)| (span.start, span.end));
+        let fault = |(span, message, hint)| self.lines.fault(span, message, hint);
+        Faults { file: file.to_owned(), faults: self.found.into_iter().map(fault).collect(), more: self.more }
+    }
+}
+
+/// Where the lines of a text begin.
+struct Lines<'a> {
+    text: &'a str,
+    starts: Vec<usize>,
+}
+
+impl<'a> Lines<'a> {
+    fn new(text: &'a str) -> Lines<'a> {
+        let starts = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
+        Lines { text, starts }
+    }
+
+    /// The line a byte is in, from 0.
+    fn line(&self, at: usize) -> usize {
+        self.starts.partition_point(|start| *start <= at).saturating_sub(1)
+    }
+
+    /// The text of a line counted from 0, without its end.
+    fn source(&self, line: usize) -> &'a str {
+        let stop = self.starts.get(line + 1).map_or(self.text.len(), |next| next - 1);
+        self.text[self.starts[line]..stop].trim_end_matches('\r')
+    }
+
+    fn fault(&self, span: Range<usize>, message: String, hint: Option<String>) -> Fault {
+        let at = self.text.floor_char_boundary(span.start.min(self.text.len()));
+        let end = self.text.floor_char_boundary(span.end.clamp(at, self.text.len()));
+        let line = self.line(at);
+        let start = self.starts[line];
+        let source = self.source(line);
+        let stop = start + source.len();
+        let width = self.text[at..end.min(stop).max(at)].chars().count().max(1);
+        let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+        Fault {
+            line: count(line + 1),
+            column: count(self.text[start..at].chars().count() + 1),
+            width: count(width),
+            message,
+            hint,
+            source: source.to_owned(),
+        }
+    }
+}

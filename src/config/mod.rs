@@ -1,0 +1,132 @@
+//! Configuration: one TOML file becomes settings of the process and one policy per tenant, or a list of all its faults.
+//!
+//! The way of a file: [`schema`] has its keys and types; `shape` checks keys, types and bounds, all of them at once;
+//! `validate`, `tenant` and `coverage` check what it means and build the policies; [`fault`] shows what is wrong, with
+//! line, column and caret. [`requirement`] is the language in which queues and contacts say whom they need; gRPC and
+//! the command line use it too. Never knows the shard or gRPC. Read `schema` next.
+
+mod coverage;
+pub mod duration;
+pub mod fault;
+mod lexer;
+pub mod requirement;
+pub mod schema;
+pub mod settings;
+mod shape;
+mod tenant;
+mod text_rules;
+mod validate;
+
+use std::path::Path;
+
+use serde::de::Deserialize;
+use sha2::{Digest, Sha256};
+use toml::Spanned;
+use toml::de::{DeTable, Deserializer};
+
+use crate::engine::policy::Policy;
+
+pub use fault::{Fault, Faults};
+pub use settings::{Backend, Journal, Keepalive, Limits, LogFormat, Server, Telemetry};
+
+/// Largest file that is read: room for several hundred thousand agents.
+pub const FILE_BYTES: u64 = 64 << 20;
+
+/// The complete, commented example: `config/usher.toml`.
+pub const EXAMPLE: &str = include_str!("../../config/usher.toml");
+
+/// A file that is in order.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// The doors of the server.
+    pub server: Server,
+    /// What the server tells about itself.
+    pub telemetry: Telemetry,
+    /// Where events are kept.
+    pub journal: Journal,
+    /// One policy per tenant, in the file's order, with version 0.
+    pub tenants: Vec<Policy>,
+    /// SHA-256 of the file's text.
+    pub hash: [u8; 32],
+    /// What is allowed but hardly meant.
+    pub warnings: Faults,
+}
+
+/// Reads and checks a file.
+///
+/// # Errors
+///
+/// Every fault in the file; or one, when it cannot be read, is larger than [`FILE_BYTES`] or is not UTF-8.
+pub fn load(path: &Path) -> Result<Config, Faults> {
+    let file = path.display().to_string();
+    let whole = |message: String| Faults::whole(&file, message);
+    let size = std::fs::metadata(path).map_err(|error| whole(format!("cannot be read: {error}")))?.len();
+    if size > FILE_BYTES {
+        return Err(whole(format!("has {size} bytes, which is more than {FILE_BYTES}")));
+    }
+    let bytes = std::fs::read(path).map_err(|error| whole(format!("cannot be read: {error}")))?;
+    match String::from_utf8(bytes) {
+        Ok(text) => parse(&text, &file),
+        Err(error) => {
+            let at = error.utf8_error().valid_up_to();
+            let text = String::from_utf8_lossy(error.as_bytes());
+            let mut faults = fault::Gathered::new(&text);
+            faults.add(at..at + 1, "the file is not UTF-8 from here");
+            Err(faults.finish(&file))
+        }
+    }
+}
+
+/// Checks a file's text; `file` is its name in faults. Never panics, whatever the text.
+///
+/// # Errors
+///
+/// Every fault: of syntax; else of keys, types and bounds, and of meaning in what is left without those; and when
+/// there is none of these, queues that nobody can ever serve.
+pub fn parse(text: &str, file: &str) -> Result<Config, Faults> {
+    let mut faults = fault::Gathered::new(text);
+    let (mut document, errors) = DeTable::parse_recoverable(text);
+    for error in &errors {
+        faults.add(error.span().unwrap_or(0..0), error.message());
+    }
+    let readable = shape::check(&mut document, errors.is_empty(), &mut faults);
+    if !errors.is_empty() {
+        faults.believable(errors.len());
+        return Err(faults.finish(file));
+    }
+    if !readable {
+        return Err(faults.finish(file));
+    }
+    let document = match read(document) {
+        Ok(document) => document,
+        Err(error) => {
+            faults.add(error.span().unwrap_or(0..0), error.message());
+            return Err(faults.finish(file));
+        }
+    };
+    let mut warnings = fault::Gathered::new(text);
+    let checked = validate::document(document, &mut faults, &mut warnings);
+    if faults.count() > 0 {
+        return Err(faults.finish(file));
+    }
+    let validate::Checked { server, telemetry, journal, tenants } = checked;
+    let hash = Sha256::digest(text.as_bytes()).into();
+    Ok(Config { server, telemetry, journal, tenants, hash, warnings: warnings.finish(file) })
+}
+
+fn read(document: Spanned<DeTable<'_>>) -> Result<schema::Document, toml::de::Error> {
+    schema::Document::deserialize(Deserializer::from(document))
+}
+
+/// The known name nearest to a misspelt one, if any is near enough to be meant. Linear in the known names.
+#[must_use]
+pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let lower = name.to_lowercase();
+    let length = name.chars().count();
+    let distance = |candidate: &str| {
+        let far = candidate.chars().count().abs_diff(length);
+        if far > 4 { usize::MAX } else { strsim::damerau_levenshtein(&lower, &candidate.to_lowercase()) }
+    };
+    let best = known.into_iter().map(|candidate| (distance(candidate), candidate)).min()?;
+    (best.0 <= (length / 3).clamp(1, 4)).then_some(best.1)
+}

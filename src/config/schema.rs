@@ -1,0 +1,597 @@
+//! The shape of a configuration file: every key there is, its type, its bounds and what it means.
+//!
+//! These types are the one list of keys. The JSON schema is generated from them, `shape` checks files against that
+//! schema, and what has passed is read into them; `validate` then gives them their meaning. Keys and values of later
+//! releases are in `LATER_KEYS` and `LATER_VALUES`: refused, but not as misspellings.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::LazyLock;
+
+use schemars::generate::SchemaSettings;
+use schemars::transform::{Transform, transform_subschemas};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::duration::Duration;
+
+/// Keys of later releases, by the table they will stand in.
+pub(super) const LATER_KEYS: [(&str, &[&str]); 9] = [
+    ("Document", &["auth"]),
+    ("Server", &["tls", "auth"]),
+    ("Journal", &["path", "durability", "retention"]),
+    (
+        "Tenant",
+        &["queue_groups", "reserve", "calendars", "classification", "removed_queues", "recontact_window", "pools"],
+    ),
+    ("Channel", &["excludes", "pool"]),
+    (
+        "Queue",
+        &[
+            "limit",
+            "aging_per_minute",
+            "aging_cap",
+            "max_wait_first",
+            "calendar",
+            "steps",
+            "overflow",
+            "reserve",
+            "score",
+            "channels",
+        ],
+    ),
+    ("Membership", &["delay", "rank"]),
+    ("Team", &["shifts", "cost_per_hour", "max_occupancy", "offer_rate_limit"]),
+    ("Agent", &["shifts", "cost_per_hour", "max_occupancy"]),
+];
+
+/// Values of later releases, by the type they will belong to.
+pub(super) const LATER_VALUES: [(&str, &[&str]); 3] = [
+    ("Backend", &["embedded", "replicated"]),
+    (
+        "Selection",
+        &[
+            "ranked",
+            "least_occupied",
+            "least_loaded",
+            "best_skilled",
+            "least_skilled",
+            "fewest_contacts",
+            "round_robin",
+            "ordered",
+            "random",
+            "best_score",
+            "broadcast",
+        ],
+    ),
+    ("ContactOrder", &["service_level_urgency", "cmu_theta", "queue_ratio"]),
+];
+
+/// A value and the bytes of the file it was written in.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(transparent)]
+pub struct At<T>(toml::Spanned<T>);
+
+impl<T> At<T> {
+    /// The value.
+    pub fn get(&self) -> &T {
+        self.0.get_ref()
+    }
+
+    /// Where it was written, in bytes.
+    pub fn span(&self) -> Range<usize> {
+        self.0.span()
+    }
+}
+
+impl<T: JsonSchema> JsonSchema for At<T> {
+    fn inline_schema() -> bool {
+        T::inline_schema()
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        T::schema_name()
+    }
+
+    fn schema_id() -> Cow<'static, str> {
+        T::schema_id()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        T::json_schema(generator)
+    }
+}
+
+/// usher's configuration file.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Document {
+    /// The doors of the server.
+    pub server: Option<Server>,
+    /// What the server tells about itself.
+    pub telemetry: Option<Telemetry>,
+    /// Where events are kept.
+    pub journal: Option<Journal>,
+    /// The tenants: each has its own skills, channels, queues, teams and agents, and shares nothing.
+    #[schemars(length(min = 1))]
+    pub tenants: Vec<Tenant>,
+}
+
+/// The doors of the server.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Server {
+    /// Address and port of gRPC. Default "127.0.0.1:50051".
+    pub grpc_listen: Option<At<Listen>>,
+    /// Address and port of HTTP: /metrics, /healthz, /readyz. Default "127.0.0.1:8080".
+    pub http_listen: Option<At<Listen>>,
+    /// Whether other machines may connect although there is no authentication. Default false.
+    pub insecure: Option<bool>,
+    /// Time a unary request may take before it is answered DEADLINE_EXCEEDED; clients may ask for less. Default "30s".
+    #[schemars(extend("x-min" = "100ms", "x-max" = "1h"))]
+    pub request_timeout: Option<Duration>,
+    /// Time open streams and requests get to end after SIGTERM. Default "30s".
+    #[schemars(extend("x-max" = "1h"))]
+    pub drain_grace: Option<Duration>,
+    /// Bounds of what clients may take.
+    pub limits: Option<Limits>,
+    /// Signs of life on connections.
+    pub keepalive: Option<Keepalive>,
+}
+
+/// Bounds of what clients may take.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Limits {
+    /// Bytes of one request or response. Default 4194304.
+    #[schemars(range(min = 1024, max = 67_108_864))]
+    pub max_message_bytes: Option<usize>,
+    /// Requests and streams open at once on one connection. Default 1024.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub max_streams: Option<u32>,
+    /// Events held for a reader that does not keep up, before it is cut off. Default 1024.
+    #[schemars(range(min = 16, max = 1_048_576))]
+    pub stream_buffer: Option<usize>,
+    /// Commands held between gRPC and the engine, before new ones are refused INGRESS_FULL. Default 65536.
+    #[schemars(range(min = 1, max = 16_777_216))]
+    pub ingress: Option<usize>,
+}
+
+/// Signs of life on connections.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Keepalive {
+    /// Time between pings. Default "30s".
+    #[schemars(extend("x-min" = "1s", "x-max" = "1h"))]
+    pub interval: Option<Duration>,
+    /// Time a ping may go unanswered before the connection is closed. Default "10s".
+    #[schemars(extend("x-min" = "100ms", "x-max" = "5m"))]
+    pub timeout: Option<Duration>,
+}
+
+/// What the server tells about itself.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Telemetry {
+    /// What is logged: a level (error, warn, info, debug, trace), or levels by module: "info,usher=debug".
+    /// Default "info".
+    #[schemars(extend("x-usher" = "log"))]
+    pub log: Option<String>,
+    /// How log lines look. Default "text".
+    pub log_format: Option<LogFormat>,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Where events are kept.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Journal {
+    /// The kind of journal. Default "memory".
+    pub backend: Option<Backend>,
+}
+
+/// The kind of journal.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Backend {
+    /// In memory: a restart begins empty.
+    #[default]
+    Memory,
+}
+
+/// One tenant.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Tenant {
+    /// The id; requests that name no tenant mean "default".
+    pub id: At<Id>,
+    /// IANA name of the zone its days are counted in. Default "UTC".
+    #[schemars(extend("x-usher" = "time-zone"))]
+    pub time_zone: Option<String>,
+    /// Reasons an agent may give for NOT_READY. Default: any text.
+    #[serde(default)]
+    #[schemars(extend("uniqueItems" = true))]
+    pub not_ready_reasons: Vec<Label>,
+    /// Dispositions a contact may be completed with. Default: any text.
+    #[serde(default)]
+    #[schemars(extend("uniqueItems" = true))]
+    pub dispositions: Vec<Label>,
+    /// How long an agent's session is believed without a sign of life; "0s" = for ever. Default "30s".
+    #[schemars(extend("x-max" = "1d"))]
+    pub session_lease: Option<Duration>,
+    /// How long a gateway's contacts are kept after its lease ran out. Default "30s".
+    #[schemars(extend("x-max" = "1d"))]
+    pub gateway_grace: Option<Duration>,
+    /// How long an agent who declined, let expire or failed to connect a contact is not offered it again.
+    /// Default "30s".
+    #[schemars(extend("x-min" = "100ms", "x-max" = "1d"))]
+    pub retry_time: Option<Duration>,
+    /// Declines of one contact before its memory of them is cleared and it is offered to everyone again. Default 3.
+    #[schemars(range(min = 1, max = 1000))]
+    pub max_declines: Option<u32>,
+    /// How long a contact transferred to an agent waits for that agent alone. Default "60s".
+    #[schemars(extend("x-min" = "100ms", "x-max" = "1d"))]
+    pub transfer_timeout: Option<Duration>,
+    /// How long a contact may stay parked before it is queued again. Default "1h".
+    #[schemars(extend("x-min" = "100ms", "x-max" = "30d"))]
+    pub park_timeout: Option<Duration>,
+    /// How long an ended contact stays readable. Default "1h".
+    #[schemars(extend("x-max" = "7d"))]
+    pub retention: Option<Duration>,
+    /// Ended contacts kept at most; the oldest go first. Default 100000.
+    #[schemars(range(min = 0, max = 10_000_000))]
+    pub retained_contacts: Option<u32>,
+    /// How long a request id is remembered, so that a repeated request gets the first answer. Default "1d".
+    #[schemars(extend("x-min" = "1m", "x-max" = "7d"))]
+    pub request_window: Option<Duration>,
+    /// Request ids remembered at most. Default 1000000.
+    #[schemars(range(min = 1, max = 10_000_000))]
+    pub remembered_requests: Option<u32>,
+    /// The skills there are.
+    #[serde(default)]
+    pub skills: Vec<Skill>,
+    /// The channels there are. Default: voice, chat, email, sms, social, video and task, each with its own defaults.
+    #[serde(default)]
+    pub channels: Vec<Channel>,
+    /// The queues there are.
+    #[serde(default)]
+    pub queues: Vec<Queue>,
+    /// The teams there are.
+    #[serde(default)]
+    pub teams: Vec<Team>,
+    /// Agents managed by this file; others may be added by gRPC.
+    #[serde(default)]
+    pub agents: Vec<Agent>,
+}
+
+/// A skill; agents have it at levels 1-10, higher is better.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Skill {
+    /// The id.
+    pub id: At<Id>,
+    /// The name people see. Default: the id.
+    pub display_name: Option<Label>,
+}
+
+/// A channel contacts come by. A key left out has the default of the channel's id.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Channel {
+    /// The id: voice, chat, email, sms, social, video, task or one of your own.
+    pub id: At<Id>,
+    /// Capacity units one contact takes of an agent. Default 100 for voice and video, 25 for others.
+    #[schemars(range(min = 1, max = 1000))]
+    pub cost: Option<At<u32>>,
+    /// Contacts of this channel one agent holds at most. Default 1 for voice and video, 4 for others.
+    #[schemars(range(min = 1, max = 1000))]
+    pub max: Option<u32>,
+    /// When an accepted contact counts as connected. Default "explicit" for voice and video, "on_accept" for others.
+    pub connect: Option<Connect>,
+    /// Whether offers are accepted for the agent as they are issued. Default false.
+    pub auto_accept: Option<bool>,
+    /// How long an offer stays open. Default "20s" for voice and video, "30s" for chat, "2m" for others.
+    #[schemars(extend("x-min" = "100ms", "x-max" = "1d"))]
+    pub offer_timeout: Option<Duration>,
+    /// How long an accepted contact may take to connect. Default "30s".
+    #[schemars(extend("x-min" = "100ms", "x-max" = "1h"))]
+    pub connect_timeout: Option<Duration>,
+    /// How long a contact may wait in one queue before it is EXPIRED. Default "1d" for voice, "14d" for others.
+    #[schemars(extend("x-min" = "100ms", "x-max" = "90d"))]
+    pub max_wait: Option<Duration>,
+    /// How long a contact may be connected before an alarm is raised.
+    /// Default "4h" for voice and video, "7d" for others.
+    #[schemars(extend("x-min" = "100ms", "x-max" = "90d"))]
+    pub max_handle: Option<Duration>,
+    /// Unanswered offers in a row before an agent is NOT_RESPONDING; 0 = never.
+    /// Default 1 for voice and video, 3 for others.
+    #[schemars(range(min = 0, max = 1000))]
+    pub rona: Option<u32>,
+    /// How long an agent stays NOT_RESPONDING. Default "1m".
+    #[schemars(extend("x-min" = "100ms", "x-max" = "1d"))]
+    pub rona_reset: Option<Duration>,
+}
+
+/// When an accepted contact counts as connected.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Connect {
+    /// When the gateway says so.
+    Explicit,
+    /// At once.
+    OnAccept,
+}
+
+/// A queue: where contacts wait under one policy.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Queue {
+    /// The id.
+    pub id: At<Id>,
+    /// The name people see. Default: the id.
+    pub display_name: Option<Label>,
+    /// What every agent who serves this queue must meet, such as "french >= 3 and billing >= 2". Default: nothing.
+    pub require: Option<At<String>>,
+    /// How the agent is chosen. Default "longest_idle".
+    pub selection: Option<Selection>,
+    /// How long a contact may wait here before it is EXPIRED. Default: the channel's.
+    #[schemars(extend("x-min" = "100ms", "x-max" = "90d"))]
+    pub max_wait: Option<Duration>,
+    /// A customer who leaves within this wait is counted as a short abandonment. Default "5s".
+    #[schemars(extend("x-max" = "1h"))]
+    pub short_abandon: Option<Duration>,
+    /// What follows a conversation. Default { mode = "none" }.
+    pub wrap_up: Option<At<WrapUp>>,
+    /// What is promised to those who wait. Default { threshold = "20s", target = 0.8 }.
+    pub service_level: Option<ServiceLevel>,
+}
+
+/// How the agent is chosen among those who may serve a contact.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Selection {
+    /// The one who has been idle longest.
+    LongestIdle,
+}
+
+/// What follows a conversation.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WrapUp {
+    /// How wrap-up ends.
+    pub mode: WrapUpMode,
+    /// How long it lasts (timed) or may last (manual, at most and by default "1h").
+    #[schemars(extend("x-min" = "100ms", "x-max" = "1d"))]
+    pub duration: Option<At<Duration>>,
+}
+
+/// How wrap-up ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum WrapUpMode {
+    /// There is none.
+    None,
+    /// By itself after `duration`, or earlier when the agent says so.
+    Timed,
+    /// When the agent says so, at the latest after `duration`.
+    Manual,
+}
+
+/// What is promised to those who wait.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ServiceLevel {
+    /// An answer within this wait counts. Default "20s".
+    #[schemars(extend("x-min" = "100ms", "x-max" = "30d"))]
+    pub threshold: Option<Duration>,
+    /// The share of offered contacts that should be answered within it, 0 to 1. Default 0.8.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub target: Option<f64>,
+}
+
+/// A team: agents who serve the same queues.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Team {
+    /// The id.
+    pub id: At<Id>,
+    /// The name people see. Default: the id.
+    pub display_name: Option<Label>,
+    /// The team this one belongs to, for reports.
+    pub parent: Option<At<String>>,
+    /// The agent who leads it.
+    pub leader: Option<At<String>>,
+    /// Where it works.
+    pub site: Option<Label>,
+    /// In which order an agent of this team takes contacts. Default "priority".
+    pub contact_order: Option<ContactOrder>,
+    /// What it serves.
+    #[serde(default)]
+    pub queues: Vec<Membership>,
+}
+
+/// In which order an agent takes contacts of his team's queues.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ContactOrder {
+    /// By the queue's priority in the team, then the contact's priority, then who came first.
+    Priority,
+}
+
+/// A queue in a team's list.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Membership {
+    /// The queue's id, or "*" for every queue.
+    pub id: At<String>,
+    /// 1-99, lower first: a contact of a lower number is taken before any of a higher one. Default 1.
+    #[schemars(range(min = 1, max = 99))]
+    pub priority: Option<u8>,
+}
+
+/// An agent managed by this file.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Agent {
+    /// The id.
+    pub id: At<Id>,
+    /// The name people see. Default: the id.
+    pub display_name: Option<Label>,
+    /// The team whose queues he serves; without one he serves nothing.
+    pub team: Option<At<String>>,
+    /// Where he works. Default: unset.
+    pub site: Option<Label>,
+    /// Person or program. Default "human".
+    #[serde(rename = "type")]
+    pub kind: Option<AgentKind>,
+    /// His skills with their levels, such as { french = 5, billing = 2 }.
+    #[serde(default)]
+    pub skills: BTreeMap<At<String>, Level>,
+    /// Further facts that requirements may test as attr.NAME: text, whole number, decimal, true or false, or a list
+    /// of texts.
+    #[serde(default)]
+    pub attributes: BTreeMap<At<String>, Attribute>,
+    /// Capacity units he has; each contact takes its channel's cost. Default 100.
+    #[schemars(range(min = 1, max = 10_000))]
+    pub capacity: Option<u32>,
+}
+
+/// Person or program.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum AgentKind {
+    /// A person.
+    Human,
+    /// A program.
+    Ai,
+}
+
+/// A skill level.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(transparent)]
+pub struct Level(pub u8);
+
+/// A configuration id.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(transparent)]
+pub struct Id(pub String);
+
+/// A short text people see.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(transparent)]
+pub struct Label(pub String);
+
+/// An address to listen on.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(transparent)]
+pub struct Listen(pub std::net::SocketAddr);
+
+/// An attribute's value.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged)]
+pub enum Attribute {
+    /// True or false.
+    Bool(bool),
+    /// A whole number.
+    Int(i64),
+    /// A decimal with at most six places.
+    Decimal(f64),
+    /// A text.
+    Text(String),
+    /// A list of texts.
+    List(Vec<String>),
+}
+
+macro_rules! schema {
+    ($name:ident, $($json:tt)+) => {
+        impl JsonSchema for $name {
+            fn schema_name() -> Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                json_schema!($($json)+)
+            }
+        }
+    };
+}
+
+schema!(Level, {
+    "description": "A skill level, higher is better.", "type": "integer", "minimum": 1, "maximum": 10,
+});
+schema!(Id, {
+    "description": "1-64 letters, digits, dots, underscores or hyphens.",
+    "type": "string", "pattern": "^[A-Za-z0-9._-]{1,64}$", "x-usher": "id",
+});
+schema!(Label, {
+    "description": "A short text without control characters.",
+    "type": "string", "minLength": 1, "maxLength": 128, "x-usher": "label",
+});
+schema!(Listen, {
+    "description": "IP address and port; port 0 takes a free one.",
+    "type": "string", "x-usher": "listen",
+});
+schema!(Attribute, {
+    "description": "A text, a whole number, a decimal with at most six places, true or false, or a list of texts.",
+    "type": ["string", "integer", "number", "boolean", "array"], "items": { "type": "string" }, "x-usher": "attribute",
+});
+
+/// The JSON schema of configuration files, draft 2020-12.
+pub static SCHEMA: LazyLock<Value> = LazyLock::new(|| {
+    let settings = SchemaSettings::draft2020_12().with_transform(NoNull);
+    let schema = settings.into_generator().into_root_schema_for::<Document>();
+    let mut value = schema.to_value();
+    if let Some(root) = value.as_object_mut() {
+        root.insert("title".into(), "usher configuration".into());
+    }
+    value
+});
+
+/// The JSON schema as the text of `config/usher.schema.json`.
+#[must_use]
+pub fn schema_text() -> String {
+    format!("{:#}\n", *SCHEMA)
+}
+
+/// TOML has no null: a key that may be left out is simply not required.
+#[derive(Clone, Debug)]
+struct NoNull;
+
+impl Transform for NoNull {
+    fn transform(&mut self, schema: &mut Schema) {
+        transform_subschemas(self, schema);
+        let Some(object) = schema.as_object_mut() else { return };
+        if object.get("default").is_some_and(Value::is_null) {
+            object.remove("default");
+        }
+        if let Some(Value::Array(types)) = object.get_mut("type") {
+            types.retain(|kind| kind != "null");
+            if let [one] = types.as_slice() {
+                let one = one.clone();
+                object.insert("type".into(), one);
+            }
+        }
+        let is_null = |part: &Value| part.get("type").is_some_and(|kind| kind == "null");
+        let Some(Value::Array(parts)) = object.get_mut("anyOf") else { return };
+        parts.retain(|part| !is_null(part));
+        if let [Value::Object(one)] = parts.as_slice() {
+            let one = one.clone();
+            object.remove("anyOf");
+            for (key, value) in one {
+                object.entry(key).or_insert(value);
+            }
+        }
+    }
+}

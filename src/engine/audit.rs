@@ -1,0 +1,154 @@
+//! Every invariant in one function: run after each command in tests and every so often in simulation.
+//!
+//! It recounts by scanning and compares with the indexes and counters; O(everything), so never on the live path.
+
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use super::contact::{ContactState, Direction, LegState, OfferState};
+use super::id::{AgentId, QueueId};
+use super::state::State;
+use super::time::Time;
+
+impl State {
+    /// Checks every invariant.
+    ///
+    /// # Errors
+    /// What does not hold, in words, all of it.
+    pub fn audit(&self, now: Time) -> Result<(), Vec<String>> {
+        let mut faults = Vec::new();
+        self.audit_books(&mut faults);
+        self.audit_contacts(now, &mut faults);
+        self.audit_agents(&mut faults);
+        self.audit_lines(&mut faults);
+        self.audit_work_conservation(&mut faults);
+        if faults.is_empty() { Ok(()) } else { Err(faults) }
+    }
+
+    /// Invariant 1: the books of every queue close, and the open entries are there.
+    fn audit_books(&self, faults: &mut Vec<String>) {
+        let mut open = alloc::vec![[0u64; Direction::COUNT]; self.queue_count()];
+        for (_, contact) in self.contacts_from(0) {
+            if let Some(entry) = &contact.entry {
+                open[entry.queue.index()][contact.profile.direction as usize] += 1;
+            }
+        }
+        for (queue, open) in open.iter().enumerate() {
+            for direction in Direction::ALL {
+                let books = self.tally().books(QueueId(queue as u32), direction);
+                check(faults, books.close(), || {
+                    format!("books of queue {queue} {direction:?} do not close: {books:?}")
+                });
+                let found = open[direction as usize];
+                check(faults, books.waiting == found, || {
+                    format!("queue {queue} {direction:?} has {found} open entries, its books say {}", books.waiting)
+                });
+            }
+        }
+    }
+
+    /// Invariants 2 and 5: legs, owners, outcomes, and a way out of every state.
+    fn audit_contacts(&self, now: Time, faults: &mut Vec<String>) {
+        for (id, contact) in self.contacts_from(0) {
+            let state = self.contact_state(id);
+            let live = self.contact_legs(id).filter(|(_, leg)| leg.state != LegState::Ended).count();
+            check(faults, live == contact.live_legs as usize, || {
+                format!("{id:?} has {live} live legs, not as counted")
+            });
+            let fronts = self
+                .contact_legs(id)
+                .filter(|(_, leg)| matches!(leg.state, LegState::Offered) || leg.state.is_busy())
+                .count();
+            check(faults, fronts <= 1, || format!("{id:?} has {fronts} legs that decide its state"));
+            check(faults, contact.closed == (contact.outcome.is_some() && live == 0), || {
+                format!("{id:?} is {state:?} with outcome {:?} and {live} live legs", contact.outcome)
+            });
+            check(faults, contact.entry.is_none() || contact.outcome.is_none(), || {
+                format!("{id:?} waits and has ended")
+            });
+            let in_line = contact.links.is_in();
+            check(faults, in_line == (state == ContactState::Queued), || {
+                format!("{id:?} is {state:?}, in line: {in_line}")
+            });
+            let bounded = match state {
+                ContactState::Closed | ContactState::WrapUp => true,
+                ContactState::Offered | ContactState::Assigned | ContactState::Connected | ContactState::OnHold => {
+                    fronts == 1
+                }
+                _ => self.contact_deadline(contact).is_some_and(|at| at > now),
+            };
+            check(faults, bounded, || format!("{id:?} is stuck in {state:?}"));
+            for (leg, held) in self.contact_legs(id).filter(|(_, leg)| leg.state != LegState::Ended) {
+                let due = held.deadline.is_some_and(|at| at > now);
+                check(faults, due || held.over_max_handle, || format!("{leg:?} is stuck in {:?}", held.state));
+                let offered = held.state == LegState::Offered;
+                check(faults, offered == (held.offer == OfferState::Issued), || {
+                    format!("{leg:?} is {:?} with its offer {:?}", held.state, held.offer)
+                });
+            }
+        }
+    }
+
+    /// Invariant 3 and what is counted per agent.
+    fn audit_agents(&self, faults: &mut Vec<String>) {
+        for agent in self.agents_from(0) {
+            let held = self.agent(agent);
+            let legs: Vec<_> = self.agent_legs(agent).map(|leg| self.leg(leg)).collect();
+            let used: u32 = legs.iter().map(|leg| leg.cost).sum();
+            check(faults, used == held.used, || format!("{agent:?} uses {used} units, not {}", held.used));
+            let count = |of: fn(LegState) -> bool| legs.iter().filter(|leg| of(leg.state)).count() as u32;
+            let counted = (
+                count(|state| state == LegState::Offered),
+                count(LegState::is_busy),
+                count(|state| state == LegState::WrapUp),
+            );
+            check(faults, counted == (held.offering, held.busy, held.wrapping), || {
+                format!("{agent:?} has {counted:?} offered, busy and wrapping legs, not as counted")
+            });
+            let (said, derived) = (held.routing, held.derive_routing());
+            check(faults, said == derived, || format!("{agent:?} is said {said:?}, but is {derived:?}"));
+            let reserved: u32 = legs.iter().filter(|leg| leg.state == LegState::Offered).map(|leg| leg.cost).sum();
+            let forced = legs.iter().any(|leg| leg.offer == OfferState::None);
+            check(faults, reserved == 0 || forced || held.used <= held.profile.capacity, || {
+                format!("an offer to {agent:?} exceeds his capacity")
+            });
+        }
+    }
+
+    /// The lines: whoever should stand in one does, and nobody else, in order.
+    fn audit_lines(&self, faults: &mut Vec<String>) {
+        for (id, class) in self.index().iter() {
+            let channel = self.channel(class.channel);
+            let should = self.agents_from(0).filter(|&agent| {
+                let held = self.agent(agent);
+                self.meets(agent, id) && held.takes_offers() && held.has_room(class.channel, channel.cost, channel.max)
+            });
+            let mut should: Vec<_> = should.map(|agent| self.agent_rank(agent)).collect();
+            should.sort_unstable();
+            let stand: Vec<_> = self.index().idle_agents(id).collect();
+            check(faults, should == stand, || format!("in line for {id:?} stand {stand:?}, but should {should:?}"));
+        }
+    }
+
+    /// Invariant 4: no agent with room stays idle while a contact he may take waits.
+    fn audit_work_conservation(&self, faults: &mut Vec<String>) {
+        for (id, contact) in self.contacts_from(0) {
+            if self.state_of(contact) != ContactState::Queued {
+                continue;
+            }
+            let free = self.agents_from(0).find(|&agent| self.refused(id, agent).is_none());
+            check(faults, free.is_none(), || {
+                format!("{id:?} waits while {:?} could take it", free.unwrap_or(AgentId(0)))
+            });
+            let found = self.best_agent(id);
+            check(faults, found.is_none(), || format!("{id:?} waits while the matcher finds {found:?}"));
+        }
+    }
+}
+
+fn check(faults: &mut Vec<String>, holds: bool, words: impl FnOnce() -> String) {
+    if !holds {
+        faults.push(words());
+    }
+}

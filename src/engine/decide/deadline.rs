@@ -1,0 +1,117 @@
+//! What falls due.
+
+use alloc::vec::Vec;
+
+use super::agent::lose_session;
+use super::contact::{assigned, can_be_given_work, leaving};
+use super::leg::{bar, connect_failed, end_contact, ended, fault, unrestrict};
+use crate::engine::agent::Fault;
+use crate::engine::contact::{CancelCause, Contact, EndCause, LegState, Outcome, Reason};
+use crate::engine::event::{EntryCause, Event};
+use crate::engine::id::{AgentId, ContactId, GatewayId, LegId, Text};
+use crate::engine::limits;
+use crate::engine::state::{Due, State};
+use crate::engine::time::Time;
+
+/// Decides one deadline that has come.
+pub(in crate::engine) fn deadline(state: &State, now: Time, (due, slot): (Due, u32), out: &mut Vec<Event>) {
+    match due {
+        Due::Contact => contact_due(state, now, state.contact_at(slot), out),
+        Due::Leg => leg_due(state, now, state.leg_at(slot), out),
+        Due::Agent => out.push(Event::AgentResponding { agent: AgentId(slot) }),
+        Due::Bar => {
+            let (bar, held) = state.bar_at(slot);
+            out.push(Event::BarLifted { bar, contact: held.contact, agent: held.agent });
+        }
+        Due::Lease => lose_session(state, now, AgentId(slot), out),
+        Due::Gateway => gateway_due(state, now, GatewayId(slot), out),
+        Due::Retention => retention_due(state, now, out),
+    }
+}
+
+/// A contact's own deadlines, in order: `max_wait` before `expire_time` before the end of a restriction.
+pub(super) fn contact_due(state: &State, now: Time, contact: ContactId, out: &mut Vec<Event>) {
+    let held = state.contact(contact);
+    let expired = held.expire.is_some_and(|at| at <= now);
+    let mut expire = |reason| end_contact(state, now, contact, (Outcome::Expired, reason), &Text::default(), out);
+    let Some(entry) = &held.entry else {
+        return match expired {
+            true => expire(Reason::ExpireTime),
+            false => scheduled(state, now, contact, held, out),
+        };
+    };
+    if entry.parked_since.is_none() && entry.wait(now) >= entry.rules.max_wait {
+        expire(Reason::MaxWait);
+    } else if expired {
+        expire(Reason::ExpireTime);
+    } else if entry.parked_since.is_some() {
+        out.push(Event::ContactUnparked { contact });
+    } else if entry.only.is_some() {
+        out.push(Event::ContactUnrestricted { contact });
+    }
+}
+
+/// A SCHEDULED contact's time has come: it is queued, or given to its agent.
+fn scheduled(state: &State, now: Time, contact: ContactId, held: &Contact, out: &mut Vec<Event>) {
+    let end = |outcome, reason, out: &mut Vec<Event>| {
+        end_contact(state, now, contact, (outcome, reason), &Text::default(), out);
+    };
+    match (held.direct, held.queue) {
+        (Some(agent), _) if can_be_given_work(state, agent) => {
+            out.push(assigned(state, now, contact, agent, held.channel));
+        }
+        (Some(_), _) => end(Outcome::Failed, Reason::SessionLost, out),
+        (None, Some(queue)) if state.registry().queues[queue.index()].live => {
+            out.push(Event::ContactQueued { contact, queue, cause: EntryCause::Scheduled, only: None });
+        }
+        (None, _) => end(Outcome::Cancelled, Reason::QueueRemoved, out),
+    }
+}
+
+fn leg_due(state: &State, now: Time, leg: LegId, out: &mut Vec<Event>) {
+    let held = state.leg(leg);
+    let contact = held.contact;
+    match held.state {
+        LegState::Offered => {
+            let barred = bar(state, now, state.policy().rules.retry_time);
+            out.push(Event::OfferExpired { contact, leg, barred });
+            fault(state, now, leg, Fault::Expired, out);
+            unrestrict(state, contact, held.agent, out);
+        }
+        LegState::Assigned => connect_failed(state, now, leg, EndCause::ConnectTimeout, out),
+        LegState::Connected | LegState::OnHold => out.push(Event::MaxHandlePassed { contact, leg }),
+        LegState::WrapUp => {
+            out.push(ended(contact, leg, held.end_cause.unwrap_or(EndCause::Completed), None));
+        }
+        LegState::Ended => unreachable!("an ended leg has no deadline"),
+    }
+}
+
+/// A gateway's lease ran out: its grace begins. Or that is over too: its contacts end, some at a time.
+fn gateway_due(state: &State, now: Time, gateway: GatewayId, out: &mut Vec<Event>) {
+    if state.gateway(gateway).grace.is_none() {
+        let until = now + state.policy().rules.gateway_grace;
+        out.push(Event::GatewaySessionLost { gateway, until });
+        return;
+    }
+    let mut swept = 0;
+    for contact in state.gateway_contacts(gateway).take(limits::GATEWAY_SWEEP) {
+        if let Some(outcome) = leaving(state.contact_state(contact), CancelCause::CustomerLeft) {
+            end_contact(state, now, contact, (outcome, Reason::GatewayLost), &Text::default(), out);
+        }
+        swept += 1;
+    }
+    if swept < limits::GATEWAY_SWEEP {
+        out.push(Event::GatewaySwept { gateway });
+    }
+}
+
+fn retention_due(state: &State, now: Time, out: &mut Vec<Event>) {
+    let rules = &state.policy().rules;
+    if let (count, Some(oldest)) = state.oldest_ended() {
+        let over = count > rules.retained_contacts;
+        if over || state.contact(oldest).ended.is_none_or(|at| at + rules.retention <= now) {
+            out.push(Event::ContactForgotten { contact: oldest });
+        }
+    }
+}

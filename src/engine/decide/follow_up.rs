@@ -1,0 +1,114 @@
+//! What follows by itself: obligations first, then matching, then what the agents' state means for routing.
+//!
+//! Matching is complete because both edges are looked at: every contact that began to wait and every agent who gained
+//! room since the last batch is on the agenda, and nobody else can have become a match.
+
+use alloc::vec::Vec;
+
+use super::deadline::contact_due;
+use super::leg::accept;
+use crate::engine::agent::Presence;
+use crate::engine::contact::ContactState;
+use crate::engine::event::Event;
+use crate::engine::id::{AgentId, ContactId};
+use crate::engine::state::State;
+use crate::engine::time::Time;
+
+/// Looks at the agenda until something follows, and pushes it; pushes nothing when all is quiet. Takes from the agenda
+/// and changes nothing else.
+pub(in crate::engine) fn follow_up(state: &mut State, now: Time, out: &mut Vec<Event>) {
+    while let Some(contact) = state.next_check() {
+        check_contact(state, now, contact, out);
+        if !out.is_empty() {
+            return;
+        }
+    }
+    while let Some(agent) = state.next_touched() {
+        check_agent(state, agent, out);
+        if !out.is_empty() {
+            return;
+        }
+    }
+    state.sort_agenda();
+    while let Some(agent) = state.next_hungry() {
+        // The contact is the agent's best; the agent is then that contact's best, who may have been idle for longer.
+        let Some((_, contact)) = state.best_contact(agent) else {
+            state.fed();
+            continue;
+        };
+        let agent = state.best_agent(contact).expect("whoever takes a contact can be found for it");
+        return offer(state, now, contact, agent, out);
+    }
+    while let Some(contact) = state.next_waiting() {
+        if state.try_contact(contact).is_none() || state.contact_state(contact) != ContactState::Queued {
+            continue;
+        }
+        if let Some(agent) = state.best_agent(contact) {
+            return offer(state, now, contact, agent, out);
+        }
+    }
+    while let Some(agent) = state.next_changed() {
+        let held = state.agent(agent);
+        let (before, after) = (held.routing, held.derive_routing());
+        if before != after {
+            return out.push(Event::AgentRoutingChanged { agent, before, after });
+        }
+    }
+}
+
+/// Offers a contact to an agent; accepts for him where the channel says so.
+fn offer(state: &State, now: Time, contact: ContactId, agent: AgentId, out: &mut Vec<Event>) {
+    let held = state.contact(contact);
+    let channel = state.channel(held.channel);
+    let leg = state.next_leg();
+    let wait = held.entry.expect("a contact that is matched waits").wait(now);
+    let expires = now + channel.offer_timeout;
+    out.push(Event::OfferIssued { contact, leg, agent, cost: channel.cost, expires, wait });
+    if channel.auto_accept {
+        accept(state, now, contact, leg, out);
+    }
+}
+
+/// A contact may be past a deadline that waited, may close, or may have an offer that is no longer allowed.
+fn check_contact(state: &State, now: Time, contact: ContactId, out: &mut Vec<Event>) {
+    let Some(held) = state.try_contact(contact).filter(|held| !held.closed) else { return };
+    if let Some((outcome, reason)) = held.outcome {
+        if held.live_legs == 0 {
+            out.push(Event::ContactClosed { contact, outcome, reason, queue: held.queue });
+        }
+    } else if let Some(leg) = held.entry_leg {
+        if !state.offer_allowed(leg) {
+            out.push(Event::OfferRevoked { contact, leg });
+        }
+    } else if state.contact_deadline(held).is_some_and(|at| at <= now) {
+        contact_due(state, now, contact, out);
+    }
+}
+
+/// An agent's waiting presence may apply, he may go, or an offer to him may no longer be allowed.
+fn check_agent(state: &State, agent: AgentId, out: &mut Vec<Event>) {
+    let held = state.agent(agent);
+    if held.deleted {
+        return;
+    }
+    for leg in state.agent_legs(agent).filter(|&leg| !state.offer_allowed(leg)) {
+        out.push(Event::OfferRevoked { contact: state.leg(leg).contact, leg });
+    }
+    if held.holds_work() || !out.is_empty() {
+        return;
+    }
+    if held.removed {
+        if held.signed_in() {
+            out.push(Event::AgentSignedOut { agent });
+        }
+        out.push(Event::AgentDeleted { agent });
+    } else if let Some(next) = &held.next_presence {
+        match next {
+            Presence::Offline => out.push(Event::AgentSignedOut { agent }),
+            next => {
+                let (before, after) = (held.presence.clone(), next.clone());
+                out.push(Event::AgentPresenceChanged { agent, before, after, next: None });
+            }
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! What a command means: it looks at the state and refuses, or says what happens. It changes nothing.
+//!
+//! `contact` and `agent` have the verbs, `deadline` what falls due, `follow_up` what follows by itself, `leg` how
+//! legs end. Checks stand in the order of [`Reject`], so that the first refusal that applies is the one returned.
+
+mod agent;
+mod contact;
+mod deadline;
+mod follow_up;
+mod gateway;
+mod leg;
+mod policy;
+
+use alloc::vec::Vec;
+
+pub(super) use deadline::deadline;
+pub(super) use follow_up::follow_up;
+
+use super::command::Command;
+use super::event::Event;
+use super::id::{AgentId, ContactId, Text};
+use super::reject::Reject;
+use super::state::State;
+use super::time::Time;
+
+/// What a command was about, for its reply.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Subject {
+    pub(super) contact: Option<ContactId>,
+    pub(super) agent: Option<AgentId>,
+}
+
+impl From<ContactId> for Subject {
+    fn from(contact: ContactId) -> Subject {
+        Subject { contact: Some(contact), agent: None }
+    }
+}
+
+impl From<AgentId> for Subject {
+    fn from(agent: AgentId) -> Subject {
+        Subject { contact: None, agent: Some(agent) }
+    }
+}
+
+type Verdict = Result<Subject, Reject>;
+
+/// Decides one command: the events it causes by itself are pushed to `out`; what follows from them is not among them.
+// tidy: table
+pub(super) fn decide(state: &State, now: Time, command: &Command, out: &mut Vec<Event>) -> Verdict {
+    use Command::*;
+    if !matches!(command, ApplyPolicy { .. }) && state.policy_version() == 0 {
+        return Err(Reject::NoPolicy);
+    }
+    match command {
+        CreateContact(new) => contact::create(state, now, new, out),
+        UpdateContact { contact_id, change } => contact::update(state, now, contact_id, change, out),
+        ConnectContact { contact_id } => contact::connect(state, now, contact_id, out),
+        HoldContact { contact_id } => contact::hold(state, contact_id, out),
+        ResumeContact { contact_id } => contact::resume(state, contact_id, out),
+        CompleteContact { contact_id, disposition } => contact::complete(state, now, contact_id, disposition, out),
+        CancelContact { contact_id, cause } => contact::cancel(state, now, contact_id, *cause, out),
+        TransferContact { contact_id, target, requirement, reason } => {
+            contact::transfer(state, now, contact_id, (target, requirement.as_ref(), reason), out)
+        }
+        RequeueContact { contact_id, cause } => contact::requeue(state, now, contact_id, *cause, out),
+        ParkContact { contact_id } => contact::park(state, now, contact_id, out),
+        UnparkContact { contact_id } => contact::unpark(state, contact_id, out),
+        UpsertAgent { profile } => agent::upsert(state, profile, out),
+        DeleteAgent { agent_id } => agent::delete(state, agent_id, out),
+        SignIn { agent_id, presence, lease } => agent::sign_in(state, agent_id, presence, *lease, out),
+        SignOut { agent_id, force } => agent::sign_out(state, now, agent_id, *force, out),
+        SetPresence { agent_id, presence } => agent::set_presence(state, now, agent_id, presence, out),
+        Heartbeat { agent_id } => agent::sign_of_life(state, agent_id, true, out),
+        OpenAgentSession { agent_id } => agent::sign_of_life(state, agent_id, false, out),
+        CloseAgentSession { agent_id } => find_agent(state, agent_id).map(Subject::from),
+        AcceptOffer { agent_id, offer } => agent::accept(state, now, agent_id, *offer, out),
+        DeclineOffer { agent_id, offer, reason, retry_time } => {
+            agent::decline(state, now, agent_id, *offer, (*reason, *retry_time), out)
+        }
+        FailOffer { agent_id, offer } => agent::fail_offer(state, now, agent_id, *offer, out),
+        CompleteWrapUp { agent_id, contact_id, disposition, resolved } => {
+            agent::complete_wrap_up(state, (agent_id, contact_id), disposition, *resolved, out)
+        }
+        OpenGatewaySession { gateway_id, lease } => gateway::open(state, gateway_id, *lease, out),
+        RenewGatewaySession { gateway_id } => gateway::renew(state, gateway_id, out),
+        CloseGatewaySession { .. } => Ok(Subject::default()),
+        ApplyPolicy { policy } => policy::apply(state, policy, out),
+    }
+}
+
+fn find_contact(state: &State, contact_id: &str) -> Result<ContactId, Reject> {
+    state.find_contact(contact_id).ok_or(Reject::ContactNotFound)
+}
+
+fn find_agent(state: &State, agent_id: &str) -> Result<AgentId, Reject> {
+    state.find_agent(agent_id).ok_or(Reject::AgentNotFound)
+}
+
+fn known_disposition(state: &State, disposition: &Text) -> Result<(), Reject> {
+    let known = &state.policy().dispositions;
+    if disposition.is_empty() || known.is_empty() || known.contains(disposition) {
+        return Ok(());
+    }
+    Err(Reject::DispositionUnknown)
+}

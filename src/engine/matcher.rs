@@ -1,0 +1,376 @@
+//! The indexes that make a decision short: who is idle and who waits, by requirement class.
+//!
+//! A class is one (queue, channel, requirement). It holds its eligible agents with room in order of idle time and its
+//! waiting contacts in order of priority and adjusted arrival, so that either edge looks only at heads: an arrival at
+//! one class, an agent at the classes he serves. Both orders are lists that are appended to nearly always
+//! (`order::Sequence`). Rejected: a scan (0.4 ms at 100k agents), heaps with lazy deletion (a rare class pays for all
+//! the stale entries at once), bitmaps by ticket (their renumbering stops the world). Nothing here decides: `decide` does.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::cmp::Reverse;
+
+use super::contact::{Contact, NONE};
+use super::id::{AgentId, ChannelId, ClassId, QueueId, SkillId};
+use super::order::{Links, Nodes, Sequence};
+use super::rank::{AgentRank, ContactRank};
+use super::requirement::Requirement;
+use super::slab::{Chunked, Slab};
+use super::table::{IdTable, hash_bytes};
+use super::time::Time;
+
+impl Nodes for Slab<Contact> {
+    type Key = (Time, u64);
+
+    fn key(&self, node: u32) -> (Time, u64) {
+        let contact = self.at(node);
+        (contact.adjusted_arrival, contact.serial)
+    }
+
+    fn links(&self, node: u32) -> Links {
+        self.at(node).links
+    }
+
+    fn set_links(&mut self, node: u32, links: Links) {
+        self.at_mut(node).links = links;
+    }
+}
+
+/// Contacts waiting, by priority; within one by adjusted arrival. Few priorities are in use at a time.
+#[derive(Clone, Debug, Default)]
+pub struct Waiting {
+    bands: Vec<(Reverse<i16>, Sequence)>,
+}
+
+impl Waiting {
+    pub(super) fn insert(&mut self, contacts: &mut Slab<Contact>, slot: u32) {
+        let priority = Reverse(contacts.at(slot).priority);
+        let at = match self.bands.binary_search_by_key(&priority, |band| band.0) {
+            Ok(at) => at,
+            Err(at) => {
+                self.bands.insert(at, (priority, Sequence::default()));
+                at
+            }
+        };
+        self.bands[at].1.insert(contacts, slot);
+    }
+
+    pub(super) fn remove(&mut self, contacts: &mut Slab<Contact>, slot: u32) {
+        let priority = Reverse(contacts.at(slot).priority);
+        let at = self.bands.binary_search_by_key(&priority, |band| band.0).expect("a waiting contact's band is kept");
+        self.bands[at].1.remove(contacts, slot);
+        // An emptied band keeps its place for the next of its priority; past a handful the empty ones go.
+        if self.bands.len() > 8 && self.bands[at].1.is_empty() {
+            self.bands.remove(at);
+        }
+    }
+
+    /// The first that `fits`, in order.
+    pub(super) fn first(&self, contacts: &Slab<Contact>, mut fits: impl FnMut(u32) -> bool) -> Option<u32> {
+        self.iter(contacts).find(|&slot| fits(slot))
+    }
+
+    /// All in order.
+    pub(super) fn iter<'a>(&'a self, contacts: &'a Slab<Contact>) -> impl Iterator<Item = u32> + 'a {
+        self.bands.iter().flat_map(move |(_, band)| band.iter(contacts))
+    }
+
+    /// How many.
+    #[must_use]
+    pub fn len(&self) -> u32 {
+        self.bands.iter().map(|(_, band)| band.len()).sum()
+    }
+
+    /// Whether nobody waits.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.bands.iter().all(|(_, band)| band.is_empty())
+    }
+}
+
+/// The best waiting contact of a class, copied out so that an agent's search reads one dense array.
+#[derive(Clone, Copy, Debug)]
+struct Head {
+    priority: Reverse<i16>,
+    slot: u32,
+    arrival: Time,
+    serial: u64,
+}
+
+const EMPTY: Head = Head { priority: Reverse(0), slot: NONE, arrival: Time(0), serial: 0 };
+
+/// One requirement class.
+#[derive(Clone, Debug)]
+pub struct Class {
+    /// The queue.
+    pub queue: QueueId,
+    /// The channel.
+    pub channel: ChannelId,
+    /// The contact's own requirement, beside the queue's.
+    pub requirement: Option<Arc<Requirement>>,
+    /// Skill levels that queue and contact ask for together.
+    pub(super) levels: Vec<(SkillId, u8)>,
+    /// What they ask beyond skill levels.
+    pub(super) rest: Vec<Arc<Requirement>>,
+    idle: Sequence,
+    pub(super) waiting: Waiting,
+}
+
+/// One agent's place in one class.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    agent: u32,
+    links: Links,
+}
+
+/// What an agent serves: a class and his place in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Serves {
+    /// The class.
+    pub class: ClassId,
+    place: u32,
+}
+
+#[derive(Default)]
+struct Idle {
+    places: Chunked<Place>,
+    free: Vec<u32>,
+    keys: Chunked<Time>,
+}
+
+impl Nodes for Idle {
+    type Key = (Time, u32);
+
+    fn key(&self, node: u32) -> (Time, u32) {
+        let agent = self.places[node].agent;
+        (self.keys[agent], agent)
+    }
+
+    fn links(&self, node: u32) -> Links {
+        self.places[node].links
+    }
+
+    fn set_links(&mut self, node: u32, links: Links) {
+        self.places[node].links = links;
+    }
+}
+
+/// All classes with who is idle and who waits in them.
+pub struct Index {
+    classes: Vec<Class>,
+    heads: Vec<Head>,
+    channels: Vec<ChannelId>,
+    by_key: IdTable,
+    idle: Idle,
+    seed: u64,
+}
+
+impl Index {
+    pub(super) fn new(seed: u64) -> Index {
+        Index {
+            classes: Vec::new(),
+            heads: Vec::new(),
+            channels: Vec::new(),
+            by_key: IdTable::new(),
+            idle: Idle::default(),
+            seed,
+        }
+    }
+
+    /// How many classes there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.classes.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.classes.is_empty()
+    }
+
+    /// One class.
+    #[must_use]
+    pub fn class(&self, class: ClassId) -> &Class {
+        &self.classes[class.index()]
+    }
+
+    pub(super) fn class_mut(&mut self, class: ClassId) -> &mut Class {
+        &mut self.classes[class.index()]
+    }
+
+    /// The channel of a class, from a dense array.
+    pub(super) fn channel(&self, class: ClassId) -> ChannelId {
+        self.channels[class.index()]
+    }
+
+    fn hash(&self, queue: QueueId, channel: ChannelId, requirement: Option<&Requirement>) -> u64 {
+        let text = requirement.map_or("", |requirement| &requirement.text);
+        hash_bytes(self.seed ^ (u64::from(queue.0) << 8) ^ u64::from(channel.0), text.as_bytes())
+    }
+
+    /// The class of a queue, channel and requirement, if it was seen before.
+    #[must_use]
+    pub fn find(&self, queue: QueueId, channel: ChannelId, requirement: Option<&Requirement>) -> Option<ClassId> {
+        let same = |class: u32| {
+            let class = &self.classes[class as usize];
+            class.queue == queue
+                && class.channel == channel
+                && class.requirement.as_ref().map(|held| &*held.text) == requirement.map(|asked| &*asked.text)
+        };
+        self.by_key.find(self.hash(queue, channel, requirement), same).map(ClassId)
+    }
+
+    /// Adds a class never seen; its agents are added by the caller.
+    pub(super) fn add(&mut self, queue: QueueId, channel: ChannelId, requirement: Option<Arc<Requirement>>) -> ClassId {
+        let class = ClassId(self.classes.len() as u32);
+        self.by_key.insert(self.hash(queue, channel, requirement.as_deref()), class.0);
+        self.classes.push(Class {
+            queue,
+            channel,
+            requirement,
+            levels: Vec::new(),
+            rest: Vec::new(),
+            idle: Sequence::default(),
+            waiting: Waiting::default(),
+        });
+        self.heads.push(EMPTY);
+        self.channels.push(channel);
+        class
+    }
+
+    // ---- agents
+
+    /// Makes room for a new agent.
+    pub(super) fn add_agent(&mut self) {
+        self.idle.keys.push(Time(0));
+    }
+
+    /// Gives an agent a place in a class he may serve.
+    pub(super) fn enrol(&mut self, agent: AgentId, class: ClassId) -> Serves {
+        let place = Place { agent: agent.0, links: Links::default() };
+        let node = match self.idle.free.pop() {
+            Some(node) => {
+                self.idle.places[node] = place;
+                node
+            }
+            None => {
+                self.idle.places.push(place);
+                self.idle.places.len() as u32 - 1
+            }
+        };
+        Serves { class, place: node }
+    }
+
+    /// Takes back a place; it must not stand in line.
+    pub(super) fn dismiss(&mut self, serves: Serves) {
+        debug_assert!(!self.idle.places[serves.place].links.is_in());
+        self.idle.free.push(serves.place);
+    }
+
+    /// Sets the idle clock that orders an agent; he must stand in no line.
+    pub(super) fn set_idle(&mut self, agent: AgentId, since: Time) {
+        self.idle.keys[agent.0] = since;
+    }
+
+    /// Puts an agent in line for a class, or takes him out.
+    pub(super) fn stand(&mut self, serves: Serves, in_line: bool) {
+        let line = &mut self.classes[serves.class.index()].idle;
+        match (self.idle.places[serves.place].links.is_in(), in_line) {
+            (false, true) => line.insert(&mut self.idle, serves.place),
+            (true, false) => line.remove(&mut self.idle, serves.place),
+            (true, true) | (false, false) => {}
+        }
+    }
+
+    /// The longest-idle agent with room in a class that `fits`.
+    pub(super) fn best_agent(&self, class: ClassId, mut fits: impl FnMut(AgentId) -> bool) -> Option<AgentId> {
+        self.idle_agents(class).map(|rank| rank.agent).find(|&agent| fits(agent))
+    }
+
+    /// The agents in line for a class, longest idle first.
+    pub fn idle_agents(&self, class: ClassId) -> impl Iterator<Item = AgentRank> + '_ {
+        self.classes[class.index()].idle.iter(&self.idle).map(|place| {
+            let (idle_since, agent) = self.idle.key(place);
+            AgentRank { idle_since, agent: AgentId(agent) }
+        })
+    }
+
+    // ---- contacts
+
+    /// Puts a contact in line for its class.
+    pub(super) fn wait(&mut self, contacts: &mut Slab<Contact>, class: ClassId, slot: u32) {
+        self.classes[class.index()].waiting.insert(contacts, slot);
+        self.lead(contacts, class);
+    }
+
+    /// Takes it out.
+    pub(super) fn unwait(&mut self, contacts: &mut Slab<Contact>, class: ClassId, slot: u32) {
+        self.classes[class.index()].waiting.remove(contacts, slot);
+        if self.heads[class.index()].slot == slot {
+            self.lead(contacts, class);
+        }
+    }
+
+    fn lead(&mut self, contacts: &Slab<Contact>, class: ClassId) {
+        let first = self.classes[class.index()].waiting.iter(contacts).next();
+        self.heads[class.index()] = first.map_or(EMPTY, |slot| {
+            let contact = contacts.at(slot);
+            Head {
+                priority: Reverse(contact.priority),
+                slot,
+                arrival: contact.adjusted_arrival,
+                serial: contact.serial,
+            }
+        });
+    }
+
+    /// The best contact of a class: the head, or the first after it that `fits`.
+    pub(super) fn best_contact(
+        &self,
+        contacts: &Slab<Contact>,
+        class: ClassId,
+        band: u8,
+        mut fits: impl FnMut(u32) -> bool,
+    ) -> Option<(ContactRank, u32)> {
+        let head = self.heads[class.index()];
+        if head.slot == NONE {
+            return None;
+        }
+        if fits(head.slot) {
+            let Head { priority, arrival, serial, slot } = head;
+            return Some((ContactRank { band, priority, arrival, serial }, slot));
+        }
+        let slot = self.classes[class.index()].waiting.first(contacts, fits)?;
+        Some((contact_rank(contacts.at(slot), band), slot))
+    }
+
+    /// Whether anyone waits in a class.
+    pub(super) fn is_waited(&self, class: ClassId) -> bool {
+        self.heads[class.index()].slot != NONE
+    }
+
+    /// All classes with their handles.
+    pub fn iter(&self) -> impl Iterator<Item = (ClassId, &Class)> {
+        self.classes.iter().enumerate().map(|(at, class)| (ClassId(at as u32), class))
+    }
+}
+
+impl Class {
+    /// Contacts in line.
+    #[must_use]
+    pub fn waiting(&self) -> u32 {
+        self.waiting.len()
+    }
+
+    /// Agents in line.
+    #[must_use]
+    pub fn idle(&self) -> u32 {
+        self.idle.len()
+    }
+}
+
+/// How a contact ranks in a membership band.
+pub(super) fn contact_rank(contact: &Contact, band: u8) -> ContactRank {
+    ContactRank { band, priority: Reverse(contact.priority), arrival: contact.adjusted_arrival, serial: contact.serial }
+}

@@ -1,0 +1,815 @@
+//! What each event does to the state. Total: an event never fails, and nothing is decided here.
+
+use alloc::sync::Arc;
+
+use super::{Due, Gateway, State};
+use crate::engine::agent::{Agent, AgentProfile, Fault, Presence};
+use crate::engine::command::{ContactChange, NewContact};
+use crate::engine::contact::{
+    Bar, Contact, EndCause, Entry, EntryRules, FailCause, Leg, LegState, NONE, OfferState, Outcome, Reason,
+};
+use crate::engine::event::{Answer, EntryExit, Event};
+use crate::engine::id::{AgentId, BarId, ClassId, ContactId, GatewayId, LegId, QueueId, Text};
+use crate::engine::limits;
+use crate::engine::order::Links;
+use crate::engine::policy::{Policy, WrapUp};
+use crate::engine::table::hash_bytes;
+use crate::engine::time::{Span, Time};
+
+impl State {
+    /// Takes in one event.
+    pub(in crate::engine) fn evolve(&mut self, now: Time, sequence: u64, event: &Event) {
+        assert!(now >= self.now, "engine time went backwards");
+        self.now = now;
+        self.sequence = sequence;
+        match event {
+            Event::RequestRemembered { stamp, contact, agent } => {
+                self.receipts.remember(now, sequence, stamp, *contact, *agent);
+                let contacts = &self.contacts;
+                let open = |contact: ContactId| contacts.get(contact.0).is_some_and(|contact| !contact.closed);
+                self.receipts.trim(now, self.registry.policy.rules.remembered_requests, open);
+            }
+            Event::PolicyApplied { policy } => self.apply_policy(policy),
+            Event::GatewaySessionOpened { gateway, gateway_id, lease } => {
+                self.intern_gateway(gateway_id);
+                let held = &mut self.gateways[gateway.index()];
+                (held.session, held.lease, held.grace) = (true, *lease, None);
+                self.arm(Due::Gateway, gateway.0, None);
+            }
+            Event::GatewaySessionLost { gateway, until } => {
+                let held = &mut self.gateways[gateway.index()];
+                (held.session, held.grace) = (false, Some(*until));
+                self.arm(Due::Gateway, gateway.0, Some(*until));
+            }
+            Event::GatewaySwept { gateway } => self.gateways[gateway.index()].grace = None,
+            _ => match (event.contact(), event.leg(), event.agent()) {
+                (Some(contact), Some(leg), _) => self.evolve_leg(contact, leg, event),
+                (Some(contact), None, _) => self.evolve_contact(contact, event),
+                (None, _, Some(agent)) => self.evolve_agent(agent, event),
+                (None, _, None) => unreachable!("{event:?} is about nothing"),
+            },
+        }
+    }
+
+    fn apply_policy(&mut self, policy: &Arc<Policy>) {
+        self.registry.apply(policy);
+        self.skilled.resize_with(self.registry.skills.all.len(), Default::default);
+        self.receipts.set_window(policy.rules.request_window);
+        self.enrol_all();
+        for class in 0..self.index.len() as u32 {
+            let waiting = &self.index.class(ClassId(class)).waiting;
+            let again = waiting.iter(&self.contacts).map(|slot| ContactId(self.contacts.key_of(slot)));
+            self.agenda.contacts.extend(again);
+            self.agenda.sorted = false;
+        }
+    }
+
+    fn intern_gateway(&mut self, gateway_id: &Text) -> GatewayId {
+        if let Some(&known) = self.gateway_ids.get(gateway_id) {
+            return known;
+        }
+        let gateway = GatewayId(self.gateways.len() as u32);
+        self.gateway_ids.insert(gateway_id.clone(), gateway);
+        self.gateways.push(Gateway {
+            gateway_id: gateway_id.clone(),
+            session: false,
+            lease: Span::ZERO,
+            grace: None,
+            streams: 0,
+            first: NONE,
+        });
+        gateway
+    }
+
+    fn arm(&mut self, due: Due, slot: u32, at: Option<Time>) {
+        match at {
+            Some(at) => self.timers.set(due as u8, slot, at.0),
+            None => {
+                self.timers.cancel(due as u8, slot);
+            }
+        }
+    }
+
+    // ---- contacts
+
+    fn evolve_contact(&mut self, contact: ContactId, event: &Event) {
+        match event {
+            Event::ContactCreated { new, .. } => self.create_contact(contact, new),
+            Event::ContactQueued { queue, only, .. } => self.enter_queue(contact, *queue, *only),
+            Event::ContactUnrestricted { .. } => {
+                let waits = self.contacts.at(contact.slot()).links.is_in();
+                self.step_out(contact);
+                if let Some(entry) = &mut self.contacts.at_mut(contact.slot()).entry {
+                    entry.only = None;
+                }
+                if waits {
+                    self.line_up(contact);
+                }
+                self.arm_contact(contact);
+            }
+            Event::ContactUpdated { change, .. } => self.change_contact(contact, change),
+            Event::ContactParked { until, .. } => {
+                self.step_out(contact);
+                let now = self.now;
+                let entry = self.contacts.at_mut(contact.slot()).entry.as_mut().expect("only an entry is parked");
+                (entry.parked_since, entry.park_until) = (Some(now), *until);
+                self.arm_contact(contact);
+            }
+            Event::ContactUnparked { .. } => {
+                let now = self.now;
+                let entry = self.contacts.at_mut(contact.slot()).entry.as_mut().expect("only an entry is parked");
+                let since = entry.parked_since.take().expect("a parked entry knows since when");
+                entry.parked += now.since(since);
+                self.line_up(contact);
+                self.arm_contact(contact);
+            }
+            Event::ContactTransferred { .. } => {}
+            Event::NoWillingAgent { .. } => {
+                self.lift_bars(contact);
+                let held = self.contacts.at_mut(contact.slot());
+                held.entry.as_mut().expect("only an entry is declined").declines = 0;
+            }
+            Event::BarLifted { bar, .. } => self.lift_bar(contact, *bar),
+            Event::ContactEnded { outcome, reason, exit, disposition, .. } => {
+                self.end_contact(contact, (*outcome, *reason), *exit, disposition);
+            }
+            Event::ContactClosed { .. } => self.close_contact(contact),
+            Event::ContactForgotten { .. } => self.forget_contact(contact),
+            _ => unreachable!("{event:?} is not a contact's alone"),
+        }
+    }
+
+    fn create_contact(&mut self, contact: ContactId, new: &NewContact) {
+        let NewContact { profile, digest, queue, agent_id, priority, requirement, schedule, expire, .. } = new;
+        let arrival = new.arrival.unwrap_or(self.now);
+        let gateway = (!profile.gateway_id.is_empty()).then(|| self.intern_gateway(&profile.gateway_id));
+        let channel = self.registry.channel(&profile.channel).expect("decide has looked the channel up");
+        let key = self.contacts.insert(Contact {
+            profile: profile.clone(),
+            requirement: requirement.clone(),
+            serial: self.sequence,
+            channel,
+            priority: *priority as i16,
+            gateway,
+            gateway_links: (NONE, NONE),
+            links: Links::default(),
+            created: self.now,
+            arrival,
+            adjusted_arrival: arrival - new.age_credit,
+            schedule: *schedule,
+            expire: *expire,
+            queue: self.registry.queue(queue),
+            queued: None,
+            answered: None,
+            entry: None,
+            owner: None,
+            entry_leg: None,
+            last_leg: None,
+            entries: 0,
+            legs: 0,
+            live_legs: 0,
+            bars: None,
+            direct: self.find_agent(agent_id).filter(|_| !agent_id.is_empty()),
+            digest: *digest,
+            outcome: None,
+            ended: None,
+            closed: false,
+            policy_version: self.registry.policy.version,
+            disposition: Text::default(),
+        });
+        assert_eq!(key, contact.0, "an event names the slot its contact gets");
+        self.contact_ids.insert(hash_bytes(self.seed, profile.contact_id.as_bytes()), contact.slot());
+        if let Some(gateway) = gateway {
+            let first = core::mem::replace(&mut self.gateways[gateway.index()].first, contact.slot());
+            self.contacts.at_mut(contact.slot()).gateway_links.1 = first;
+            if first != NONE {
+                self.contacts.at_mut(first).gateway_links.0 = contact.slot();
+            }
+        }
+        self.arm_contact(contact);
+    }
+
+    fn enter_queue(&mut self, contact: ContactId, queue: QueueId, only: Option<(AgentId, Time)>) {
+        self.leave_entry(contact);
+        let held = self.contacts.at(contact.slot());
+        let (channel, requirement, direction) = (held.channel, held.requirement.clone(), held.profile.direction);
+        let class = self.intern_class(queue, channel, requirement.as_ref());
+        let rules = &self.registry.queues[queue.index()].rules;
+        let entry = Entry {
+            queue,
+            class,
+            enter: self.now,
+            parked: Span::ZERO,
+            parked_since: None,
+            park_until: Time(0),
+            only,
+            declines: 0,
+            rules: EntryRules {
+                threshold: rules.service_level.threshold,
+                short: rules.short_abandon,
+                max_wait: rules.max_wait.unwrap_or(self.registry.channels[channel.index()].max_wait),
+            },
+        };
+        let now = self.now;
+        let held = self.contacts.at_mut(contact.slot());
+        held.entry = Some(entry);
+        held.entry_leg = None;
+        held.owner = None;
+        held.entries += 1;
+        held.queue = Some(queue);
+        held.schedule = None;
+        held.queued.get_or_insert(now);
+        self.tally.enter(queue, direction);
+        self.line_up(contact);
+        self.arm_contact(contact);
+    }
+
+    /// Ends the open entry, whatever its books say.
+    fn leave_entry(&mut self, contact: ContactId) {
+        self.step_out(contact);
+        self.lift_bars(contact);
+        let held = self.contacts.at_mut(contact.slot());
+        held.entry = None;
+        held.entry_leg = None;
+    }
+
+    fn change_contact(&mut self, contact: ContactId, change: &ContactChange) {
+        let waits = self.contacts.at(contact.slot()).links.is_in();
+        self.step_out(contact);
+        let held = self.contacts.at_mut(contact.slot());
+        let mut profile = (*held.profile).clone();
+        if let Some(customer) = &change.customer {
+            profile.customer.clone_from(customer);
+        }
+        if let Some(attributes) = &change.attributes {
+            profile.attributes.clone_from(attributes);
+        }
+        if let Some(conversation) = &change.conversation_id {
+            profile.conversation_id.clone_from(conversation);
+        }
+        held.profile = Arc::new(profile);
+        if let Some(priority) = change.priority {
+            held.priority = priority as i16;
+        }
+        if let Some(expire) = change.expire {
+            held.expire = expire;
+        }
+        if let Some(requirement) = &change.requirement {
+            held.requirement.clone_from(requirement);
+            if let Some(Entry { queue, .. }) = held.entry {
+                let (channel, requirement) = (held.channel, requirement.clone());
+                let class = self.intern_class(queue, channel, requirement.as_ref());
+                self.contacts.at_mut(contact.slot()).entry.as_mut().expect("it was there").class = class;
+                self.agenda.checks.push(contact);
+            }
+        }
+        if waits {
+            self.line_up(contact);
+        }
+        self.arm_contact(contact);
+    }
+
+    fn end_contact(
+        &mut self,
+        contact: ContactId,
+        outcome: (Outcome, Reason),
+        exit: Option<EntryExit>,
+        disposition: &Text,
+    ) {
+        self.leave_entry(contact);
+        let now = self.now;
+        let held = self.contacts.at_mut(contact.slot());
+        held.outcome = Some(outcome);
+        held.ended = Some(now);
+        held.disposition = disposition.clone();
+        held.owner = held.owner.filter(|_| held.live_legs > 0);
+        let direction = held.profile.direction;
+        if let Some(exit) = exit {
+            self.tally.exit(exit.queue, direction, outcome.0);
+        }
+        self.leave_gateway(contact);
+        self.arm_contact(contact);
+        self.agenda.checks.push(contact);
+    }
+
+    fn leave_gateway(&mut self, contact: ContactId) {
+        let held = self.contacts.at_mut(contact.slot());
+        let Some(gateway) = held.gateway.take() else { return };
+        let (newer, older) = core::mem::replace(&mut held.gateway_links, (NONE, NONE));
+        match newer {
+            NONE => self.gateways[gateway.index()].first = older,
+            newer => self.contacts.at_mut(newer).gateway_links.1 = older,
+        }
+        if older != NONE {
+            self.contacts.at_mut(older).gateway_links.0 = newer;
+        }
+    }
+
+    fn close_contact(&mut self, contact: ContactId) {
+        let slot = contact.slot();
+        self.contacts.at_mut(slot).closed = true;
+        // The gateway's links are free now; they hold the order of retention.
+        match self.ended.1 {
+            NONE => self.ended.0 = slot,
+            newest => self.contacts.at_mut(newest).gateway_links.1 = slot,
+        }
+        self.ended.1 = slot;
+        self.ended_count += 1;
+        self.arm_retention();
+    }
+
+    fn forget_contact(&mut self, contact: ContactId) {
+        let slot = contact.slot();
+        assert_eq!(self.ended.0, slot, "ended contacts are forgotten oldest first");
+        let held = self.contacts.remove(contact.0).expect("a contact is forgotten once");
+        self.ended.0 = held.gateway_links.1;
+        if self.ended.0 == NONE {
+            self.ended.1 = NONE;
+        }
+        self.ended_count -= 1;
+        self.contact_ids.remove(hash_bytes(self.seed, held.profile.contact_id.as_bytes()), |other| other == slot);
+        let mut next = held.last_leg;
+        while let Some(leg) = next {
+            next = self.legs.remove(leg.0).expect("a leg is kept with its contact").older;
+        }
+        self.arm_retention();
+    }
+
+    fn arm_retention(&mut self) {
+        match self.ended.0 {
+            NONE => self.arm(Due::Retention, 0, None),
+            oldest => {
+                let rules = &self.registry.policy.rules;
+                let closed = self.contacts.at(oldest).ended.unwrap_or(self.now);
+                let over = self.ended_count > rules.retained_contacts;
+                let at = if over { self.now } else { closed + rules.retention };
+                self.arm(Due::Retention, 0, Some(at));
+            }
+        }
+    }
+
+    /// Sets the contact's one timer to the next deadline of its state.
+    pub(super) fn arm_contact(&mut self, contact: ContactId) {
+        let at = self.contact_deadline(self.contacts.at(contact.slot()));
+        self.arm(Due::Contact, contact.slot(), at);
+    }
+
+    /// The next deadline of a contact in its state: `schedule_time`; `park_timeout`; `max_wait`, measured; the end of
+    /// its restriction to one agent; `expire_time`. None while an offer or assignment is open: then they wait.
+    pub(in crate::engine) fn contact_deadline(&self, held: &Contact) -> Option<Time> {
+        if held.outcome.is_some() {
+            return None;
+        }
+        let Some(entry) = &held.entry else {
+            let scheduled = held.schedule.filter(|_| held.live_legs == 0 && held.answered.is_none());
+            return scheduled.map(|at| held.expire.map_or(at, |expire| expire.min(at)));
+        };
+        if held.entry_leg.is_some() {
+            return None;
+        }
+        let at = match entry.parked_since {
+            Some(_) => entry.park_until,
+            None => {
+                let most = entry.enter + entry.rules.max_wait + entry.parked;
+                entry.only.map_or(most, |(_, until)| until.min(most))
+            }
+        };
+        Some(held.expire.map_or(at, |expire| expire.min(at)))
+    }
+
+    // ---- bars
+
+    fn bar(&mut self, contact: ContactId, agent: AgentId, barred: Option<(BarId, Time)>) {
+        let Some((bar, until)) = barred else { return };
+        let held = self.contacts.at_mut(contact.slot());
+        let key = self.bars.insert(Bar { contact, agent, until, next: held.bars });
+        assert_eq!(key, bar.0, "an event names the slot its bar gets");
+        held.bars = Some(bar);
+        self.arm(Due::Bar, bar.slot(), Some(until));
+    }
+
+    fn lift_bar(&mut self, contact: ContactId, bar: BarId) {
+        let lifted = self.bars.remove(bar.0).expect("a bar is lifted once");
+        self.arm(Due::Bar, bar.slot(), None);
+        let held = self.contacts.at_mut(contact.slot());
+        if held.bars == Some(bar) {
+            held.bars = lifted.next;
+        } else {
+            let mut at = held.bars.expect("a bar is in its contact's chain");
+            while let Some(next) = self.bars.get(at.0).expect("a chain has no holes").next {
+                if next == bar {
+                    self.bars.get_mut(at.0).expect("it was there").next = lifted.next;
+                    break;
+                }
+                at = next;
+            }
+        }
+        if self.contacts.at(contact.slot()).entry.is_some_and(|entry| entry.parked_since.is_none()) {
+            self.agenda.contacts.push(contact);
+            self.agenda.sorted = false;
+        }
+    }
+
+    fn lift_bars(&mut self, contact: ContactId) {
+        while let Some(bar) = self.contacts.at(contact.slot()).bars {
+            let lifted = self.bars.remove(bar.0).expect("a bar is lifted once");
+            self.arm(Due::Bar, bar.slot(), None);
+            self.contacts.at_mut(contact.slot()).bars = lifted.next;
+        }
+    }
+
+    // ---- legs
+
+    fn evolve_leg(&mut self, contact: ContactId, leg: LegId, event: &Event) {
+        match event {
+            Event::OfferIssued { agent, cost, expires, .. } => {
+                self.step_out(contact);
+                self.begin_leg(contact, leg, *agent, *cost, (LegState::Offered, OfferState::Issued), *expires);
+                self.contacts.at_mut(contact.slot()).entry_leg = Some(leg);
+                self.arm_contact(contact);
+            }
+            Event::LegAssigned { agent, cost, connect_by, .. } => {
+                self.begin_leg(contact, leg, *agent, *cost, (LegState::Assigned, OfferState::None), *connect_by);
+                let held = self.contacts.at_mut(contact.slot());
+                held.owner = Some(leg);
+                held.schedule = None;
+                self.arm_contact(contact);
+            }
+            Event::OfferAccepted { connect_by, .. } => {
+                let now = self.now;
+                let held = self.legs.at_mut(leg.slot());
+                (held.offer, held.accepted) = (OfferState::Accepted, Some(now));
+                let agent = held.agent;
+                let faults = &mut self.agents[agent.0].faults;
+                (faults[Fault::Expired as usize], faults[Fault::Delivery as usize]) = (0, 0);
+                self.agents[agent.0].declines = 0;
+                self.move_leg(leg, LegState::Assigned, Some(*connect_by));
+            }
+            Event::OfferDeclined { barred, .. } => {
+                self.agents[self.legs.at(leg.slot()).agent.0].declines += 1;
+                if let Some(entry) = &mut self.contacts.at_mut(contact.slot()).entry {
+                    entry.declines += 1;
+                }
+                self.end_offer(leg, OfferState::Declined, *barred);
+            }
+            Event::OfferExpired { barred, .. } => {
+                let agent = self.legs.at(leg.slot()).agent;
+                self.agents[agent.0].faults[Fault::Expired as usize] += 1;
+                self.set_idle(agent);
+                self.end_offer(leg, OfferState::Expired, *barred);
+            }
+            Event::OfferFailed { cause, barred, .. } => {
+                if *cause == FailCause::Delivery {
+                    let agent = self.legs.at(leg.slot()).agent;
+                    self.agents[agent.0].faults[Fault::Delivery as usize] += 1;
+                }
+                self.end_offer(leg, OfferState::Failed, *barred);
+            }
+            Event::OfferCancelled { .. } => self.end_offer(leg, OfferState::Cancelled, None),
+            Event::OfferRevoked { .. } => self.end_offer(leg, OfferState::Revoked, None),
+            Event::LegConnected { answer, .. } => self.connect(contact, leg, *answer),
+            Event::LegHeld { .. } => self.move_leg(leg, LegState::OnHold, None),
+            Event::LegResumed { .. } => self.move_leg(leg, LegState::Connected, None),
+            Event::LegWrapUpStarted { until, cause, .. } => {
+                self.legs.at_mut(leg.slot()).end_cause = Some(*cause);
+                self.move_leg(leg, LegState::WrapUp, Some(*until));
+            }
+            Event::LegEnded { cause, barred, disposition, resolved, .. } => {
+                self.end_leg(leg, *cause, *barred, disposition, *resolved);
+            }
+            Event::MaxHandlePassed { .. } => {
+                let held = self.legs.at_mut(leg.slot());
+                (held.over_max_handle, held.deadline) = (true, None);
+            }
+            _ => unreachable!("{event:?} is not a leg's"),
+        }
+        self.arm_leg(leg);
+    }
+
+    fn begin_leg(
+        &mut self,
+        contact: ContactId,
+        leg: LegId,
+        agent: AgentId,
+        cost: u32,
+        (state, offer): (LegState, OfferState),
+        deadline: Time,
+    ) {
+        let held = self.contacts.at_mut(contact.slot());
+        held.legs += 1;
+        held.live_legs += 1;
+        let queue = held.entry.map(|entry| entry.queue);
+        let channel = held.channel;
+        let rule = queue.map_or(WrapUp::None, |queue| self.registry.queues[queue.index()].rules.wrap_up);
+        let key = self.legs.insert(Leg {
+            contact,
+            agent,
+            number: held.legs,
+            state,
+            offer,
+            end_cause: None,
+            entry: held.entry.map_or(0, |_| held.entries),
+            queue,
+            wrap_up_rule: rule,
+            max_handle: self.registry.channels[channel.index()].max_handle,
+            cost,
+            channel,
+            connected_once: false,
+            over_max_handle: false,
+            older: held.last_leg,
+            agent_links: (NONE, self.agents[agent.0].legs),
+            begun: self.now,
+            deadline: Some(deadline),
+            accepted: None,
+            connected: None,
+            since: self.now,
+            ended: None,
+            talk: Span::ZERO,
+            hold: Span::ZERO,
+            wrap_up: Span::ZERO,
+            disposition: Text::default(),
+            resolved: None,
+        });
+        assert_eq!(key, leg.0, "an event names the slot its leg gets");
+        held.last_leg = Some(leg);
+        self.trim_legs(contact);
+        let held = &mut self.agents[agent.0];
+        if held.legs != NONE {
+            self.legs.at_mut(held.legs).agent_links.0 = leg.slot();
+        }
+        held.legs = leg.slot();
+        held.used += cost;
+        held.in_hand[channel.index()] += 1;
+        self.count_leg(agent, state, 1);
+        self.refresh_agent(agent);
+    }
+
+    /// Drops a contact's oldest ended leg past the bound, so that a contact nobody takes stays small. Looks only at the
+    /// legs just past the bound.
+    fn trim_legs(&mut self, contact: ContactId) {
+        if self.contacts.at(contact.slot()).legs <= limits::LEGS_PER_CONTACT {
+            return;
+        }
+        let mut at = self.contacts.at(contact.slot()).last_leg;
+        for _ in 1..limits::LEGS_PER_CONTACT {
+            at = at.and_then(|leg| self.legs.at(leg.slot()).older);
+        }
+        let Some(keep) = at else { return };
+        if let Some(oldest) = self.legs.at(keep.slot()).older
+            && self.legs.at(oldest.slot()).state == LegState::Ended
+        {
+            let older = self.legs.remove(oldest.0).expect("a leg is kept with its contact").older;
+            self.legs.at_mut(keep.slot()).older = older;
+        }
+    }
+
+    fn count_leg(&mut self, agent: AgentId, state: LegState, by: i32) {
+        let held = &mut self.agents[agent.0];
+        let count = match state {
+            LegState::Offered => &mut held.offering,
+            LegState::Assigned | LegState::Connected | LegState::OnHold => &mut held.busy,
+            LegState::WrapUp => &mut held.wrapping,
+            LegState::Ended => return,
+        };
+        *count = count.checked_add_signed(by).expect("an agent's legs are counted once");
+        self.touch(agent);
+    }
+
+    /// Moves a leg to its next state and books the time spent in the last.
+    fn move_leg(&mut self, leg: LegId, state: LegState, deadline: Option<Time>) {
+        let now = self.now;
+        let held = self.legs.at_mut(leg.slot());
+        let spent = now.since(held.since);
+        match held.state {
+            LegState::Connected => held.talk += spent,
+            LegState::OnHold => held.hold += spent,
+            LegState::WrapUp => held.wrap_up += spent,
+            LegState::Offered | LegState::Assigned | LegState::Ended => {}
+        }
+        let before = held.state;
+        held.since = now;
+        held.state = state;
+        held.deadline = match deadline {
+            // The alarm counts from the connect, on hold or not.
+            None if state.is_talking() && !held.over_max_handle => held.connected.map(|at| at + held.max_handle),
+            deadline => deadline,
+        };
+        let agent = held.agent;
+        self.count_leg(agent, before, -1);
+        self.count_leg(agent, state, 1);
+    }
+
+    fn connect(&mut self, contact: ContactId, leg: LegId, answer: Option<Answer>) {
+        let now = self.now;
+        let held = self.legs.at_mut(leg.slot());
+        held.connected_once = true;
+        held.connected = Some(now);
+        let agent = held.agent;
+        self.agents[agent.0].faults[Fault::Connect as usize] = 0;
+        self.move_leg(leg, LegState::Connected, None);
+        if let Some(answer) = answer {
+            let direction = self.contacts.at(contact.slot()).profile.direction;
+            self.tally.answer(answer.queue, direction, answer.within_threshold);
+            self.leave_entry(contact);
+        }
+        let held = self.contacts.at_mut(contact.slot());
+        held.owner = Some(leg);
+        held.answered.get_or_insert(now);
+        self.arm_contact(contact);
+    }
+
+    fn end_offer(&mut self, leg: LegId, offer: OfferState, barred: Option<(BarId, Time)>) {
+        self.legs.at_mut(leg.slot()).offer = offer;
+        self.end_leg(leg, EndCause::Offer, barred, &Text::default(), None);
+    }
+
+    fn end_leg(
+        &mut self,
+        leg: LegId,
+        cause: EndCause,
+        barred: Option<(BarId, Time)>,
+        disposition: &Text,
+        resolved: Option<bool>,
+    ) {
+        self.move_leg(leg, LegState::Ended, None);
+        let now = self.now;
+        let held = self.legs.at_mut(leg.slot());
+        held.ended = Some(now);
+        // What it wrapped up was said when wrap-up began.
+        held.end_cause.get_or_insert(cause);
+        held.disposition = disposition.clone();
+        held.resolved = resolved;
+        let Leg { contact, agent, cost, channel, connected_once, agent_links, .. } = *held;
+        self.leave_agent(agent, agent_links);
+        let held = &mut self.agents[agent.0];
+        held.used -= cost;
+        held.in_hand[channel.index()] -= 1;
+        if matches!(cause, EndCause::ConnectTimeout | EndCause::AgentUnreachable) {
+            held.faults[Fault::Connect as usize] += 1;
+        }
+        if connected_once {
+            self.set_idle(agent);
+        }
+        self.refresh_agent(agent);
+        self.bar(contact, agent, barred);
+        let held = self.contacts.at_mut(contact.slot());
+        held.live_legs -= 1;
+        if held.owner == Some(leg) {
+            held.owner = None;
+        }
+        if held.entry_leg == Some(leg) {
+            held.entry_leg = None;
+            if held.entry.is_some() {
+                self.line_up(contact);
+            }
+        }
+        self.arm_contact(contact);
+        self.agenda.checks.push(contact);
+    }
+
+    fn leave_agent(&mut self, agent: AgentId, (newer, older): (u32, u32)) {
+        match newer {
+            NONE => self.agents[agent.0].legs = older,
+            newer => self.legs.at_mut(newer).agent_links.1 = older,
+        }
+        if older != NONE {
+            self.legs.at_mut(older).agent_links.0 = newer;
+        }
+    }
+
+    fn arm_leg(&mut self, leg: LegId) {
+        let held = self.legs.at(leg.slot());
+        let at = held.deadline.filter(|_| held.state != LegState::Ended);
+        self.arm(Due::Leg, leg.slot(), at);
+    }
+
+    // ---- agents
+
+    fn evolve_agent(&mut self, agent: AgentId, event: &Event) {
+        match event {
+            Event::AgentUpserted { profile, .. } => self.upsert_agent(agent, profile),
+            Event::AgentRemoved { .. } => self.agents[agent.0].removed = true,
+            Event::AgentDeleted { .. } => {
+                let held = &mut self.agents[agent.0];
+                (held.deleted, held.presence, held.session) = (true, Presence::Offline, false);
+                self.enrol_agent(agent);
+            }
+            Event::AgentSignedIn { presence, lease, .. } => {
+                let held = &mut self.agents[agent.0];
+                (held.session, held.lease) = (true, *lease);
+                (held.faults, held.declines, held.not_responding) = ([0; 3], 0, None);
+                self.arm(Due::Agent, agent.0, None);
+                self.take_presence(agent, presence);
+            }
+            Event::AgentSignedOut { .. } => {
+                self.agents[agent.0].session = false;
+                self.arm(Due::Lease, agent.0, None);
+                self.take_presence(agent, &Presence::Offline);
+            }
+            Event::AgentPresenceChanged { after, next, .. } => {
+                self.take_presence(agent, after);
+                self.agents[agent.0].next_presence.clone_from(next);
+            }
+            Event::AgentRoutingChanged { after, .. } => {
+                self.agents[agent.0].routing = *after;
+                return;
+            }
+            Event::AgentNotResponding { until, .. } => {
+                self.agents[agent.0].not_responding = Some(*until);
+                self.arm(Due::Agent, agent.0, Some(*until));
+            }
+            Event::AgentResponding { .. } => {
+                let held = &mut self.agents[agent.0];
+                (held.not_responding, held.faults) = (None, [0; 3]);
+                self.arm(Due::Agent, agent.0, None);
+            }
+            Event::AgentSessionOpened { .. } => self.agents[agent.0].session = true,
+            Event::AgentSessionLost { .. } => self.agents[agent.0].session = false,
+            _ => unreachable!("{event:?} is not an agent's"),
+        }
+        self.refresh_agent(agent);
+        self.touch(agent);
+    }
+
+    fn take_presence(&mut self, agent: AgentId, presence: &Presence) {
+        let held = &mut self.agents[agent.0];
+        let became_available = *presence == Presence::Available && held.presence != Presence::Available;
+        held.presence = presence.clone();
+        held.next_presence = None;
+        if became_available {
+            self.set_idle(agent);
+        }
+    }
+
+    fn upsert_agent(&mut self, agent: AgentId, profile: &Arc<AgentProfile>) {
+        if agent.0 == self.agents.len() {
+            self.agents.push(Agent::new(profile.clone()));
+            self.agent_ids.insert(hash_bytes(self.seed, profile.agent_id.as_bytes()), agent.0);
+            self.index.add_agent();
+        }
+        let held = &mut self.agents[agent.0];
+        held.profile = profile.clone();
+        (held.removed, held.deleted) = (false, false);
+        self.compile_agent(agent, profile);
+        self.enrol_agent(agent);
+        // Classes gained may hold contacts for an agent who kept his room.
+        let held = &mut self.agents[agent.0];
+        if held.in_line != 0 && !held.hungry {
+            held.hungry = true;
+            self.agenda.agents.push(agent);
+            self.agenda.sorted = false;
+        }
+    }
+
+    pub(super) fn compile_agent(&mut self, agent: AgentId, profile: &AgentProfile) {
+        let levels = self.registry.levels(profile);
+        for (skill, _) in &levels {
+            if !self.agents[agent.0].levels.iter().any(|(held, _)| held == skill) {
+                self.skilled[skill.index()].push(agent);
+            }
+        }
+        self.agents[agent.0].levels = levels;
+        self.agents[agent.0].team = profile.team.as_ref().and_then(|team| self.registry.team(team));
+    }
+}
+
+impl State {
+    // ---- leases: signs of life, not folded from events
+
+    /// A sign of life of an agent: `streams` opened (or closed, below zero). His lease runs while none is open.
+    pub(in crate::engine) fn renew_lease(&mut self, now: Time, agent_id: &str, streams: i32) {
+        let Some(agent) = self.find_agent(agent_id) else { return };
+        let held = &mut self.agents[agent.0];
+        held.streams = held.streams.saturating_add_signed(streams);
+        self.arm_lease(now, agent);
+    }
+
+    pub(super) fn arm_lease(&mut self, now: Time, agent: AgentId) {
+        let held = &self.agents[agent.0];
+        let runs = held.signed_in() && held.session && held.streams == 0 && !held.lease.is_zero();
+        let until = now + held.lease;
+        self.arm(Due::Lease, agent.0, runs.then_some(until));
+    }
+
+    /// A sign of life of a gateway.
+    pub(in crate::engine) fn renew_gateway(&mut self, now: Time, gateway_id: &str, streams: i32) {
+        let Some(gateway) = self.find_gateway(gateway_id) else { return };
+        let held = &mut self.gateways[gateway.index()];
+        held.streams = held.streams.saturating_add_signed(streams);
+        if !held.session {
+            return;
+        }
+        let runs = held.streams == 0 && !held.lease.is_zero();
+        let until = now + held.lease;
+        self.arm(Due::Gateway, gateway.0, runs.then_some(until));
+    }
+
+    /// Sets again the deadline a fired one leaves behind: the rest of a lost gateway's contacts, in the next step.
+    pub(in crate::engine) fn rearm(&mut self, (due, slot): (Due, u32)) {
+        if due == Due::Gateway
+            && let Some(grace) = self.gateways[slot as usize].grace
+        {
+            self.arm(Due::Gateway, slot, Some(grace.max(self.now)));
+        }
+    }
+}

@@ -1,0 +1,566 @@
+//! The state of one tenant: private fields, read accessors, and `evolve`, the one thing that changes it.
+//!
+//! `registry` has the policy by handle, `evolve` what each event does, `serve` who may be matched with whom.
+
+mod evolve;
+mod registry;
+mod serve;
+
+use alloc::collections::BTreeMap;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use super::agent::Agent;
+use super::contact::{Bar, Contact, ContactState, Leg, LegState, NONE};
+use super::id::{AgentId, BarId, ChannelId, ClassId, ContactId, GatewayId, LegId, QueueId, Text};
+use super::limits;
+use super::matcher::Index;
+use super::policy::{Channel, Policy, Queue};
+use super::receipts::Receipts;
+use super::slab::{Chunked, Slab};
+use super::table::{IdTable, hash_bytes};
+use super::tally::Tally;
+use super::time::{Span, Time};
+use super::timers::Timers;
+use registry::Registry;
+
+/// What a deadline belongs to, with the slot beside it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Due {
+    /// A contact's next deadline in its state.
+    Contact,
+    /// A leg's: offer, connect, wrap-up or `max_handle`.
+    Leg,
+    /// The end of NOT_RESPONDING.
+    Agent,
+    /// The end of a bar.
+    Bar,
+    /// An agent's lease.
+    Lease,
+    /// A gateway's lease, or the end of its grace.
+    Gateway,
+    /// The oldest ended contact's retention.
+    Retention,
+}
+
+impl Due {
+    const COUNT: usize = 7;
+    const ALL: [Due; Self::COUNT] =
+        [Due::Contact, Due::Leg, Due::Agent, Due::Bar, Due::Lease, Due::Gateway, Due::Retention];
+}
+
+/// A gateway as the engine keeps it.
+#[derive(Clone, Debug)]
+pub struct Gateway {
+    /// Its id.
+    pub gateway_id: Text,
+    /// Whether it ever opened a session, and the lease holds.
+    pub session: bool,
+    /// Its lease; zero for none.
+    pub lease: Span,
+    /// When its contacts end, once its lease ran out.
+    pub grace: Option<Time>,
+    pub(super) streams: u32,
+    /// Newest contact not ended (slot).
+    pub(super) first: u32,
+}
+
+/// What may have to happen next: filled by `evolve`, emptied by `decide::follow_up`, never journalled.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Agenda {
+    /// Contacts that may now be matched.
+    pub(super) contacts: Vec<ContactId>,
+    /// Agents who may now be matched.
+    pub(super) agents: Vec<AgentId>,
+    /// Contacts that may now close, or whose offer may no longer be allowed.
+    pub(super) checks: Vec<ContactId>,
+    /// Agents whose waiting presence or offers may change.
+    pub(super) touched: Vec<AgentId>,
+    /// Agents whose routing word may change.
+    pub(super) changed: Vec<AgentId>,
+    /// Whether `contacts` and `agents` are in the order in which they are matched, last first.
+    pub(super) sorted: bool,
+}
+
+/// The state of one tenant.
+pub struct State {
+    now: Time,
+    sequence: u64,
+    seed: u64,
+    registry: Registry,
+    contacts: Slab<Contact>,
+    contact_ids: IdTable,
+    legs: Slab<Leg>,
+    bars: Slab<Bar>,
+    agents: Chunked<Agent>,
+    agent_ids: IdTable,
+    /// Agents who have a skill, by skill; may hold some who no longer do.
+    skilled: Vec<Vec<AgentId>>,
+    gateways: Vec<Gateway>,
+    gateway_ids: BTreeMap<Text, GatewayId>,
+    index: Index,
+    timers: Timers<{ Due::COUNT }>,
+    tally: Tally,
+    receipts: Receipts,
+    /// Ended contacts kept, oldest and newest (slots), by `Contact::gateway_links`.
+    ended: (u32, u32),
+    ended_count: u32,
+    agenda: Agenda,
+}
+
+impl State {
+    pub(super) fn new(seed: u64) -> State {
+        State {
+            now: Time(0),
+            sequence: 0,
+            seed,
+            registry: Registry::default(),
+            contacts: Slab::new(),
+            contact_ids: IdTable::new(),
+            legs: Slab::new(),
+            bars: Slab::new(),
+            agents: Chunked::new(),
+            agent_ids: IdTable::new(),
+            skilled: Vec::new(),
+            gateways: Vec::new(),
+            gateway_ids: BTreeMap::new(),
+            index: Index::new(seed),
+            timers: Timers::new(),
+            tally: Tally::default(),
+            receipts: Receipts::new(seed, Span::ZERO),
+            ended: (NONE, NONE),
+            ended_count: 0,
+            agenda: Agenda::default(),
+        }
+    }
+
+    /// Time of the last event.
+    #[must_use]
+    pub fn now(&self) -> Time {
+        self.now
+    }
+
+    /// Sequence of the last event; 0 before the first.
+    #[must_use]
+    pub fn sequence(&self) -> u64 {
+        self.sequence
+    }
+
+    /// The policy in force.
+    #[must_use]
+    pub fn policy(&self) -> &Arc<Policy> {
+        &self.registry.policy
+    }
+
+    /// Its version; 0 before the first.
+    #[must_use]
+    pub fn policy_version(&self) -> u64 {
+        self.registry.policy.version
+    }
+
+    pub(super) fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// The indexes of who is idle and who waits.
+    #[must_use]
+    pub fn index(&self) -> &Index {
+        &self.index
+    }
+
+    /// The books of every queue.
+    #[must_use]
+    pub fn tally(&self) -> &Tally {
+        &self.tally
+    }
+
+    /// The requests remembered.
+    #[must_use]
+    pub fn receipts(&self) -> &Receipts {
+        &self.receipts
+    }
+
+    // ---- contacts
+
+    /// A contact by its id.
+    #[must_use]
+    pub fn find_contact(&self, contact_id: &str) -> Option<ContactId> {
+        let same = |slot: u32| *self.contacts.at(slot).profile.contact_id == *contact_id;
+        let slot = self.contact_ids.find(hash_bytes(self.seed, contact_id.as_bytes()), same)?;
+        Some(ContactId(self.contacts.key_of(slot)))
+    }
+
+    /// A contact by its handle.
+    ///
+    /// # Panics
+    /// When there is none.
+    #[must_use]
+    pub fn contact(&self, contact: ContactId) -> &Contact {
+        self.contacts.get(contact.0).expect("a contact's handle outlives the contact")
+    }
+
+    /// A contact by its handle, if it is still there.
+    #[must_use]
+    pub fn try_contact(&self, contact: ContactId) -> Option<&Contact> {
+        self.contacts.get(contact.0)
+    }
+
+    pub(super) fn contact_at(&self, slot: u32) -> ContactId {
+        ContactId(self.contacts.key_of(slot))
+    }
+
+    pub(super) fn contacts(&self) -> &Slab<Contact> {
+        &self.contacts
+    }
+
+    /// The handle the next contact will get.
+    pub(super) fn next_contact(&self) -> ContactId {
+        ContactId(self.contacts.next_key())
+    }
+
+    /// Contacts kept, ended ones included.
+    #[must_use]
+    pub fn contact_count(&self) -> u32 {
+        self.contacts.len()
+    }
+
+    /// Contacts not ended.
+    #[must_use]
+    pub fn live_contact_count(&self) -> u32 {
+        self.contacts.len() - self.ended_count
+    }
+
+    /// Contacts in slot order from a slot on.
+    pub fn contacts_from(&self, slot: u32) -> impl Iterator<Item = (ContactId, &Contact)> {
+        let slots = slot..self.contacts.slots();
+        slots.filter_map(|slot| self.contacts.peek(slot).map(|contact| (self.contact_at(slot), contact)))
+    }
+
+    /// A contact's state, derived from its open entry and its owner leg.
+    #[must_use]
+    pub fn contact_state(&self, contact: ContactId) -> ContactState {
+        self.state_of(self.contact(contact))
+    }
+
+    pub(super) fn state_of(&self, contact: &Contact) -> ContactState {
+        if contact.closed {
+            return ContactState::Closed;
+        }
+        let leg_state = |leg: Option<LegId>| leg.map(|leg| self.leg(leg).state);
+        if let Some(entry) = &contact.entry {
+            return match leg_state(contact.entry_leg) {
+                _ if entry.parked_since.is_some() => ContactState::Parked,
+                Some(LegState::Offered) => ContactState::Offered,
+                Some(LegState::Assigned) => ContactState::Assigned,
+                _ => ContactState::Queued,
+            };
+        }
+        match leg_state(contact.owner) {
+            Some(LegState::Assigned) => ContactState::Assigned,
+            Some(LegState::Connected) => ContactState::Connected,
+            Some(LegState::OnHold) => ContactState::OnHold,
+            _ if contact.live_legs > 0 => ContactState::WrapUp,
+            _ if contact.outcome.is_some() => ContactState::Closed,
+            _ => ContactState::Scheduled,
+        }
+    }
+
+    pub(super) fn state_before(&self, contact: ContactId) -> Option<ContactState> {
+        self.contacts.get(contact.0).map(|contact| self.state_of(contact))
+    }
+
+    /// The contact's place in its class' line, 1 first; 0 when it does not stand there or past
+    /// [`limits::POSITION_SEARCH`]. Contacts of the queue's other classes are counted where they rank before it.
+    #[must_use]
+    pub fn position(&self, contact: ContactId) -> u32 {
+        let held = self.contact(contact);
+        let Some(entry) = held.entry.filter(|entry| entry.only.is_none() && held.links.is_in()) else { return 0 };
+        let own = super::matcher::contact_rank(held, 0);
+        let mut ahead = 0;
+        for (_, class) in self.index.iter().filter(|(_, class)| class.queue == entry.queue) {
+            for slot in class.waiting.iter(&self.contacts) {
+                if super::matcher::contact_rank(self.contacts.at(slot), 0) >= own {
+                    break;
+                }
+                ahead += 1;
+                if ahead >= limits::POSITION_SEARCH {
+                    return 0;
+                }
+            }
+        }
+        ahead + 1
+    }
+
+    // ---- legs
+
+    /// A leg by its handle.
+    ///
+    /// # Panics
+    /// When there is none.
+    #[must_use]
+    pub fn leg(&self, leg: LegId) -> &Leg {
+        self.legs.get(leg.0).expect("a leg's handle outlives the leg")
+    }
+
+    /// A leg by its handle, if it is still there.
+    #[must_use]
+    pub fn try_leg(&self, leg: LegId) -> Option<&Leg> {
+        self.legs.get(leg.0)
+    }
+
+    pub(super) fn leg_at(&self, slot: u32) -> LegId {
+        LegId(self.legs.key_of(slot))
+    }
+
+    pub(super) fn next_leg(&self) -> LegId {
+        LegId(self.legs.next_key())
+    }
+
+    pub(super) fn next_bar(&self) -> BarId {
+        BarId(self.bars.next_key())
+    }
+
+    pub(super) fn bar_at(&self, slot: u32) -> (BarId, &Bar) {
+        (BarId(self.bars.key_of(slot)), self.bars.at(slot))
+    }
+
+    /// A contact's legs, newest first.
+    pub fn contact_legs(&self, contact: ContactId) -> impl Iterator<Item = (LegId, &Leg)> {
+        let mut next = self.contact(contact).last_leg;
+        core::iter::from_fn(move || {
+            let leg = next?;
+            let held = self.leg(leg);
+            next = held.older;
+            Some((leg, held))
+        })
+    }
+
+    /// Whether a pair is barred just now. Linear in the contact's bars, which are few.
+    pub(super) fn barred(&self, contact: &Contact, agent: AgentId) -> bool {
+        let mut next = contact.bars;
+        while let Some(bar) = next {
+            let held = self.bars.get(bar.0).expect("a contact's bars are kept with it");
+            if held.agent == agent {
+                return true;
+            }
+            next = held.next;
+        }
+        false
+    }
+
+    // ---- agents
+
+    /// An agent by his id.
+    #[must_use]
+    pub fn find_agent(&self, agent_id: &str) -> Option<AgentId> {
+        self.agent_slot(agent_id).filter(|&agent| !self.agent(agent).deleted)
+    }
+
+    /// His slot, also when he is gone.
+    pub(super) fn agent_slot(&self, agent_id: &str) -> Option<AgentId> {
+        let same = |slot: u32| *self.agents[slot].profile.agent_id == *agent_id;
+        self.agent_ids.find(hash_bytes(self.seed, agent_id.as_bytes()), same).map(AgentId)
+    }
+
+    /// An agent by his handle.
+    ///
+    /// # Panics
+    /// When there is none.
+    #[must_use]
+    pub fn agent(&self, agent: AgentId) -> &Agent {
+        &self.agents[agent.0]
+    }
+
+    /// Agent slots, those gone included.
+    #[must_use]
+    pub fn agent_slots(&self) -> u32 {
+        self.agents.len()
+    }
+
+    /// Agents in slot order from a slot on, those gone left out.
+    pub fn agents_from(&self, slot: u32) -> impl Iterator<Item = AgentId> {
+        (slot..self.agents.len()).map(AgentId).filter(|&agent| !self.agents[agent.0].deleted)
+    }
+
+    /// An agent's live legs, newest first.
+    pub fn agent_legs(&self, agent: AgentId) -> impl Iterator<Item = LegId> {
+        let mut next = self.agent(agent).legs;
+        core::iter::from_fn(move || {
+            let slot = next;
+            if slot == NONE {
+                return None;
+            }
+            next = self.legs.at(slot).agent_links.1;
+            Some(LegId(self.legs.key_of(slot)))
+        })
+    }
+
+    /// Contacts in hand per channel id, those above zero.
+    #[must_use]
+    pub fn channels_in_hand(&self, agent: AgentId) -> Vec<(Text, u32)> {
+        let held = &self.agents[agent.0];
+        let channels = self.registry.channels.iter().zip(held.in_hand);
+        channels
+            .filter(|(_, count)| *count > 0)
+            .map(|(channel, count)| (channel.id.clone(), u32::from(count)))
+            .collect()
+    }
+
+    // ---- names and rules
+
+    /// A queue's id.
+    #[must_use]
+    pub fn queue_id(&self, queue: QueueId) -> &Text {
+        &self.registry.queue_names.all[queue.index()]
+    }
+
+    /// A queue's rules, as last in force.
+    #[must_use]
+    pub fn queue(&self, queue: QueueId) -> &Queue {
+        &self.registry.queues[queue.index()].rules
+    }
+
+    /// How many queues have a handle.
+    #[must_use]
+    pub fn queue_count(&self) -> usize {
+        self.registry.queues.len()
+    }
+
+    /// A channel's rules, as last in force.
+    #[must_use]
+    pub fn channel(&self, channel: ChannelId) -> &Channel {
+        &self.registry.channels[channel.index()]
+    }
+
+    /// A gateway.
+    #[must_use]
+    pub fn gateway(&self, gateway: GatewayId) -> &Gateway {
+        &self.gateways[gateway.index()]
+    }
+
+    /// A gateway by its id, if it was ever seen.
+    #[must_use]
+    pub fn find_gateway(&self, gateway_id: &str) -> Option<GatewayId> {
+        self.gateway_ids.get(gateway_id).copied()
+    }
+
+    pub(super) fn gateway_count(&self) -> usize {
+        self.gateways.len()
+    }
+
+    /// A gateway's contacts that have not ended, newest first.
+    pub(super) fn gateway_contacts(&self, gateway: GatewayId) -> impl Iterator<Item = ContactId> {
+        let mut next = self.gateways[gateway.index()].first;
+        core::iter::from_fn(move || {
+            let slot = next;
+            if slot == NONE {
+                return None;
+            }
+            next = self.contacts.at(slot).gateway_links.1;
+            Some(ContactId(self.contacts.key_of(slot)))
+        })
+    }
+
+    /// Ended contacts kept, and the oldest of them.
+    pub(super) fn oldest_ended(&self) -> (u32, Option<ContactId>) {
+        let oldest = (self.ended.0 != NONE).then(|| ContactId(self.contacts.key_of(self.ended.0)));
+        (self.ended_count, oldest)
+    }
+
+    /// The class of an entry by its parts, if it was seen.
+    #[must_use]
+    pub fn find_class(
+        &self,
+        queue: QueueId,
+        channel: ChannelId,
+        requirement: Option<&super::requirement::Requirement>,
+    ) -> Option<ClassId> {
+        self.index.find(queue, channel, requirement)
+    }
+
+    // ---- deadlines
+
+    /// When the next deadline is due.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Time> {
+        self.timers.next().map(Time)
+    }
+
+    /// When an agent's lease runs out, if it runs.
+    pub(super) fn lease_expires(&self, agent: AgentId) -> Option<Time> {
+        self.timers.get(Due::Lease as u8, agent.0).map(Time)
+    }
+
+    /// Takes the first deadline due at `now`.
+    pub(super) fn pop_due(&mut self, now: Time) -> Option<(Due, u32)> {
+        let (_, kind, slot) = self.timers.pop_due(now.0)?;
+        Some((Due::ALL[kind as usize], slot))
+    }
+
+    /// After a fold: what follows was recorded too.
+    pub(super) fn forget_agenda(&mut self) {
+        self.agenda.contacts.clear();
+        self.agenda.checks.clear();
+        while self.next_hungry().is_some() {
+            self.fed();
+        }
+        while self.next_touched().is_some() {}
+        while self.next_changed().is_some() {}
+    }
+
+    // ---- the agenda
+
+    /// A contact to look at for closing, for an offer no longer allowed, or for a deadline that waited.
+    pub(super) fn next_check(&mut self) -> Option<ContactId> {
+        self.agenda.checks.pop()
+    }
+
+    /// An agent to look at for his waiting presence or his offers.
+    pub(super) fn next_touched(&mut self) -> Option<AgentId> {
+        let agent = self.agenda.touched.pop()?;
+        let held = &mut self.agents[agent.0];
+        held.touched = false;
+        if !held.changed {
+            held.changed = true;
+            self.agenda.changed.push(agent);
+        }
+        Some(agent)
+    }
+
+    /// An agent to look at for his routing word.
+    pub(super) fn next_changed(&mut self) -> Option<AgentId> {
+        let agent = self.agenda.changed.pop()?;
+        self.agents[agent.0].changed = false;
+        Some(agent)
+    }
+
+    /// Puts those to be matched in order: agents by idle clock, contacts by priority and adjusted arrival, best last.
+    pub(super) fn sort_agenda(&mut self) {
+        if core::mem::replace(&mut self.agenda.sorted, true) {
+            return;
+        }
+        let agents = &self.agents;
+        self.agenda.agents.sort_unstable_by_key(|agent| core::cmp::Reverse((agents[agent.0].idle_since, *agent)));
+        let contacts = &self.contacts;
+        let rank = |contact: &ContactId| contacts.get(contact.0).map(|held| super::matcher::contact_rank(held, 0));
+        self.agenda.contacts.sort_unstable_by_key(|contact| core::cmp::Reverse((rank(contact), *contact)));
+    }
+
+    /// The longest idle of the agents who may now be matched; he stays until [`Self::fed`].
+    pub(super) fn next_hungry(&self) -> Option<AgentId> {
+        self.agenda.agents.last().copied()
+    }
+
+    /// Nothing is left for that agent.
+    pub(super) fn fed(&mut self) {
+        if let Some(agent) = self.agenda.agents.pop() {
+            self.agents[agent.0].hungry = false;
+        }
+    }
+
+    /// The best of the contacts that may now be matched.
+    pub(super) fn next_waiting(&mut self) -> Option<ContactId> {
+        self.agenda.contacts.pop()
+    }
+}

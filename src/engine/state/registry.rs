@@ -1,0 +1,169 @@
+//! Names to handles, and the policy compiled by handle. Handles are given at first sight and never reused, so that a
+//! contact keeps its queue through any number of reloads.
+
+use alloc::collections::BTreeMap;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use crate::engine::agent::AgentProfile;
+use crate::engine::id::{ChannelId, QueueId, SkillId, TeamId, Text};
+use crate::engine::policy::{Channel, Policy, Queue, Team};
+use crate::engine::requirement::{Comparison, Expr, Requirement};
+
+/// Names by order of first sight.
+#[derive(Clone, Debug, Default)]
+pub(in crate::engine) struct Names {
+    by_name: BTreeMap<Text, u32>,
+    pub(in crate::engine) all: Vec<Text>,
+}
+
+impl Names {
+    pub(in crate::engine) fn find(&self, name: &str) -> Option<u32> {
+        self.by_name.get(name).copied()
+    }
+
+    fn intern(&mut self, name: &Text) -> u32 {
+        if let Some(known) = self.find(name) {
+            return known;
+        }
+        let handle = self.all.len() as u32;
+        self.by_name.insert(name.clone(), handle);
+        self.all.push(name.clone());
+        handle
+    }
+}
+
+/// A queue as compiled.
+#[derive(Clone, Debug)]
+pub(in crate::engine) struct QueueRules {
+    pub(in crate::engine) rules: Queue,
+    /// Whether the policy in force has it.
+    pub(in crate::engine) live: bool,
+}
+
+/// A team as compiled.
+#[derive(Clone, Debug)]
+pub(in crate::engine) struct TeamRules {
+    pub(in crate::engine) live: bool,
+    /// Membership priority by queue; 0 = not served.
+    pub(in crate::engine) bands: Vec<u8>,
+}
+
+/// The policy in force, by handle.
+#[derive(Clone, Debug, Default)]
+pub(in crate::engine) struct Registry {
+    pub(in crate::engine) policy: Arc<Policy>,
+    pub(in crate::engine) skills: Names,
+    pub(in crate::engine) queue_names: Names,
+    pub(in crate::engine) queues: Vec<QueueRules>,
+    team_names: Names,
+    pub(in crate::engine) teams: Vec<TeamRules>,
+    channel_names: Names,
+    pub(in crate::engine) channels: Vec<Channel>,
+}
+
+impl Registry {
+    /// Puts a policy in force: known names keep their handles, names it lacks stay as they last were, not live.
+    pub(in crate::engine) fn apply(&mut self, policy: &Arc<Policy>) {
+        self.policy = policy.clone();
+        for skill in &policy.skills {
+            self.skills.intern(&skill.id);
+        }
+        for channel in &policy.channels {
+            place(&mut self.channels, self.channel_names.intern(&channel.id), channel.clone());
+        }
+        self.queues.iter_mut().for_each(|queue| queue.live = false);
+        for queue in &policy.queues {
+            let rules = QueueRules { rules: queue.clone(), live: true };
+            place(&mut self.queues, self.queue_names.intern(&queue.id), rules);
+        }
+        self.teams.iter_mut().for_each(|team| team.live = false);
+        for team in &policy.teams {
+            let rules = TeamRules { bands: self.bands(team), live: true };
+            place(&mut self.teams, self.team_names.intern(&team.id), rules);
+        }
+    }
+
+    fn bands(&self, team: &Team) -> Vec<u8> {
+        let mut bands = alloc::vec![0; self.queues.len()];
+        for membership in &team.queues {
+            if &*membership.queue == "*" {
+                for (band, queue) in bands.iter_mut().zip(&self.queues) {
+                    if queue.live && *band == 0 {
+                        *band = membership.priority;
+                    }
+                }
+            } else if let Some(queue) = self.queue_names.find(&membership.queue) {
+                bands[queue as usize] = membership.priority;
+            }
+        }
+        bands
+    }
+
+    /// A live queue by name.
+    pub(in crate::engine) fn queue(&self, name: &str) -> Option<QueueId> {
+        let queue = self.queue_names.find(name)?;
+        self.queues[queue as usize].live.then_some(QueueId(queue))
+    }
+
+    /// A live team by name.
+    pub(in crate::engine) fn team(&self, name: &str) -> Option<TeamId> {
+        let team = self.team_names.find(name)?;
+        self.teams[team as usize].live.then_some(TeamId(team))
+    }
+
+    /// A channel of the policy in force by name.
+    pub(in crate::engine) fn channel(&self, name: &str) -> Option<ChannelId> {
+        let channel = self.channel_names.find(name)?;
+        self.policy.channels.iter().any(|channel| *channel.id == *name).then_some(ChannelId(channel))
+    }
+
+    /// The band in which a team serves a queue; none when it does not.
+    pub(in crate::engine) fn band(&self, team: Option<TeamId>, queue: QueueId) -> Option<u8> {
+        let team = &self.teams[team?.index()];
+        team.bands.get(queue.index()).copied().filter(|&band| band > 0 && team.live)
+    }
+
+    /// An agent's levels by handle.
+    pub(in crate::engine) fn levels(&self, profile: &AgentProfile) -> Vec<(SkillId, u8)> {
+        let known = |(skill, level): &(Text, u8)| self.skills.find(skill).map(|handle| (SkillId(handle), *level));
+        let mut levels: Vec<_> = profile.skills.iter().filter_map(known).collect();
+        levels.sort_unstable();
+        levels
+    }
+
+    /// Splits a requirement into skill levels asked for, all of them, and what is more than that.
+    pub(in crate::engine) fn split(
+        &self,
+        requirement: &Arc<Requirement>,
+        levels: &mut Vec<(SkillId, u8)>,
+        rest: &mut Vec<Arc<Requirement>>,
+    ) {
+        let start = levels.len();
+        if !self.split_expr(&requirement.expr, levels) {
+            levels.truncate(start);
+            rest.push(requirement.clone());
+        }
+    }
+
+    fn split_expr(&self, expr: &Expr, levels: &mut Vec<(SkillId, u8)>) -> bool {
+        match expr {
+            Expr::All(parts) => parts.iter().all(|part| self.split_expr(part, levels)),
+            Expr::Skill { skill, comparison: Comparison::AtLeast, level } => match self.skills.find(skill) {
+                Some(skill) => {
+                    levels.push((SkillId(skill), *level));
+                    true
+                }
+                None => false,
+            },
+            _ => false,
+        }
+    }
+}
+
+fn place<T>(table: &mut Vec<T>, at: u32, value: T) {
+    match table.get_mut(at as usize) {
+        Some(held) => *held = value,
+        None => table.push(value),
+    }
+}

@@ -1,0 +1,243 @@
+//! Enumerations of the engine as `usher.v1` has them: one table each, both ways where both are needed.
+
+use usher_proto::v1;
+
+use crate::engine::agent::{AgentType, Fault, Presence, Routing};
+use crate::engine::contact::{
+    CancelCause, ContactState, DeclineReason, Direction, EndCause, LegState, OfferState, Outcome, Reason, RequeueCause,
+};
+use crate::engine::event::EntryCause;
+
+/// A contact's state, in words.
+pub fn contact_state(state: ContactState) -> &'static str {
+    state_to(state).as_str_name().trim_start_matches("CONTACT_STATE_")
+}
+
+/// A contact's state.
+pub fn state_to(state: ContactState) -> v1::ContactState {
+    match state {
+        ContactState::Scheduled => v1::ContactState::Scheduled,
+        ContactState::Parked => v1::ContactState::Parked,
+        ContactState::Queued => v1::ContactState::Queued,
+        ContactState::Offered => v1::ContactState::Offered,
+        ContactState::Assigned => v1::ContactState::Assigned,
+        ContactState::Connected => v1::ContactState::Connected,
+        ContactState::OnHold => v1::ContactState::OnHold,
+        ContactState::WrapUp => v1::ContactState::WrapUp,
+        ContactState::Closed => v1::ContactState::Closed,
+    }
+}
+
+/// An outcome.
+pub fn outcome_to(outcome: Outcome) -> v1::Outcome {
+    match outcome {
+        Outcome::Completed => v1::Outcome::Completed,
+        Outcome::Abandoned => v1::Outcome::Abandoned,
+        Outcome::Cancelled => v1::Outcome::Cancelled,
+        Outcome::Refused => v1::Outcome::Refused,
+        Outcome::Overflowed => v1::Outcome::Overflowed,
+        Outcome::Expired => v1::Outcome::Expired,
+        Outcome::Failed => v1::Outcome::Failed,
+    }
+}
+
+/// Why a contact ended, as the `reason` field has it; empty when the outcome says it all.
+pub fn reason_to(reason: Reason) -> &'static str {
+    match reason {
+        Reason::None => "",
+        Reason::CustomerLeft => "customer_left",
+        Reason::System => "system",
+        Reason::GatewayLost => "gateway_lost",
+        Reason::NoAnswer => "no_answer",
+        Reason::SessionLost => "session_lost",
+        Reason::MaxWait => "max_wait",
+        Reason::ExpireTime => "expire_time",
+        Reason::QueueRemoved => "queue_removed",
+    }
+}
+
+/// How an unanswered entry was left.
+pub fn exit_to(outcome: Outcome) -> v1::QueueExit {
+    match outcome {
+        Outcome::Abandoned => v1::QueueExit::Abandoned,
+        Outcome::Cancelled => v1::QueueExit::Cancelled,
+        Outcome::Refused => v1::QueueExit::Refused,
+        Outcome::Overflowed => v1::QueueExit::Overflowed,
+        Outcome::Expired => v1::QueueExit::Expired,
+        Outcome::Completed | Outcome::Failed => v1::QueueExit::Unspecified,
+    }
+}
+
+/// Why an entry began.
+pub fn cause_to(cause: EntryCause) -> v1::QueueCause {
+    match cause {
+        EntryCause::Arrived => v1::QueueCause::Arrived,
+        EntryCause::Scheduled => v1::QueueCause::Scheduled,
+        EntryCause::Transferred => v1::QueueCause::Transferred,
+        EntryCause::Requeued => v1::QueueCause::Requeued,
+        EntryCause::Moved => v1::QueueCause::Moved,
+    }
+}
+
+/// A direction.
+pub fn direction_to(direction: Direction) -> v1::Direction {
+    match direction {
+        Direction::Inbound => v1::Direction::Inbound,
+        Direction::Outbound => v1::Direction::Outbound,
+        Direction::Callback => v1::Direction::Callback,
+        Direction::Internal => v1::Direction::Internal,
+    }
+}
+
+/// A direction; inbound when unspecified, none when unknown.
+pub fn direction_from(direction: i32) -> Option<Direction> {
+    Some(match v1::Direction::try_from(direction).ok()? {
+        v1::Direction::Unspecified | v1::Direction::Inbound => Direction::Inbound,
+        v1::Direction::Outbound => Direction::Outbound,
+        v1::Direction::Callback => Direction::Callback,
+        v1::Direction::Internal => Direction::Internal,
+    })
+}
+
+/// A leg's state.
+pub fn leg_state_to(state: LegState) -> v1::LegState {
+    match state {
+        LegState::Offered => v1::LegState::Offered,
+        LegState::Assigned => v1::LegState::Assigned,
+        LegState::Connected => v1::LegState::Connected,
+        LegState::OnHold => v1::LegState::OnHold,
+        LegState::WrapUp => v1::LegState::WrapUp,
+        LegState::Ended => v1::LegState::Ended,
+    }
+}
+
+/// An offer's state; unspecified for a leg without one.
+pub fn offer_state_to(state: OfferState) -> v1::OfferState {
+    match state {
+        OfferState::None => v1::OfferState::Unspecified,
+        OfferState::Issued => v1::OfferState::Issued,
+        OfferState::Accepted => v1::OfferState::Accepted,
+        OfferState::Declined => v1::OfferState::Declined,
+        OfferState::Expired => v1::OfferState::Expired,
+        OfferState::Rescinded => v1::OfferState::Rescinded,
+        OfferState::Cancelled => v1::OfferState::Cancelled,
+        OfferState::Revoked => v1::OfferState::Revoked,
+        OfferState::Failed => v1::OfferState::Failed,
+    }
+}
+
+/// Why a leg ended; an offer's end is told by the offer's state.
+pub fn end_cause_to(cause: EndCause, offer: OfferState) -> v1::LegEndCause {
+    match cause {
+        EndCause::Completed => v1::LegEndCause::Completed,
+        EndCause::Transferred => v1::LegEndCause::Transferred,
+        EndCause::Requeued => v1::LegEndCause::Requeued,
+        EndCause::ConnectTimeout => v1::LegEndCause::ConnectTimeout,
+        EndCause::AgentUnreachable => v1::LegEndCause::AgentUnreachable,
+        EndCause::MediaFailed => v1::LegEndCause::MediaFailed,
+        EndCause::SessionLost => v1::LegEndCause::SessionLost,
+        EndCause::ContactLeft => v1::LegEndCause::ContactLeft,
+        EndCause::Offer => match offer {
+            OfferState::Declined => v1::LegEndCause::Declined,
+            OfferState::Expired => v1::LegEndCause::OfferExpired,
+            OfferState::Rescinded => v1::LegEndCause::Rescinded,
+            OfferState::Cancelled => v1::LegEndCause::ContactLeft,
+            OfferState::Revoked => v1::LegEndCause::Revoked,
+            OfferState::Failed => v1::LegEndCause::DeliveryFailed,
+            OfferState::None | OfferState::Issued | OfferState::Accepted => v1::LegEndCause::Unspecified,
+        },
+    }
+}
+
+/// A presence.
+pub fn presence_to(presence: &Presence) -> v1::Presence {
+    match presence {
+        Presence::Offline => v1::Presence::Offline,
+        Presence::Available => v1::Presence::Available,
+        Presence::NotReady(_) => v1::Presence::NotReady,
+    }
+}
+
+/// The reason of a presence, empty when it has none.
+pub fn presence_reason(presence: &Presence) -> String {
+    match presence {
+        Presence::NotReady(reason) => reason.to_string(),
+        Presence::Offline | Presence::Available => String::new(),
+    }
+}
+
+/// A routing word.
+pub fn routing_to(routing: Routing) -> v1::Routing {
+    match routing {
+        Routing::Draining => v1::Routing::Draining,
+        Routing::OffQueue => v1::Routing::OffQueue,
+        Routing::NotResponding => v1::Routing::NotResponding,
+        Routing::Offering => v1::Routing::Offering,
+        Routing::Busy => v1::Routing::Busy,
+        Routing::WrapUp => v1::Routing::WrapUp,
+        Routing::Idle => v1::Routing::Idle,
+    }
+}
+
+/// What kind of agent.
+pub fn agent_type_to(agent_type: AgentType) -> v1::AgentType {
+    match agent_type {
+        AgentType::Human => v1::AgentType::Human,
+        AgentType::Ai => v1::AgentType::Ai,
+    }
+}
+
+/// What kind of agent; human when unspecified, none when unknown.
+pub fn agent_type_from(agent_type: i32) -> Option<AgentType> {
+    Some(match v1::AgentType::try_from(agent_type).ok()? {
+        v1::AgentType::Unspecified | v1::AgentType::Human => AgentType::Human,
+        v1::AgentType::Ai => AgentType::Ai,
+    })
+}
+
+/// Why an agent does not respond.
+pub fn fault_to(fault: Fault) -> v1::AgentFault {
+    match fault {
+        Fault::Expired => v1::AgentFault::OfferExpired,
+        Fault::Delivery => v1::AgentFault::Delivery,
+        Fault::Connect => v1::AgentFault::Connect,
+    }
+}
+
+/// Why an agent declines; none when unspecified or unknown.
+pub fn decline_from(reason: i32) -> Option<DeclineReason> {
+    match v1::DeclineReason::try_from(reason).ok()? {
+        v1::DeclineReason::Unspecified => None,
+        v1::DeclineReason::Rejected => Some(DeclineReason::Rejected),
+        v1::DeclineReason::Busy => Some(DeclineReason::Busy),
+        v1::DeclineReason::Unreachable => Some(DeclineReason::Unreachable),
+    }
+}
+
+/// Why an agent declined.
+pub fn decline_to(reason: DeclineReason) -> v1::DeclineReason {
+    match reason {
+        DeclineReason::Rejected => v1::DeclineReason::Rejected,
+        DeclineReason::Busy => v1::DeclineReason::Busy,
+        DeclineReason::Unreachable => v1::DeclineReason::Unreachable,
+    }
+}
+
+/// Who cancels; none when unspecified or unknown.
+pub fn cancel_from(cause: i32) -> Option<CancelCause> {
+    match v1::CancelCause::try_from(cause).ok()? {
+        v1::CancelCause::Unspecified => None,
+        v1::CancelCause::CustomerLeft => Some(CancelCause::CustomerLeft),
+        v1::CancelCause::System => Some(CancelCause::System),
+    }
+}
+
+/// Why a contact is put back; none when unspecified or unknown.
+pub fn requeue_from(cause: i32) -> Option<RequeueCause> {
+    match v1::RequeueCause::try_from(cause).ok()? {
+        v1::RequeueCause::Unspecified => None,
+        v1::RequeueCause::Normal => Some(RequeueCause::Normal),
+        v1::RequeueCause::AgentUnreachable => Some(RequeueCause::AgentUnreachable),
+        v1::RequeueCause::MediaFailed => Some(RequeueCause::MediaFailed),
+    }
+}
