@@ -198,9 +198,8 @@ fn a_panic_stops_one_tenant_and_publishes_nothing_half_done() {
     assert!(other.now().expect("settled").is_ok(), "the others go on");
     assert_eq!(world.shard.counts().panics, 1);
 
-    let mut found = world.ask(one, |state, now| {
-        ["c1", POISON, "c2"].map(|contact_id| state.contact_view(now, contact_id).is_some())
-    });
+    let mut found = world
+        .ask(one, |state, now| ["c1", POISON, "c2"].map(|contact_id| state.contact_view(now, contact_id).is_some()));
     world.step();
     assert_eq!(found.now(), Some(Ok([true, false, false])), "folded again from the journal");
     assert!(world.run(one, contact("c3")).is_ok());

@@ -269,12 +269,8 @@ pub fn policy(tenant: &str) -> Policy {
 }
 
 pub fn agent(agent_id: &str) -> Command {
-    let profile = AgentProfile {
-        agent_id: agent_id.into(),
-        team: Some("team".into()),
-        capacity: 100,
-        ..AgentProfile::default()
-    };
+    let profile =
+        AgentProfile { agent_id: agent_id.into(), team: Some("team".into()), capacity: 100, ..AgentProfile::default() };
     Command::UpsertAgent { profile: Arc::new(profile) }
 }
 
