@@ -6,8 +6,11 @@
 
 extern crate alloc;
 
+pub mod cli;
 pub mod config;
 pub mod engine;
 pub mod journal;
 pub mod rpc;
+pub mod server;
 pub mod shard;
+pub mod telemetry;

@@ -1,3 +1,10 @@
-//! The binary: `cli` has what it does.
+//! The `usher` binary.
 
-fn main() {}
+use std::process::ExitCode;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    usher::cli::main()
+}

@@ -1,6 +1,6 @@
 //! `AdminService`: its methods come with later releases; the names are reserved by answering for them.
 
-use tonic::{Request, Response, Status};
+use tonic::{Response, Status};
 use usher_proto::v1::admin_service_server::AdminService;
 use usher_proto::v1::{self as pb};
 

@@ -286,7 +286,7 @@ pub(super) struct AgentStream {
     pub(super) watched: u64,
     pub(super) tenant: String,
     pub(super) agent_id: Text,
-    pub(super) alive: Alive,
+    _alive: Alive,
 }
 
 impl AgentStream {
@@ -315,7 +315,7 @@ impl AgentStream {
         let (snapshot, events) = edge.shard.subscribe(&tenant, order, read).await.map_err(refused)?;
         let snapshot = snapshot.ok_or_else(|| rejected(&Reject::AgentNotFound))?;
         let snapshot = (start == Start::Now).then_some(snapshot);
-        Ok(AgentStream { snapshot, events, watched, tenant, agent_id, alive })
+        Ok(AgentStream { snapshot, events, watched, tenant, agent_id, _alive: alive })
     }
 
     /// The token after an event.

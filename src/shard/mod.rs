@@ -21,4 +21,4 @@ pub use clock::Clock;
 pub use host::{Deadlines, ShardHandle, start};
 pub use run::{Counts, Limits, Outputs, Shard, Sink};
 pub use seat::Machine;
-pub use stream::{Ended, Filter, Order, Published, Start, Subscription, Topic};
+pub use stream::{Ended, Filter, Order, Start, Subscription, Topic};

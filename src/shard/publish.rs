@@ -12,9 +12,10 @@ use tokio::sync::mpsc::error::TrySendError;
 
 use crate::engine::event::Event;
 use crate::engine::id::{LegId, Text};
+use crate::engine::publish::Published;
 
 use super::call::Refused;
-use super::stream::{Ended, Filter, Link, Order, Published, Start, Subscription, Topic};
+use super::stream::{Ended, Filter, Link, Order, Start, Subscription, Topic};
 
 /// Who reads one tenant's events.
 pub(super) struct Publisher {
@@ -215,9 +216,6 @@ fn is_agents(event: &Published, agent_id: &Text) -> bool {
 }
 
 fn gateway_of(event: &Published) -> Option<&Text> {
-    let gateway = match &event.contact {
-        Some(contact) => &contact.profile.gateway_id,
-        None => &event.gateway,
-    };
-    (!gateway.is_empty()).then_some(gateway)
+    let named = Some(&event.gateway).filter(|gateway| !gateway.is_empty());
+    named.or_else(|| event.contact.as_ref().map(|contact| &contact.profile.gateway_id))
 }

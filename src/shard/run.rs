@@ -12,12 +12,13 @@ use tokio::sync::oneshot;
 
 use crate::engine::command::Request;
 use crate::engine::id::{LegId, Text};
+use crate::engine::publish::Published;
 use crate::engine::time::{Span, Time};
 use crate::journal::{Batch, Completion, Fault, Journal, Position};
 
 use super::call::{Done, Envelope, Maker, Query, Refused, SeatId, Work};
 use super::seat::{Seat, Status};
-use super::stream::{Ended, Order, Published};
+use super::stream::{Ended, Order};
 
 /// Bounds of one step, and what is kept for readers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use crate::engine::command::{Command, Request};
 use crate::engine::event::Recorded;
 use crate::engine::id::{LegId, Text};
+use crate::engine::publish::Published;
 use crate::engine::state::State;
 use crate::engine::time::Time;
 use crate::engine::{Engine, Reply, reject::Reject};
@@ -16,7 +17,7 @@ use crate::journal::{Fault, Journal, Position};
 
 use super::call::{Done, Refused};
 use super::publish::Publisher;
-use super::stream::{Ended, Published};
+use super::stream::Ended;
 
 /// Panics without an accepted command between them before a tenant is stopped for good.
 const PANICS: u32 = 3;
@@ -76,8 +77,8 @@ pub(super) struct Seat {
     pub(super) status: Status,
     /// Recorded in this step, not yet appended.
     pub(super) events: Vec<Recorded>,
-    /// The same as their readers will get them, as far as somebody may read them.
-    published: Vec<Arc<Published>>,
+    /// The same with their names, for readers; nothing while nobody could want to know.
+    named: Vec<Arc<Published>>,
     pub(super) publisher: Publisher,
     /// Where its last batch is in the journal.
     pub(super) position: Position,
@@ -85,7 +86,7 @@ pub(super) struct Seat {
     pub(super) deadline: Option<Time>,
     /// Whether it is among the seats touched in this step.
     pub(super) touched: bool,
-    /// Whether a sink follows what is published.
+    /// Whether anybody outside this seat needs what stands beside events.
     pub(super) observed: bool,
     in_a_row: u32,
 }
@@ -96,7 +97,7 @@ impl Seat {
             name,
             status: Status::Waiting,
             events: Vec::new(),
-            published: Vec::new(),
+            named: Vec::new(),
             publisher: Publisher::new(keep),
             position: Position::default(),
             deadline: None,
@@ -120,12 +121,12 @@ impl Seat {
     /// Carries out one command.
     pub(super) fn apply(&mut self, now: Time, request: &Request, views: bool) -> Result<Done, Refused> {
         let wanted = self.observed || self.publisher.is_wanted();
-        let applied = self.guarded(|machine, events, published| {
+        let applied = self.guarded(|machine, events, named| {
             let from = events.len();
             let reply = machine.apply(now, request, events)?;
             let state = machine.state();
             if wanted {
-                show(state, &events[from..], published);
+                name(state, &events[from..], named);
             }
             let contact = reply.contact.filter(|contact| views && state.try_contact(*contact).is_some());
             let agent = reply.agent.filter(|_| views);
@@ -154,11 +155,11 @@ impl Seat {
     /// Fires deadlines; whether more are due.
     pub(super) fn fire_due(&mut self, now: Time, max: usize) -> bool {
         let wanted = self.observed || self.publisher.is_wanted();
-        let fired = self.guarded(|machine, events, published| {
+        let fired = self.guarded(|machine, events, named| {
             let from = events.len();
             let more = machine.fire_due(now, max, events);
             if wanted {
-                show(machine.state(), &events[from..], published);
+                name(machine.state(), &events[from..], named);
             }
             more
         });
@@ -179,14 +180,14 @@ impl Seat {
         run: impl FnOnce(&mut dyn Machine, &mut Vec<Recorded>, &mut Vec<Arc<Published>>) -> R,
     ) -> Option<R> {
         let Status::Running(machine) = &mut self.status else { return None };
-        let (events, published) = (&mut self.events, &mut self.published);
-        let before = (events.len(), published.len());
+        let (events, named) = (&mut self.events, &mut self.named);
+        let before = (events.len(), named.len());
         // The engine is dropped after a panic and the vectors are cut back: nothing half-done is looked at again.
-        if let Ok(result) = catch_unwind(AssertUnwindSafe(|| run(machine.as_mut(), events, published))) {
+        if let Ok(result) = catch_unwind(AssertUnwindSafe(|| run(machine.as_mut(), events, named))) {
             return Some(result);
         }
         self.events.truncate(before.0);
-        self.published.truncate(before.1);
+        self.named.truncate(before.1);
         self.drop_machine();
         self.in_a_row += 1;
         if self.in_a_row >= PANICS {
@@ -215,7 +216,7 @@ impl Seat {
         }
         self.drop_machine();
         self.events.clear();
-        self.published.clear();
+        self.named.clear();
         self.publisher.end_all(Ended::TenantStopped);
     }
 
@@ -253,11 +254,12 @@ impl Seat {
     /// Takes what this step recorded, to be published once it is durable.
     pub(super) fn take_published(&mut self) -> Vec<Arc<Published>> {
         self.events.clear();
-        std::mem::take(&mut self.published)
+        std::mem::take(&mut self.named)
     }
 }
 
-/// Names events while the state they came from is at hand.
-fn show(state: &State, events: &[Recorded], published: &mut Vec<Arc<Published>>) {
-    published.extend(events.iter().map(|recorded| Arc::new(state.publish(recorded))));
+/// Names events just recorded. Those recorded while nobody wanted to know get no name: whoever came since begins after
+/// them.
+fn name(state: &State, events: &[Recorded], named: &mut Vec<Arc<Published>>) {
+    named.extend(events.iter().map(|recorded| Arc::new(state.publish(recorded))));
 }

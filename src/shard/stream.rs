@@ -11,8 +11,7 @@ use futures_core::Stream;
 use tokio::sync::mpsc;
 
 use crate::engine::id::Text;
-
-pub use crate::engine::publish::Published;
+use crate::engine::publish::Published;
 
 /// Chooses events. Runs on the writer for every event of the tenant: it must be quick and must not wait.
 pub type Filter = Box<dyn FnMut(&Published) -> bool + Send>;

@@ -11,13 +11,14 @@ use usher::engine::contact::{CancelCause, ContactProfile};
 use usher::engine::event::Recorded;
 use usher::engine::id::{LegId, Text};
 use usher::engine::policy::{Channel, Membership, Policy, Queue, Team};
+use usher::engine::publish::Published;
 use usher::engine::reject::Reject;
 use usher::engine::state::State;
 use usher::engine::time::{Span, Time};
 use usher::engine::{Engine, Reply};
 use usher::journal::{Batch, Completion, Fault, Journal, Notify, Position};
 use usher::shard::{
-    Done, Envelope, Limits, Machine, Order, Outputs, Pending, Published, Refused, SeatId, Shard, Subscription,
+    Done, Envelope, Limits, Machine, Order, Outputs, Pending, Refused, SeatId, Shard, Subscription,
 };
 
 /// The instant the tests begin at.

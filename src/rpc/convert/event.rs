@@ -376,6 +376,7 @@ fn leg_payload(about: &About<'_>, event: &Event) -> Payload {
             disposition: disposition.to_string(),
             resolved: *resolved,
             retry_time: barred.map(|(_, until)| time(until)),
+            entry_handled: facts.handled,
             before: before,
             after: after,
         }),

@@ -1,0 +1,3 @@
+//! Logs. Metrics follow.
+
+pub mod logging;
