@@ -423,6 +423,9 @@ impl State {
     fn evolve_leg(&mut self, contact: ContactId, leg: LegId, event: &Event) {
         match event {
             Event::OfferIssued { agent, cost, expires, .. } => {
+                let (held, channel) = (&self.agents[agent.0], self.contacts.at(contact.slot()).channel);
+                let most = self.registry.channels[channel.index()].max;
+                assert!(held.has_room(channel, *cost, most), "an offer exceeds the capacity of {agent:?}");
                 self.step_out(contact);
                 self.begin_leg(contact, leg, *agent, *cost, (LegState::Offered, OfferState::Issued), *expires);
                 self.contacts.at_mut(contact.slot()).entry_leg = Some(leg);
