@@ -55,6 +55,7 @@ impl State {
         self.registry.apply(policy);
         self.skilled.resize_with(self.registry.skills.all.len(), Default::default);
         self.receipts.set_window(policy.rules.request_window);
+        self.arm_retention();
         self.enrol_all();
         for class in 0..self.index.len() as u32 {
             let waiting = &self.index.class(ClassId(class)).waiting;
