@@ -41,7 +41,10 @@ impl State {
                 (held.session, held.grace) = (false, Some(*until));
                 self.arm(Due::Gateway, gateway.0, Some(*until));
             }
-            Event::GatewaySwept { gateway } => self.gateways[gateway.index()].grace = None,
+            Event::GatewaySwept { gateway } => {
+                self.gateways[gateway.index()].grace = None;
+                self.arm(Due::Gateway, gateway.0, None);
+            }
             _ => match (event.contact(), event.leg(), event.agent()) {
                 (Some(contact), Some(leg), _) => self.evolve_leg(contact, leg, event),
                 (Some(contact), None, _) => self.evolve_contact(contact, event),
