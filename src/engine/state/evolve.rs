@@ -699,6 +699,7 @@ impl State {
             Event::AgentDeleted { .. } => {
                 let held = &mut self.agents[agent.0];
                 (held.deleted, held.presence, held.session) = (true, Presence::Offline, false);
+                held.streams = 0;
                 self.enrol_agent(agent);
             }
             Event::AgentSignedIn { presence, lease, .. } => {
