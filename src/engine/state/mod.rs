@@ -261,7 +261,8 @@ impl State {
             Some(LegState::Connected) => ContactState::Connected,
             Some(LegState::OnHold) => ContactState::OnHold,
             _ if contact.live_legs > 0 => ContactState::WrapUp,
-            _ if contact.outcome.is_some() => ContactState::Closed,
+            // Between two events of a batch a contact that had a leg or an entry may have neither.
+            _ if contact.outcome.is_some() || contact.legs > 0 || contact.queued.is_some() => ContactState::Closed,
             _ => ContactState::Scheduled,
         }
     }
