@@ -651,7 +651,8 @@ impl State {
         let held = &mut self.agents[agent.0];
         held.used -= cost;
         held.in_hand[channel.index()] -= 1;
-        if matches!(cause, EndCause::ConnectTimeout | EndCause::AgentUnreachable) {
+        // A leg put back after it was connected is no connect failure, whatever its cause.
+        if !connected_once && matches!(cause, EndCause::ConnectTimeout | EndCause::AgentUnreachable) {
             held.faults[Fault::Connect as usize] += 1;
         }
         if connected_once {
