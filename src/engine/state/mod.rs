@@ -560,6 +560,16 @@ impl State {
         }
     }
 
+    /// Whether more contacts may now be matched.
+    pub(super) fn others_wait(&self) -> bool {
+        !self.agenda.contacts.is_empty()
+    }
+
+    /// Puts back a contact just taken: it is still the best.
+    pub(super) fn wait_again(&mut self, contact: ContactId) {
+        self.agenda.contacts.push(contact);
+    }
+
     /// The best of the contacts that may now be matched.
     pub(super) fn next_waiting(&mut self) -> Option<ContactId> {
         self.agenda.contacts.pop()
