@@ -159,7 +159,8 @@ fn an_agent_sees_his_own_events_and_a_gateway_its_contacts() {
     let (_, mut ana) = world.subscribe(seat, watch("ana")).expect("a stream");
     let (_, mut bo) = world.subscribe(seat, watch("bo")).expect("a stream");
     let (_, mut mine) = world.subscribe(seat, Order::new(Topic::Gateway("g1".into()))).expect("a stream");
-    let offers_only = |event: &usher::engine::publish::Published| matches!(event.recorded.event, Event::OfferIssued { .. });
+    let offers_only =
+        |event: &usher::engine::publish::Published| matches!(event.recorded.event, Event::OfferIssued { .. });
     let filter = Order::new(Topic::Filter(Box::new(offers_only)));
     let (_, mut filtered) = world.subscribe(seat, filter).expect("a stream");
     world.run(seat, contact_from("c1", "g1")).expect("offered");
@@ -171,7 +172,9 @@ fn an_agent_sees_his_own_events_and_a_gateway_its_contacts() {
     assert!(bo.try_next().is_none());
     let events = drain(&mut mine);
     assert!(!events.is_empty());
-    let of = |event: &usher::engine::publish::Published| event.contact.as_ref().map(|contact| contact.profile.contact_id.clone());
+    let of = |event: &usher::engine::publish::Published| {
+        event.contact.as_ref().map(|contact| contact.profile.contact_id.clone())
+    };
     assert!(events.iter().all(|event| of(event) == Some(Text::from("c1"))));
     assert_eq!(drain(&mut filtered).len(), 1);
 }

@@ -17,9 +17,7 @@ use usher::engine::state::State;
 use usher::engine::time::{Span, Time};
 use usher::engine::{Engine, Reply};
 use usher::journal::{Batch, Completion, Fault, Journal, Notify, Position};
-use usher::shard::{
-    Done, Envelope, Limits, Machine, Order, Outputs, Pending, Refused, SeatId, Shard, Subscription,
-};
+use usher::shard::{Done, Envelope, Limits, Machine, Order, Outputs, Pending, Refused, SeatId, Shard, Subscription};
 
 /// The instant the tests begin at.
 pub const BEGIN: Time = Time(1_700_000_000_000_000);
