@@ -334,6 +334,7 @@ fn issued(about: &About<'_>, leg: LegId, cost: u32, expires: prost_types::Timest
     }
 }
 
+// tidy: table
 fn leg_payload(about: &About<'_>, event: &Event) -> Payload {
     let facts = about.facts;
     let (before, after, wait) = (about.before, about.after, Some(span(facts.wait)));
