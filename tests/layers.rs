@@ -16,7 +16,6 @@ struct Room {
     never: &'static [&'static str],
 }
 
-/// The engine's insides: whoever is not its host reads events and views, and never decides.
 /// What only the shard may hold. A query reads the state by shared reference; nobody but the shard owns or changes it.
 const INSIDES: &[&str] = &["engine::Engine", "engine::decide", "engine::matcher"];
 
