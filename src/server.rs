@@ -75,10 +75,10 @@ async fn run(config: Config, path: &Path, ready_file: Option<&Path>) -> anyhow::
     let site = Site { metrics: page(telemetry.clone(), shard.clone()), ready: ready.clone() };
     let watched = tokio::spawn(http::serve(http, site, told(left)));
 
+    ready.done(STARTED);
     if let Some(ready_file) = ready_file {
         write_ready(ready_file, &grpc_addr.to_string(), &http_addr.to_string())?;
     }
-    ready.done(STARTED);
     info!(config = %path.display(), grpc = %grpc_addr, http = %http_addr, tenants = config.tenants.len(), "listening");
     notify(sd_notify::NotifyState::Ready);
 
@@ -95,7 +95,10 @@ async fn run(config: Config, path: &Path, ready_file: Option<&Path>) -> anyhow::
     tokio::select! {
         drained = shut(&shard, &drain, &mut serving) => drained?,
         () = tokio::time::sleep(server.drain_grace) => warn!("connections were still open after drain_grace"),
-        () = stop.wait() => warn!("told to stop twice"),
+        () = stop.wait() => {
+            warn!("told to stop twice");
+            return Ok(());
+        }
     }
     // Whoever watches has seen the drain until now; a page half written is not waited for.
     leave.send(true).ok();
