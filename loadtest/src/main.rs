@@ -1,1 +1,3 @@
+//! Load tests of an usher server through its gRPC API.
+
 fn main() {}

@@ -50,7 +50,7 @@ pub struct NewContact {
     pub priority: i32,
     /// What it asks of an agent.
     pub requirement: Option<Arc<Requirement>>,
-    /// How much earlier than its arrival it is ordered, at most 14 d; never part of a measured wait.
+    /// How much earlier than its arrival it is ordered, at most 24 h; never part of a measured wait.
     pub age_credit: Span,
     /// When the customer arrived; now when none.
     pub arrival: Option<Time>,
@@ -133,8 +133,8 @@ pub enum Command {
         contact_id: Text,
         /// Where to.
         target: TransferTarget,
-        /// Replaces the contact's requirement when given.
-        requirement: Option<Arc<Requirement>>,
+        /// Replaces the contact's requirement when given; `Some(None)` clears it.
+        requirement: Option<Option<Arc<Requirement>>>,
         /// Why, in the agent's words.
         reason: Text,
     },

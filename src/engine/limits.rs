@@ -34,8 +34,8 @@ pub const CAPACITY: u32 = 10_000;
 pub const LEGS_PER_CONTACT: u32 = 64;
 /// How far back a contact's arrival may lie.
 pub const ARRIVAL_AGE: Span = Span::from_secs(86_400);
-/// Longest age credit: no contact is ordered before one that waits as long as any may.
-pub const AGE_CREDIT: Span = Span::from_secs(14 * 86_400);
+/// Longest age credit: as far as an arrival may lie back.
+pub const AGE_CREDIT: Span = ARRIVAL_AGE;
 /// Longest wrap-up that ends only by hand.
 pub const WRAP_UP: Span = Span::from_secs(3_600);
 /// Longest time a declined pair may be barred.

@@ -16,6 +16,7 @@ pub mod limits;
 pub mod matcher;
 pub mod order;
 pub mod policy;
+pub mod publish;
 pub mod rank;
 pub mod read;
 pub mod receipts;
@@ -46,6 +47,8 @@ pub struct Reply {
     pub contact: Option<ContactId>,
     /// The agent it was about.
     pub agent: Option<AgentId>,
+    /// Whether it created that contact or agent.
+    pub created: bool,
     /// Whether this is the answer to an earlier, identical request.
     pub repeated: bool,
 }
@@ -94,18 +97,23 @@ impl Engine {
                 return Err(reject);
             }
         };
-        let contact = subject.contact.or_else(|| created(&events));
+        let contact = subject.contact;
         self.emit_all(now, &mut events, out);
         self.scratch = events;
         self.lease(now, &request.command);
         self.settle(now, out);
         if let Some(stamp) = &request.stamp {
             // Last in its batch, so that a repeat is told the sequence that covers all of it.
-            let event = Event::RequestRemembered { stamp: stamp.clone(), contact, agent: subject.agent };
+            let event = Event::RequestRemembered {
+                stamp: stamp.clone(),
+                contact,
+                agent: subject.agent,
+                created: subject.created,
+            };
             self.emit(now, event, out);
         }
         let sequence = self.state.sequence();
-        Ok(Reply { sequence, contact, agent: subject.agent, repeated: false })
+        Ok(Reply { sequence, contact, agent: subject.agent, created: subject.created, repeated: false })
     }
 
     /// Fires deadlines due at or before `now`, at most `max` of them; whether more are due.
@@ -190,12 +198,5 @@ impl Engine {
             Command::CloseGatewaySession { gateway_id } => self.state.renew_gateway(now, gateway_id, -1),
             _ => {}
         }
-    }
-}
-
-fn created(events: &[Event]) -> Option<ContactId> {
-    match events {
-        [Event::ContactCreated { contact, .. }, ..] => Some(*contact),
-        _ => None,
     }
 }

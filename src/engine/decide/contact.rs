@@ -65,7 +65,7 @@ pub(super) fn create(state: &State, now: Time, new: &Arc<NewContact>, out: &mut 
             only: None,
         }),
     }
-    Ok(Subject { contact: Some(contact), agent: direct })
+    Ok(Subject { contact: Some(contact), agent: direct, created: true })
 }
 
 /// A leg that begins ASSIGNED, without an offer.
@@ -103,7 +103,7 @@ fn valid_times(now: Time, new: &NewContact) -> Result<(), Reject> {
         return Err(Reject::Invalid { field: "contact.arrival_time", must: "lie at most 24 h back" });
     }
     if new.age_credit > limits::AGE_CREDIT {
-        return Err(Reject::Invalid { field: "contact.age_credit", must: "be at most 14 d" });
+        return Err(Reject::Invalid { field: "contact.age_credit", must: "be at most 24 h" });
     }
     valid_expire(now, new.expire)?;
     if let (Some(schedule), Some(expire)) = (new.schedule, new.expire)
@@ -256,7 +256,7 @@ pub(super) fn transfer(
     state: &State,
     now: Time,
     contact_id: &Text,
-    (target, requirement, reason): (&TransferTarget, Option<&Arc<Requirement>>, &Text),
+    (target, requirement, reason): (&TransferTarget, Option<&Option<Arc<Requirement>>>, &Text),
     out: &mut Vec<Event>,
 ) -> Verdict {
     let contact = find_contact(state, contact_id)?;
@@ -268,7 +268,7 @@ pub(super) fn transfer(
         }
         TransferTarget::Agent(name) => (held.queue, Some(find_agent(state, name)?)),
     };
-    known_skills(state, requirement)?;
+    known_skills(state, requirement.and_then(Option::as_ref))?;
     let at = open_contact(state, contact_id)?.2;
     let leg = match (at, held.owner) {
         (ContactState::Connected | ContactState::OnHold, Some(leg)) => leg,
@@ -281,7 +281,7 @@ pub(super) fn transfer(
     let reason = reason.clone();
     out.push(Event::ContactTransferred { contact, from: held.queue, to: queue, to_agent: agent, again, reason });
     if let Some(requirement) = requirement {
-        let requirement = Some(Some(requirement.clone()));
+        let requirement = Some(requirement.clone());
         let change = ContactChange { requirement, ..ContactChange::default() };
         out.push(Event::ContactUpdated { contact, change: Arc::new(change) });
     }

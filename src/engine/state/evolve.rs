@@ -3,6 +3,7 @@
 use alloc::sync::Arc;
 
 use super::{Due, Gateway, State};
+use crate::engine::Reply;
 use crate::engine::agent::{Agent, AgentProfile, Fault, Presence};
 use crate::engine::command::{ContactChange, NewContact};
 use crate::engine::contact::{
@@ -23,8 +24,9 @@ impl State {
         self.now = now;
         self.sequence = sequence;
         match event {
-            Event::RequestRemembered { stamp, contact, agent } => {
-                self.receipts.remember(now, sequence, stamp, *contact, *agent);
+            Event::RequestRemembered { stamp, contact, agent, created } => {
+                let first = Reply { sequence, contact: *contact, agent: *agent, created: *created, repeated: true };
+                self.receipts.remember(now, stamp, first);
                 let contacts = &self.contacts;
                 let open = |contact: ContactId| contacts.get(contact.0).is_some_and(|contact| !contact.closed);
                 self.receipts.trim(now, self.registry.policy.rules.remembered_requests, open);
@@ -614,6 +616,7 @@ impl State {
         held.connected = Some(now);
         let agent = held.agent;
         self.agents[agent.0].faults[Fault::Connect as usize] = 0;
+        self.agents[agent.0].contacts += 1;
         self.move_leg(leg, LegState::Connected, None);
         if let Some(answer) = answer {
             let direction = self.contacts.at(contact.slot()).profile.direction;
@@ -708,6 +711,7 @@ impl State {
                 let held = &mut self.agents[agent.0];
                 (held.session, held.lease) = (true, *lease);
                 (held.faults, held.declines, held.not_responding) = ([0; 3], 0, None);
+                (held.contacts, held.signed_in_since) = (0, self.now);
                 self.arm(Due::Agent, agent.0, None);
                 self.take_presence(agent, presence);
             }
@@ -721,7 +725,8 @@ impl State {
                 self.agents[agent.0].next_presence.clone_from(next);
             }
             Event::AgentRoutingChanged { after, .. } => {
-                self.agents[agent.0].routing = *after;
+                let held = &mut self.agents[agent.0];
+                (held.routing, held.routing_since) = (*after, self.now);
                 return;
             }
             Event::AgentNotResponding { until, .. } => {

@@ -1,0 +1,107 @@
+//! An event with everything a reader needs to render it later, without the state: names and profiles, shared.
+
+use alloc::sync::Arc;
+
+use super::agent::AgentProfile;
+use super::contact::{ContactProfile, OfferState};
+use super::event::{Event, Recorded};
+use super::id::{AgentId, ContactId, QueueId, Text};
+use super::requirement::Requirement;
+use super::state::State;
+use super::time::Time;
+
+/// An event with its names.
+#[derive(Clone, Debug)]
+pub struct Published {
+    /// The event.
+    pub recorded: Recorded,
+    /// The contact it is about.
+    pub contact: Option<ContactNames>,
+    /// The agent it is about, also by its leg.
+    pub agent: Option<Arc<AgentProfile>>,
+    /// The queue of `Facts::queue`; empty when none.
+    pub queue: Text,
+    /// The other queue a transfer names; empty when none.
+    pub other_queue: Text,
+    /// The other agent a transfer or a restriction names; empty when none.
+    pub other_agent: Text,
+    /// The gateway a gateway's event names; empty when none.
+    pub gateway: Text,
+}
+
+impl Published {
+    /// Its place in the tenant's order, and the token to go on from after it.
+    #[must_use]
+    pub fn sequence(&self) -> u64 {
+        self.recorded.sequence
+    }
+}
+
+/// What readers show of the contact an event is about.
+#[derive(Clone, Debug)]
+pub struct ContactNames {
+    /// Its handle.
+    pub id: ContactId,
+    /// What it is.
+    pub profile: Arc<ContactProfile>,
+    /// What it asks of an agent.
+    pub requirement: Option<Arc<Requirement>>,
+    /// Its priority.
+    pub priority: i32,
+    /// When the customer arrived.
+    pub arrival: Time,
+    /// Arrival less age credit.
+    pub adjusted_arrival: Time,
+    /// What became of the offer of the leg the event is about.
+    pub offer: OfferState,
+    /// Legs begun so far.
+    pub legs: u32,
+}
+
+impl State {
+    /// Names an event that was just taken in. Cheap: it clones a few shared pointers.
+    #[must_use]
+    pub fn publish(&self, recorded: &Recorded) -> Published {
+        let event = &recorded.event;
+        let queue = |queue: Option<QueueId>| queue.map_or_else(Text::default, |queue| self.queue_id(queue).clone());
+        let agent_id = |agent: Option<AgentId>| {
+            agent.map_or_else(Text::default, |agent| self.agent(agent).profile.agent_id.clone())
+        };
+        let (other_queue, other_agent) = match event {
+            Event::ContactTransferred { to, to_agent, .. } => (*to, *to_agent),
+            Event::ContactQueued { only, .. } => (None, only.map(|(agent, _)| agent)),
+            _ => (None, None),
+        };
+        let gateway = match event {
+            Event::GatewaySessionLost { gateway, .. } | Event::GatewaySwept { gateway } => {
+                self.gateway(*gateway).gateway_id.clone()
+            }
+            Event::GatewaySessionOpened { gateway_id, .. } => gateway_id.clone(),
+            _ => Text::default(),
+        };
+        Published {
+            contact: event.contact().and_then(|id| self.contact_names(id, event)),
+            agent: recorded.facts.agent.map(|agent| self.agent(agent).profile.clone()),
+            queue: queue(recorded.facts.queue),
+            other_queue: queue(other_queue),
+            other_agent: agent_id(other_agent),
+            gateway,
+            recorded: recorded.clone(),
+        }
+    }
+
+    fn contact_names(&self, id: ContactId, event: &Event) -> Option<ContactNames> {
+        let held = self.try_contact(id)?;
+        let leg = event.leg().and_then(|leg| self.try_leg(leg));
+        Some(ContactNames {
+            id,
+            profile: held.profile.clone(),
+            requirement: held.requirement.clone(),
+            priority: i32::from(held.priority),
+            arrival: held.arrival,
+            adjusted_arrival: held.adjusted_arrival,
+            offer: leg.map_or(OfferState::None, |leg| leg.offer),
+            legs: held.legs,
+        })
+    }
+}

@@ -1,0 +1,117 @@
+//! The journal: what must be safe before anyone is told.
+//!
+//! The shard appends batches of events and holds back every output that depends on them until the journal reports them
+//! durable (the output-commit rule). Appending never waits: it gives a [`Position`], and durability is told later, by
+//! what [`Journal::commit`] returns or by a [`Completion`]. The journal knows nothing of who reads its batches. Read
+//! `memory.rs` next.
+
+mod memory;
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::engine::event::Recorded;
+use crate::engine::id::Text;
+use crate::engine::time::Time;
+
+pub use memory::MemoryJournal;
+
+/// How far the journal has come: batches ever appended, over all tenants. 0 is before the first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Position(pub u64);
+
+/// What one tenant's engine recorded at one instant: recovered whole or not at all.
+#[derive(Clone, Copy, Debug)]
+pub struct Batch<'a> {
+    /// Whose events.
+    pub tenant: &'a Text,
+    /// When; the same for all of them.
+    pub time: Time,
+    /// The events in order, without a gap; at least one.
+    pub events: &'a [Recorded],
+}
+
+impl Batch<'_> {
+    /// Sequence of the first event; 0 in a batch without events, which is never appended.
+    #[must_use]
+    pub fn first(&self) -> u64 {
+        self.events.first().map_or(0, |recorded| recorded.sequence)
+    }
+
+    /// Sequence of the last event.
+    #[must_use]
+    pub fn last(&self) -> u64 {
+        self.events.last().map_or(0, |recorded| recorded.sequence)
+    }
+}
+
+/// Why the journal does not do what is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// There is no room for more.
+    Full,
+    /// It cannot be written just now.
+    Unavailable,
+    /// It does not keep what is asked for.
+    NotKept,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Fault::Full => "the journal is full",
+            Fault::Unavailable => "the journal cannot be written",
+            Fault::NotKept => "the journal does not keep its events",
+        })
+    }
+}
+
+impl std::error::Error for Fault {}
+
+/// What became of batches appended earlier. May come late and out of step; the furthest position counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Completion {
+    /// Everything up to this position is durable.
+    Durable(Position),
+    /// What was not durable before is lost; the journal will not bring it back. No completion for any of it follows,
+    /// and positions go on above the last durable one.
+    Failed(Fault),
+}
+
+/// How completions reach whoever hosts the shard. Called from the journal's own thread; must not block.
+pub type Notify = Arc<dyn Fn(Completion) + Send + Sync>;
+
+/// An append-only record of every tenant's batches, in one order.
+pub trait Journal: Send {
+    /// Where completions that come after [`Self::commit`] has returned are to be told. Called once, before the first
+    /// append. A journal that is durable at once has no use for it.
+    fn attach(&mut self, notify: Notify) {
+        drop(notify);
+    }
+
+    /// Whether a batch can be appended now. Asked before a command is carried out, because a decision cannot be undone.
+    ///
+    /// # Errors
+    /// [`Fault::Full`] or [`Fault::Unavailable`].
+    fn ready(&self) -> Result<(), Fault> {
+        Ok(())
+    }
+
+    /// Takes over one batch. It is not durable yet. Must not wait for the disk.
+    ///
+    /// # Errors
+    /// Then the batch is not in the journal, and nothing appended after the last durable position is relied on.
+    fn append(&mut self, batch: &Batch<'_>) -> Result<Position, Fault>;
+
+    /// Asks that everything appended so far be made durable, and tells how far it is already. Must not wait.
+    ///
+    /// # Errors
+    /// As [`Completion::Failed`].
+    fn commit(&mut self) -> Result<Position, Fault>;
+
+    /// Hands a tenant's durable events to `fold`, from the first on, in order. Linear in their number.
+    ///
+    /// # Errors
+    /// [`Fault::NotKept`] when the journal keeps none, [`Fault::Unavailable`] when they cannot be read.
+    fn replay(&mut self, tenant: &str, fold: &mut dyn FnMut(&Recorded)) -> Result<(), Fault>;
+}

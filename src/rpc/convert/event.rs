@@ -1,0 +1,495 @@
+//! Events as `usher.v1` has them. What the engine keeps for itself (remembered requests, bars lifted, records dropped)
+//! is not an event for clients.
+
+#![expect(clippy::needless_update, reason = "one macro fills payloads that have more fields and those that have none")]
+
+use usher_proto::v1;
+use usher_proto::v1::event::Payload;
+
+use super::{offer_id, output, span, time};
+use crate::engine::agent::Presence;
+use crate::engine::contact::{ContactState, FailCause, OfferState, Outcome};
+use crate::engine::event::{Event, Facts, Recorded};
+use crate::engine::id::LegId;
+use crate::engine::publish::{ContactNames, Published};
+use crate::rpc::names;
+
+/// An event for clients; none when it is the engine's own.
+pub fn event(tenant: &str, published: &Published) -> Option<v1::Event> {
+    let Recorded { sequence, time: at, policy_version, .. } = published.recorded;
+    let payload = match &published.contact {
+        Some(contact) => contact_payload(published, contact)?,
+        None => other_payload(published)?,
+    };
+    Some(v1::Event {
+        sequence,
+        event_time: Some(time(at)),
+        tenant: tenant.to_owned(),
+        policy_version,
+        payload: Some(payload),
+    })
+}
+
+/// What every payload about a contact has.
+struct About<'a> {
+    published: &'a Published,
+    contact: &'a ContactNames,
+    facts: &'a Facts,
+    before: i32,
+    after: i32,
+}
+
+impl About<'_> {
+    fn contact_id(&self) -> String {
+        self.contact.profile.contact_id.to_string()
+    }
+
+    fn gateway_id(&self) -> String {
+        self.contact.profile.gateway_id.to_string()
+    }
+
+    fn agent_id(&self) -> String {
+        self.published.agent.as_ref().map(|agent| agent.agent_id.to_string()).unwrap_or_default()
+    }
+
+    fn queue(&self) -> String {
+        self.published.queue.to_string()
+    }
+
+    fn channel(&self) -> String {
+        self.contact.profile.channel.to_string()
+    }
+
+    fn direction(&self) -> i32 {
+        names::direction_to(self.contact.profile.direction) as i32
+    }
+
+    /// The contact with what an agent's desktop shows of it.
+    fn whole(&self) -> v1::Contact {
+        let contact = self.contact;
+        v1::Contact {
+            queue: self.queue(),
+            priority: contact.priority,
+            requirements: contact.requirement.as_ref().map_or_else(String::new, |asked| asked.text.to_string()),
+            arrival_time: Some(time(contact.arrival)),
+            state: self.after,
+            policy_version: self.published.recorded.policy_version,
+            wait: Some(span(self.facts.wait)),
+            entry_number: self.facts.entry as i32,
+            ..output::profile(&contact.profile)
+        }
+    }
+}
+
+/// Fills the fields every payload of an offer has.
+macro_rules! offer {
+    ($about:ident, $leg:expr, $payload:ident { $($field:ident: $value:expr),* $(,)? }) => {
+        Payload::$payload(v1::$payload {
+            contact_id: $about.contact_id(),
+            gateway_id: $about.gateway_id(),
+            offer_id: offer_id($leg),
+            agent_id: $about.agent_id(),
+            leg_number: $about.facts.leg as i32,
+            entry_number: $about.facts.entry as i32,
+            queue: $about.queue(),
+            channel: $about.channel(),
+            wait: Some(span($about.facts.wait)),
+            before: $about.before,
+            after: $about.after,
+            $($field: $value,)*
+            ..v1::$payload::default()
+        })
+    };
+}
+
+/// Fills the fields every payload of a leg has.
+macro_rules! leg {
+    ($about:ident, $payload:ident { $($field:ident: $value:expr),* $(,)? }) => {
+        Payload::$payload(v1::$payload {
+            contact_id: $about.contact_id(),
+            gateway_id: $about.gateway_id(),
+            agent_id: $about.agent_id(),
+            leg_number: $about.facts.leg as i32,
+            queue: $about.queue(),
+            $($field: $value,)*
+            ..v1::$payload::default()
+        })
+    };
+}
+
+fn contact_payload(published: &Published, contact: &ContactNames) -> Option<Payload> {
+    let recorded = &published.recorded;
+    let state = |state: ContactState| names::state_to(state) as i32;
+    let (before, after) = recorded.contact_states.map_or((0, 0), |(before, after)| (state(before), state(after)));
+    let about = About { published, contact, facts: &recorded.facts, before, after };
+    match &recorded.event {
+        Event::OfferIssued { .. }
+        | Event::OfferAccepted { .. }
+        | Event::OfferDeclined { .. }
+        | Event::OfferExpired { .. }
+        | Event::OfferCancelled { .. }
+        | Event::OfferRevoked { .. }
+        | Event::OfferFailed { .. } => Some(offer_payload(&about, &recorded.event)),
+        Event::LegAssigned { .. }
+        | Event::LegConnected { .. }
+        | Event::LegHeld { .. }
+        | Event::LegResumed { .. }
+        | Event::LegWrapUpStarted { .. }
+        | Event::LegEnded { .. }
+        | Event::MaxHandlePassed { .. } => Some(leg_payload(&about, &recorded.event)),
+        other => stay_payload(&about, other),
+    }
+}
+
+// tidy: table
+fn stay_payload(about: &About<'_>, event: &Event) -> Option<Payload> {
+    let (contact_id, gateway_id, facts) = (about.contact_id(), about.gateway_id(), about.facts);
+    let entry_number = facts.entry as i32;
+    let wait = Some(span(facts.wait));
+    Some(match event {
+        Event::ContactCreated { .. } => {
+            let contact = Some(about.whole());
+            Payload::ContactCreated(v1::ContactCreated { contact_id, contact, after: about.after })
+        }
+        Event::ContactQueued { cause, only, .. } => Payload::ContactQueued(v1::ContactQueued {
+            contact_id,
+            gateway_id,
+            entry_number,
+            queue: about.queue(),
+            channel: about.channel(),
+            direction: about.direction(),
+            cause: names::cause_to(*cause) as i32,
+            priority: about.contact.priority,
+            wait,
+            arrival_time: Some(time(about.contact.arrival)),
+            adjusted_arrival_time: Some(time(about.contact.adjusted_arrival)),
+            enter_time: Some(time(about.published.recorded.time)),
+            requirements: about.contact.requirement.as_ref().map_or_else(String::new, |asked| asked.text.to_string()),
+            only_agent_id: about.published.other_agent.to_string(),
+            only_until_time: only.map(|(_, until)| time(until)),
+            before: about.before,
+            after: about.after,
+            ..v1::ContactQueued::default()
+        }),
+        Event::ContactUnrestricted { .. } => Payload::ContactUnrestricted(v1::ContactUnrestricted {
+            contact_id,
+            gateway_id,
+            entry_number,
+            queue: about.queue(),
+            agent_id: about.agent_id(),
+            wait,
+        }),
+        Event::ContactUpdated { .. } => Payload::ContactUpdated(v1::ContactUpdated {
+            contact_id,
+            gateway_id,
+            cause: v1::UpdateCause::Client as i32,
+            new_values: Some(about.whole()),
+            ..v1::ContactUpdated::default()
+        }),
+        Event::ContactParked { until, .. } => Payload::ContactParked(v1::ContactParked {
+            contact_id,
+            gateway_id,
+            entry_number,
+            queue: about.queue(),
+            wait,
+            park_until_time: Some(time(*until)),
+            before: about.before,
+            after: about.after,
+            ..v1::ContactParked::default()
+        }),
+        Event::ContactUnparked { .. } => Payload::ContactUnparked(v1::ContactUnparked {
+            contact_id,
+            gateway_id,
+            entry_number,
+            queue: about.queue(),
+            wait,
+            parked: Some(span(facts.parked)),
+            before: about.before,
+            after: about.after,
+            ..v1::ContactUnparked::default()
+        }),
+        Event::ContactTransferred { again, reason, .. } => Payload::ContactTransferred(v1::ContactTransferred {
+            contact_id,
+            gateway_id,
+            from_queue: about.queue(),
+            to_queue: about.published.other_queue.to_string(),
+            to_agent_id: about.published.other_agent.to_string(),
+            first: !again,
+            reason: reason.to_string(),
+            direction: about.direction(),
+            before: about.before,
+            after: about.after,
+            ..v1::ContactTransferred::default()
+        }),
+        Event::NoWillingAgent { .. } => Payload::NoWillingAgent(v1::NoWillingAgent {
+            contact_id,
+            gateway_id,
+            entry_number,
+            queue: about.queue(),
+            wait,
+            ..v1::NoWillingAgent::default()
+        }),
+        Event::ContactEnded { outcome, reason, exit, disposition, .. } => Payload::ContactEnded(v1::ContactEnded {
+            contact_id,
+            gateway_id,
+            entry_number,
+            queue: about.queue(),
+            channel: about.channel(),
+            direction: about.direction(),
+            outcome: names::outcome_to(*outcome) as i32,
+            reason: names::reason_to(*reason).to_owned(),
+            exit: exit.map_or(0, |_| names::exit_to(*outcome) as i32),
+            wait,
+            parked: Some(span(facts.parked)),
+            within_threshold: exit.is_some_and(|exit| exit.within_threshold),
+            short_abandon: exit.is_some_and(|exit| exit.short && *outcome == Outcome::Abandoned),
+            since_arrival: Some(span(facts.since_arrival)),
+            disposition: disposition.to_string(),
+            before: about.before,
+            after: about.after,
+            ..v1::ContactEnded::default()
+        }),
+        Event::ContactClosed { outcome, reason, .. } => Payload::ContactClosed(v1::ContactClosed {
+            contact_id,
+            gateway_id,
+            queue: about.queue(),
+            channel: about.channel(),
+            direction: about.direction(),
+            kind: v1::ContactKind::Standard as i32,
+            outcome: names::outcome_to(*outcome) as i32,
+            reason: names::reason_to(*reason).to_owned(),
+            legs: about.contact.legs as i32,
+            end_time: Some(time(about.published.recorded.time)),
+            since_arrival: Some(span(facts.since_arrival)),
+            before: about.before,
+            after: about.after,
+            ..v1::ContactClosed::default()
+        }),
+        _ => return None,
+    })
+}
+
+fn offer_payload(about: &About<'_>, event: &Event) -> Payload {
+    let leg = event.leg().unwrap_or(LegId::from_u64(0));
+    let ring = Some(span(about.facts.leg_age));
+    match event {
+        Event::OfferIssued { cost, expires, .. } => offer!(
+            about,
+            leg,
+            OfferIssued {
+                direction: about.direction(),
+                offer: Some(issued(about, leg, *cost, time(*expires))),
+                contact: Some(about.whole()),
+            }
+        ),
+        Event::OfferAccepted { connect_by, .. } => offer!(
+            about,
+            leg,
+            OfferAccepted { direction: about.direction(), ring: ring, connect_by_time: Some(time(*connect_by)) }
+        ),
+        Event::OfferDeclined { reason, barred, .. } => offer!(
+            about,
+            leg,
+            OfferDeclined {
+                reason: names::decline_to(*reason) as i32,
+                ring: ring,
+                retry_time: barred.map(|(_, until)| time(until)),
+            }
+        ),
+        Event::OfferExpired { barred, .. } => {
+            offer!(about, leg, OfferExpired { ring: ring, retry_time: barred.map(|(_, until)| time(until)) })
+        }
+        Event::OfferCancelled { .. } => offer!(about, leg, OfferCancelled { ring: ring }),
+        Event::OfferRevoked { .. } => offer!(about, leg, OfferRevoked { ring: ring }),
+        Event::OfferFailed { cause, barred, .. } => offer!(
+            about,
+            leg,
+            OfferFailed {
+                ring: ring,
+                reason: match cause {
+                    FailCause::Delivery => "delivery".to_owned(),
+                    FailCause::SessionLost => "session_lost".to_owned(),
+                },
+                retry_time: barred.map(|(_, until)| time(until)),
+            }
+        ),
+        other => unreachable!("{other:?} is not an offer's"),
+    }
+}
+
+fn issued(about: &About<'_>, leg: LegId, cost: u32, expires: prost_types::Timestamp) -> v1::Offer {
+    v1::Offer {
+        offer_id: offer_id(leg),
+        contact_id: about.contact_id(),
+        agent_id: about.agent_id(),
+        channel: about.channel(),
+        queue: about.queue(),
+        capacity_cost: cost as i32,
+        state: v1::OfferState::Issued as i32,
+        issue_time: Some(time(about.published.recorded.time)),
+        expire_time: Some(expires),
+        attributes: super::attributes(&about.contact.profile.attributes),
+        leg_number: about.facts.leg as i32,
+        ..v1::Offer::default()
+    }
+}
+
+// tidy: table
+fn leg_payload(about: &About<'_>, event: &Event) -> Payload {
+    let facts = about.facts;
+    let (before, after, wait) = (about.before, about.after, Some(span(facts.wait)));
+    let (talk, hold) = (Some(span(facts.talk)), Some(span(facts.hold)));
+    let (entry_number, channel, direction) = (facts.entry as i32, about.channel(), about.direction());
+    match event {
+        Event::LegAssigned { cost, connect_by, .. } => leg!(
+            about,
+            LegAssigned {
+                entry_number: entry_number,
+                channel: channel,
+                direction: direction,
+                cause: v1::AssignCause::Direct as i32,
+                capacity_cost: *cost as i32,
+                connect_by_time: Some(time(*connect_by)),
+                wait: wait,
+                before: before,
+                after: after,
+                contact: Some(about.whole()),
+            }
+        ),
+        Event::LegConnected { answer, .. } => leg!(
+            about,
+            LegConnected {
+                entry_number: entry_number,
+                channel: channel,
+                direction: direction,
+                exit: answer.map_or(0, |_| v1::QueueExit::Answered as i32),
+                wait: answer.map(|answer| span(answer.wait)),
+                parked: Some(span(facts.parked)),
+                within_threshold: answer.is_some_and(|answer| answer.within_threshold),
+                since_arrival: Some(span(facts.since_arrival)),
+                before: before,
+                after: after,
+            }
+        ),
+        Event::LegHeld { .. } => leg!(about, LegHeld { talk: talk, hold: hold, before: before, after: after }),
+        Event::LegResumed { .. } => leg!(about, LegResumed { talk: talk, hold: hold, before: before, after: after }),
+        Event::LegWrapUpStarted { until, cause, .. } => leg!(
+            about,
+            LegWrapUpStarted {
+                channel: channel,
+                direction: direction,
+                cause: names::end_cause_to(*cause, OfferState::Accepted) as i32,
+                talk: talk,
+                hold: hold,
+                until_time: Some(time(*until)),
+                before: before,
+                after: after,
+            }
+        ),
+        Event::LegEnded { cause, barred, disposition, resolved, .. } => leg!(
+            about,
+            LegEnded {
+                entry_number: entry_number,
+                channel: channel,
+                direction: direction,
+                cause: names::end_cause_to(*cause, about.contact.offer) as i32,
+                talk: talk,
+                hold: hold,
+                wrap_up: Some(span(facts.wrap_up)),
+                disposition: disposition.to_string(),
+                resolved: *resolved,
+                retry_time: barred.map(|(_, until)| time(until)),
+                entry_handled: facts.handled,
+                before: before,
+                after: after,
+            }
+        ),
+        Event::MaxHandlePassed { .. } => leg!(about, MaxHandlePassed { handle: Some(span(facts.talk + facts.hold)) }),
+        other => unreachable!("{other:?} is not a leg's"),
+    }
+}
+
+// tidy: table
+fn other_payload(published: &Published) -> Option<Payload> {
+    let profile = published.agent.as_ref();
+    let agent_id = profile.map(|agent| agent.agent_id.to_string()).unwrap_or_default();
+    let team = profile.and_then(|agent| agent.team.as_ref()).map(ToString::to_string).unwrap_or_default();
+    let presence = |presence: &Presence| names::presence_to(presence) as i32;
+    Some(match &published.recorded.event {
+        Event::PolicyApplied { policy } => Payload::PolicyApplied(v1::PolicyApplied {
+            version_before: policy.version - 1,
+            version_after: policy.version,
+            ..v1::PolicyApplied::default()
+        }),
+        Event::AgentUpserted { profile, .. } => {
+            let after = Some(output::agent_profile(profile));
+            Payload::AgentUpserted(v1::AgentUpserted { agent_id, after, ..v1::AgentUpserted::default() })
+        }
+        Event::AgentRemoved { .. } => {
+            Payload::AgentRemovalStarted(v1::AgentRemovalStarted { agent_id, ..v1::AgentRemovalStarted::default() })
+        }
+        Event::AgentDeleted { .. } => Payload::AgentDeleted(v1::AgentDeleted { agent_id, team }),
+        Event::AgentSignedIn { presence: now, lease, .. } => Payload::AgentSignedIn(v1::AgentSignedIn {
+            agent_id,
+            team,
+            before: v1::Presence::Offline as i32,
+            after: presence(now),
+            session_lease: Some(span(*lease)),
+            not_ready_reason: names::presence_reason(now),
+        }),
+        Event::AgentSignedOut { .. } => Payload::AgentSignedOut(v1::AgentSignedOut {
+            agent_id,
+            team,
+            after: v1::Presence::Offline as i32,
+            ..v1::AgentSignedOut::default()
+        }),
+        Event::AgentPresenceChanged { before, after, next, .. } => {
+            Payload::AgentPresenceChanged(v1::AgentPresenceChanged {
+                agent_id,
+                team,
+                before: presence(before),
+                after: presence(after),
+                not_ready_reason_before: names::presence_reason(before),
+                not_ready_reason_after: names::presence_reason(after),
+                next_presence: next.as_ref().map_or(0, presence),
+                next_not_ready_reason: next.as_ref().map(names::presence_reason).unwrap_or_default(),
+                by_supervisor: false,
+            })
+        }
+        Event::AgentRoutingChanged { before, after, .. } => Payload::AgentRoutingChanged(v1::AgentRoutingChanged {
+            agent_id,
+            team,
+            before: names::routing_to(*before) as i32,
+            after: names::routing_to(*after) as i32,
+            ..v1::AgentRoutingChanged::default()
+        }),
+        Event::AgentNotResponding { fault, until, .. } => Payload::AgentNotResponding(v1::AgentNotResponding {
+            agent_id,
+            team,
+            fault: names::fault_to(*fault) as i32,
+            until_time: Some(time(*until)),
+            ..v1::AgentNotResponding::default()
+        }),
+        Event::AgentResponding { .. } => {
+            Payload::AgentResponding(v1::AgentResponding { agent_id, team, ..v1::AgentResponding::default() })
+        }
+        Event::AgentSessionOpened { .. } => Payload::AgentSessionOpened(v1::AgentSessionOpened {
+            agent_id,
+            recovered: true,
+            ..v1::AgentSessionOpened::default()
+        }),
+        Event::AgentSessionLost { .. } => {
+            Payload::AgentSessionLost(v1::AgentSessionLost { agent_id, ..v1::AgentSessionLost::default() })
+        }
+        Event::GatewaySessionOpened { gateway_id, lease, .. } => {
+            let (gateway_id, lease) = (gateway_id.to_string(), Some(span(*lease)));
+            Payload::GatewaySessionOpened(v1::GatewaySessionOpened { gateway_id, lease, recovered: false })
+        }
+        Event::GatewaySessionLost { until, .. } => Payload::GatewaySessionLost(v1::GatewaySessionLost {
+            gateway_id: published.gateway.to_string(),
+            until_time: Some(time(*until)),
+            ..v1::GatewaySessionLost::default()
+        }),
+        _ => return None,
+    })
+}

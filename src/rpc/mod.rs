@@ -1,0 +1,109 @@
+//! gRPC: the edge where `usher.v1` requests become commands and engine values become responses.
+//!
+//! `convert` alone knows both sides, `status` has every refusal, `verbs` every mutation; the services are thin. Streams
+//! are in `watch`, the bidirectional ones in `session`. Nothing here decides anything about routing.
+
+mod admin;
+mod agents;
+mod contacts;
+pub mod convert;
+pub mod health;
+pub mod names;
+mod serve;
+mod session;
+pub mod status;
+mod supervisor;
+pub mod verbs;
+mod watch;
+
+pub use serve::{Options, serve};
+
+use std::sync::Arc;
+
+use tonic::{Response, Status};
+
+use crate::engine::state::State;
+use crate::engine::time::Time;
+use crate::shard::{Done, Pending, ShardHandle};
+use convert::input;
+use status::{Problem, refused};
+use verbs::{Context, Verb};
+
+/// Methods of a service that are one verb each. Written out as `async_trait` would, which cannot see into a macro.
+macro_rules! verb_methods {
+    ($($method:ident($request:ident) -> $response:ident;)*) => {
+        $(fn $method<'life0, 'async_trait>(
+            &'life0 self,
+            request: tonic::Request<pb::$request>,
+        ) -> std::pin::Pin<Box<dyn Future<Output = Answer<pb::$response>> + Send + 'async_trait>>
+        where
+            'life0: 'async_trait,
+            Self: 'async_trait,
+        {
+            Box::pin(self.unary(request))
+        })*
+    };
+}
+use verb_methods;
+
+/// Methods whose capability comes with a later release.
+macro_rules! later_methods {
+    ($($method:ident($request:ident) -> $response:ident, $name:literal;)*) => {
+        $(fn $method<'life0, 'async_trait>(
+            &'life0 self,
+            _: tonic::Request<pb::$request>,
+        ) -> std::pin::Pin<Box<dyn Future<Output = Answer<pb::$response>> + Send + 'async_trait>>
+        where
+            'life0: 'async_trait,
+            Self: 'async_trait,
+        {
+            Box::pin(async { crate::rpc::later($name) })
+        })*
+    };
+}
+use later_methods;
+
+/// What every service shares.
+#[derive(Clone)]
+pub struct Edge {
+    shard: ShardHandle,
+    context: Arc<Context>,
+    options: Arc<Options>,
+}
+
+impl Edge {
+    fn new(shard: ShardHandle, options: Options) -> Edge {
+        let context = Arc::new(Context::new(shard.now()));
+        Edge { shard, context, options: Arc::new(options) }
+    }
+
+    /// Hands a mutation in; it is carried out whether or not the answer is awaited.
+    fn submit<V: Verb>(&self, verb: V) -> Result<Pending<Done>, Problem> {
+        let tenant = input::tenant(verb.tenant()).to_owned();
+        let request = verbs::request(verb, &self.context)?;
+        Ok(self.shard.call(&tenant, request))
+    }
+
+    /// Carries a mutation out.
+    async fn verb<V: Verb>(&self, verb: V) -> Result<V::Response, Problem> {
+        let done = self.submit(verb)?.await.map_err(V::problem)?;
+        Ok(V::render(done))
+    }
+
+    async fn unary<V: Verb>(&self, request: tonic::Request<V>) -> Result<Response<V::Response>, Status> {
+        Ok(Response::new(self.verb(request.into_inner()).await?))
+    }
+
+    async fn query<R, F>(&self, tenant: &str, read: F) -> Result<R, Problem>
+    where
+        R: Send + 'static,
+        F: FnOnce(&State, Time) -> R + Send + 'static,
+    {
+        self.shard.query(input::tenant(tenant), read).await.map_err(refused)
+    }
+}
+
+/// The answer of a method whose capability comes with a later release.
+fn later<T>(method: &str) -> Result<Response<T>, Status> {
+    Err(Problem::unimplemented(method).into())
+}

@@ -1,0 +1,394 @@
+//! Every mutation as one entry: its number, how its request becomes a command, and how its reply is rendered.
+//!
+//! Unary methods and sessions both go through here, so that they cannot differ.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use tonic::Code;
+use usher_proto::v1;
+
+use super::convert::{input, offer_from, output};
+use super::names;
+use super::status::{Problem, refused};
+use crate::engine::command::{Command, Request, RequestStamp, TransferTarget};
+use crate::engine::contact::{DeclineReason, RequeueCause};
+use crate::engine::id::{LegId, Text};
+use crate::engine::limits;
+use crate::engine::time::{Span, Time};
+use crate::shard::{Done, Refused};
+
+/// What verbs need beside their request.
+pub struct Context {
+    /// Requirement texts parsed before.
+    pub requirements: input::Requirements,
+    /// When the server began, in microseconds: no two servers make the same ids.
+    began: u64,
+    made: AtomicU64,
+}
+
+impl Context {
+    /// A context of a server that began at `began`.
+    #[must_use]
+    pub fn new(began: Time) -> Context {
+        Context { requirements: input::Requirements::default(), began: began.0, made: AtomicU64::new(0) }
+    }
+
+    /// An id for a contact whose client gave none.
+    fn make_id(&self) -> String {
+        format!("u{:x}-{:x}", self.began, self.made.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+/// A mutation of `usher.v1`.
+pub trait Verb: prost::Message + Sized {
+    /// What it is answered with.
+    type Response;
+    /// Its number in request stamps: never changed, never reused.
+    const METHOD: u16;
+    /// The tenant it names.
+    fn tenant(&self) -> &str;
+    /// Its request id, taken out so that the digest is of the payload alone.
+    fn take_request_id(&mut self) -> String;
+    /// The command it asks for.
+    fn command(self, context: &Context) -> Result<Command, Problem>;
+    /// The reply.
+    fn render(done: Done) -> Self::Response;
+    /// A refusal, with the path its field has in this request.
+    fn problem(refusal: Refused) -> Problem {
+        refused(refusal)
+    }
+}
+
+/// The stamped request of a verb.
+pub fn request<V: Verb>(mut verb: V, context: &Context) -> Result<Request, Problem> {
+    let request_id = input::request_id(&verb.take_request_id())?;
+    let stamp = request_id
+        .map(|request_id| Arc::new(RequestStamp { method: V::METHOD, request_id, digest: input::digest(&verb) }));
+    Ok(Request { stamp, command: verb.command(context)? })
+}
+
+fn contact_of(done: &Done) -> Option<v1::Contact> {
+    done.contact.as_ref().map(output::contact)
+}
+
+fn agent_of(done: &Done) -> Option<v1::Agent> {
+    done.agent.as_ref().map(output::agent)
+}
+
+/// Names a request refers to are its fault when they are unknown; what it is about is simply not found.
+fn referred(problem: Problem, reason: &str, field: &str) -> Problem {
+    if problem.reason != reason {
+        return problem;
+    }
+    Problem { code: Code::InvalidArgument, field: Some(field.to_owned()), ..problem }
+}
+
+/// A requirement that names a skill the tenant does not have is not a valid requirement.
+fn unknown_skill(problem: Problem, field: &str) -> Problem {
+    Problem { reason: "REQUIREMENT_INVALID", field: Some(field.to_owned()), ..problem }
+}
+
+fn under_contact(problem: Problem) -> Problem {
+    match problem.reason {
+        "CHANNEL_NOT_FOUND" | "QUEUE_NOT_FOUND" => problem.under("contact"),
+        "SKILL_NOT_FOUND" => unknown_skill(problem, "contact.requirements"),
+        _ => problem,
+    }
+}
+
+/// A verb that is answered with `{contact, sequence}`.
+macro_rules! contact_verb {
+    ($request:ident, $response:ident, $method:literal, |$verb:ident, $context:ident| $command:expr
+        $(, |$problem:ident| $refine:expr)?) => {
+        impl Verb for v1::$request {
+            type Response = v1::$response;
+            const METHOD: u16 = $method;
+            fn tenant(&self) -> &str {
+                &self.tenant
+            }
+            fn take_request_id(&mut self) -> String {
+                std::mem::take(&mut self.request_id)
+            }
+            fn command(self, $context: &Context) -> Result<Command, Problem> {
+                let $verb = self;
+                let _ = $context;
+                $command
+            }
+            fn render(done: Done) -> v1::$response {
+                v1::$response { contact: contact_of(&done), sequence: done.reply.sequence }
+            }
+            $(fn problem(refusal: Refused) -> Problem {
+                let $problem = refused(refusal);
+                $refine
+            })?
+        }
+    };
+}
+
+/// A verb that is answered with `{agent, sequence}`.
+macro_rules! agent_verb {
+    ($request:ident, $response:ident, $method:literal, |$verb:ident| $command:expr) => {
+        impl Verb for v1::$request {
+            type Response = v1::$response;
+            const METHOD: u16 = $method;
+            fn tenant(&self) -> &str {
+                &self.tenant
+            }
+            fn take_request_id(&mut self) -> String {
+                std::mem::take(&mut self.request_id)
+            }
+            fn command(self, _: &Context) -> Result<Command, Problem> {
+                let $verb = self;
+                $command
+            }
+            fn render(done: Done) -> v1::$response {
+                v1::$response { agent: agent_of(&done), sequence: done.reply.sequence }
+            }
+        }
+    };
+}
+
+fn contact_id(contact_id: String) -> Result<Text, Problem> {
+    input::id("contact_id", contact_id)
+}
+
+fn agent_id(agent_id: String) -> Result<Text, Problem> {
+    input::id("agent_id", agent_id)
+}
+
+/// A lease: none at all, or 1 s to 24 h.
+fn lease(lease: Option<prost_types::Duration>) -> Result<Option<Span>, Problem> {
+    let lease = input::span("session_lease", lease)?;
+    let least = Span::from_secs(1);
+    if lease.is_some_and(|lease| !lease.is_zero() && !(least..=limits::LEASE).contains(&lease)) {
+        return Err(Problem::field("session_lease", "be 0 for none, or 1 s to 24 h"));
+    }
+    Ok(lease)
+}
+
+fn whole_contact(leg_number: i32) -> Result<(), Problem> {
+    match leg_number {
+        0 => Ok(()),
+        _ => Err(Problem { field: Some("leg_number".to_owned()), ..Problem::unimplemented("a leg of a conference") }),
+    }
+}
+
+contact_verb!(
+    CreateContactRequest,
+    CreateContactResponse,
+    1,
+    |verb, context| {
+        let new = input::new_contact(&context.requirements, verb.contact, || context.make_id())?;
+        Ok(Command::CreateContact(Arc::new(new)))
+    },
+    |problem| under_contact(referred(problem, "AGENT_NOT_FOUND", "contact.agent_id"))
+);
+
+contact_verb!(
+    UpdateContactRequest,
+    UpdateContactResponse,
+    2,
+    |verb, context| {
+        let mut contact = verb.contact.ok_or_else(|| Problem::field("contact", "be set"))?;
+        let contact_id = input::id("contact.contact_id", std::mem::take(&mut contact.contact_id))?;
+        let change = Arc::new(input::contact_change(&context.requirements, contact, verb.update_mask)?);
+        Ok(Command::UpdateContact { contact_id, change })
+    },
+    |problem| under_contact(match problem.reason {
+        "CONTACT_NOT_FOUND" => problem.under("contact"),
+        _ => problem,
+    })
+);
+
+contact_verb!(ConnectContactRequest, ConnectContactResponse, 3, |verb, context| {
+    whole_contact(verb.leg_number)?;
+    Ok(Command::ConnectContact { contact_id: contact_id(verb.contact_id)? })
+});
+
+contact_verb!(HoldContactRequest, HoldContactResponse, 4, |verb, context| {
+    whole_contact(verb.leg_number)?;
+    Ok(Command::HoldContact { contact_id: contact_id(verb.contact_id)? })
+});
+
+contact_verb!(ResumeContactRequest, ResumeContactResponse, 5, |verb, context| {
+    whole_contact(verb.leg_number)?;
+    Ok(Command::ResumeContact { contact_id: contact_id(verb.contact_id)? })
+});
+
+contact_verb!(CompleteContactRequest, CompleteContactResponse, 6, |verb, context| {
+    whole_contact(verb.leg_number)?;
+    let disposition = input::words("disposition", verb.disposition)?;
+    Ok(Command::CompleteContact { contact_id: contact_id(verb.contact_id)?, disposition })
+});
+
+contact_verb!(CancelContactRequest, CancelContactResponse, 7, |verb, context| {
+    let contact_id = contact_id(verb.contact_id)?;
+    let cause = names::cancel_from(verb.cause);
+    let cause = cause.ok_or_else(|| Problem::field("cause", "be CUSTOMER_LEFT or SYSTEM"))?;
+    Ok(Command::CancelContact { contact_id, cause })
+});
+
+contact_verb!(
+    TransferContactRequest,
+    TransferContactResponse,
+    8,
+    |verb, context| {
+        use v1::transfer_contact_request::Target;
+        let contact_id = contact_id(verb.contact_id)?;
+        let target = match verb.target {
+            Some(Target::Queue(queue)) => TransferTarget::Queue(input::id("queue", queue)?),
+            Some(Target::AgentId(agent)) => TransferTarget::Agent(agent_id(agent)?),
+            Some(Target::ConsultContactId(_)) => {
+                let field = Some("consult_contact_id".to_owned());
+                return Err(Problem { field, ..Problem::unimplemented("a consult transfer") });
+            }
+            None => return Err(Problem::field("target", "be a queue or an agent")),
+        };
+        let requirement = match (&verb.requirements, &verb.requirement) {
+            (None, None) => None,
+            (asked, structured) => Some(context.requirements.either(
+                ("requirements", asked.as_deref().unwrap_or_default()),
+                ("requirement", structured.as_ref()),
+            )?),
+        };
+        Ok(Command::TransferContact { contact_id, target, requirement, reason: input::words("reason", verb.reason)? })
+    },
+    |problem| match problem.reason {
+        "SKILL_NOT_FOUND" => unknown_skill(problem, "requirements"),
+        _ => referred(problem, "AGENT_NOT_FOUND", "agent_id"),
+    }
+);
+
+contact_verb!(RequeueContactRequest, RequeueContactResponse, 9, |verb, context| {
+    let contact_id = contact_id(verb.contact_id)?;
+    let cause = match verb.cause {
+        0 => RequeueCause::Normal,
+        cause => names::requeue_from(cause)
+            .ok_or_else(|| Problem::field("cause", "be NORMAL, AGENT_UNREACHABLE or MEDIA_FAILED"))?,
+    };
+    Ok(Command::RequeueContact { contact_id, cause })
+});
+
+contact_verb!(ParkContactRequest, ParkContactResponse, 10, |verb, context| {
+    Ok(Command::ParkContact { contact_id: contact_id(verb.contact_id)? })
+});
+
+contact_verb!(UnparkContactRequest, UnparkContactResponse, 11, |verb, context| {
+    Ok(Command::UnparkContact { contact_id: contact_id(verb.contact_id)? })
+});
+
+contact_verb!(CompleteWrapUpRequest, CompleteWrapUpResponse, 12, |verb, context| {
+    Ok(Command::CompleteWrapUp {
+        agent_id: agent_id(verb.agent_id)?,
+        contact_id: contact_id(verb.contact_id)?,
+        disposition: input::words("disposition", verb.disposition)?,
+        resolved: verb.resolved,
+    })
+});
+
+impl Verb for v1::UpsertAgentRequest {
+    type Response = v1::UpsertAgentResponse;
+    const METHOD: u16 = 20;
+    fn tenant(&self) -> &str {
+        &self.tenant
+    }
+    fn take_request_id(&mut self) -> String {
+        std::mem::take(&mut self.request_id)
+    }
+    fn command(self, _: &Context) -> Result<Command, Problem> {
+        Ok(Command::UpsertAgent { profile: Arc::new(input::agent_profile(self.agent)?) })
+    }
+    fn render(done: Done) -> v1::UpsertAgentResponse {
+        let (sequence, created) = (done.reply.sequence, done.reply.created);
+        v1::UpsertAgentResponse { agent: agent_of(&done), sequence, created }
+    }
+    fn problem(refusal: Refused) -> Problem {
+        let problem = refused(refusal);
+        match problem.reason {
+            "TEAM_NOT_FOUND" | "SKILL_NOT_FOUND" => problem.under("agent"),
+            _ => problem,
+        }
+    }
+}
+
+agent_verb!(DeleteAgentRequest, DeleteAgentResponse, 21, |verb| {
+    Ok(Command::DeleteAgent { agent_id: agent_id(verb.agent_id)? })
+});
+
+agent_verb!(SignInRequest, SignInResponse, 22, |verb| {
+    Ok(Command::SignIn {
+        agent_id: agent_id(verb.agent_id)?,
+        presence: input::presence("presence", verb.presence, verb.reason)?,
+        lease: lease(verb.session_lease)?,
+    })
+});
+
+agent_verb!(SignOutRequest, SignOutResponse, 23, |verb| {
+    Ok(Command::SignOut { agent_id: agent_id(verb.agent_id)?, force: verb.force })
+});
+
+agent_verb!(SetPresenceRequest, SetPresenceResponse, 24, |verb| {
+    Ok(Command::SetPresence {
+        agent_id: agent_id(verb.agent_id)?,
+        presence: input::presence("presence", verb.presence, verb.reason)?,
+    })
+});
+
+fn offer(offer_id: &str) -> Result<LegId, Problem> {
+    if offer_id.is_empty() {
+        return Err(Problem::field("offer_id", "not be empty"));
+    }
+    offer_from(offer_id).ok_or_else(|| Problem {
+        field: Some("offer_id".to_owned()),
+        ..Problem::new(Code::NotFound, "OFFER_NOT_FOUND", "no such offer")
+    })
+}
+
+/// The leg number of the offer a verb was about.
+fn offered_leg(done: &Done) -> Option<&crate::engine::read::LegView> {
+    let agent = &done.agent.as_ref()?.profile.agent_id;
+    done.contact.as_ref()?.legs.iter().rev().find(|leg| leg.agent_id == *agent)
+}
+
+impl Verb for v1::AcceptOfferRequest {
+    type Response = v1::AcceptOfferResponse;
+    const METHOD: u16 = 25;
+    fn tenant(&self) -> &str {
+        &self.tenant
+    }
+    fn take_request_id(&mut self) -> String {
+        std::mem::take(&mut self.request_id)
+    }
+    fn command(self, _: &Context) -> Result<Command, Problem> {
+        Ok(Command::AcceptOffer { agent_id: agent_id(self.agent_id)?, offer: offer(&self.offer_id)? })
+    }
+    fn render(done: Done) -> v1::AcceptOfferResponse {
+        let leg_number = offered_leg(&done).map_or(0, |leg| leg.number as i32);
+        v1::AcceptOfferResponse { contact: contact_of(&done), sequence: done.reply.sequence, leg_number }
+    }
+}
+
+impl Verb for v1::DeclineOfferRequest {
+    type Response = v1::DeclineOfferResponse;
+    const METHOD: u16 = 26;
+    fn tenant(&self) -> &str {
+        &self.tenant
+    }
+    fn take_request_id(&mut self) -> String {
+        std::mem::take(&mut self.request_id)
+    }
+    fn command(self, _: &Context) -> Result<Command, Problem> {
+        let agent_id = agent_id(self.agent_id)?;
+        let offer = offer(&self.offer_id)?;
+        let reason: Option<DeclineReason> = names::decline_from(self.reason);
+        let reason = reason.ok_or_else(|| Problem::field("reason", "be REJECTED, BUSY or UNREACHABLE"))?;
+        let retry_time = input::span("retry_time", self.retry_time)?;
+        Ok(Command::DeclineOffer { agent_id, offer, reason, retry_time })
+    }
+    fn render(done: Done) -> v1::DeclineOfferResponse {
+        let profile = done.contact.as_ref().map(|contact| &*contact.profile);
+        let offer = offered_leg(&done).map(|leg| output::offer(leg, profile));
+        v1::DeclineOfferResponse { offer, sequence: done.reply.sequence }
+    }
+}

@@ -1,0 +1,265 @@
+//! One tenant in its shard: the engine, what it recorded in this step, and who reads it.
+//!
+//! A panic in the engine is caught here. What the failed command had begun is cut off before anyone sees it, the engine
+//! is dropped, and the tenant waits to be brought back from the journal.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use crate::engine::command::{Command, Request};
+use crate::engine::event::Recorded;
+use crate::engine::id::{LegId, Text};
+use crate::engine::publish::Published;
+use crate::engine::state::State;
+use crate::engine::time::Time;
+use crate::engine::{Engine, Reply, reject::Reject};
+use crate::journal::{Fault, Journal, Position};
+
+use super::call::{Done, Refused};
+use super::publish::Publisher;
+use super::stream::Ended;
+
+/// Panics without an accepted command between them before a tenant is stopped for good.
+const PANICS: u32 = 3;
+
+/// What a shard needs of an engine. Tests put one in its place that breaks on demand.
+pub trait Machine: Send {
+    /// As [`Engine::apply`].
+    ///
+    /// # Errors
+    /// As [`Engine::apply`].
+    fn apply(&mut self, now: Time, request: &Request, out: &mut Vec<Recorded>) -> Result<Reply, Reject>;
+    /// As [`Engine::fire_due`].
+    fn fire_due(&mut self, now: Time, max: usize, out: &mut Vec<Recorded>) -> bool;
+    /// As [`Engine::next_deadline`].
+    fn next_deadline(&self) -> Option<Time>;
+    /// As [`Engine::state`].
+    fn state(&self) -> &State;
+    /// As [`Engine::fold`].
+    fn fold(&mut self, recorded: &Recorded);
+}
+
+impl Machine for Engine {
+    fn apply(&mut self, now: Time, request: &Request, out: &mut Vec<Recorded>) -> Result<Reply, Reject> {
+        Engine::apply(self, now, request, out)
+    }
+
+    fn fire_due(&mut self, now: Time, max: usize, out: &mut Vec<Recorded>) -> bool {
+        Engine::fire_due(self, now, max, out)
+    }
+
+    fn next_deadline(&self) -> Option<Time> {
+        Engine::next_deadline(self)
+    }
+
+    fn state(&self) -> &State {
+        Engine::state(self)
+    }
+
+    fn fold(&mut self, recorded: &Recorded) {
+        Engine::fold(self, recorded);
+    }
+}
+
+/// Whether a tenant is served.
+pub(super) enum Status {
+    /// It is.
+    Running(Box<dyn Machine>),
+    /// Its state is dropped, to be folded again from the journal.
+    Waiting,
+    /// It is not, until the process is started again.
+    Stopped,
+}
+
+/// One tenant.
+pub(super) struct Seat {
+    pub(super) name: Text,
+    pub(super) status: Status,
+    /// Recorded in this step, not yet appended.
+    pub(super) events: Vec<Recorded>,
+    /// The same with their names, for readers; nothing while nobody could want to know.
+    named: Vec<Arc<Published>>,
+    pub(super) publisher: Publisher,
+    /// Where its last batch is in the journal.
+    pub(super) position: Position,
+    /// Its deadline as the shard has it in its order.
+    pub(super) deadline: Option<Time>,
+    /// Whether it is among the seats touched in this step.
+    pub(super) touched: bool,
+    /// Whether anybody outside this seat needs what stands beside events.
+    pub(super) observed: bool,
+    in_a_row: u32,
+}
+
+impl Seat {
+    pub(super) fn new(name: Text, keep: usize, observed: bool) -> Seat {
+        Seat {
+            name,
+            status: Status::Waiting,
+            events: Vec::new(),
+            named: Vec::new(),
+            publisher: Publisher::new(keep),
+            position: Position::default(),
+            deadline: None,
+            touched: false,
+            observed,
+            in_a_row: 0,
+        }
+    }
+
+    pub(super) fn state(&self) -> Option<&State> {
+        match &self.status {
+            Status::Running(machine) => Some(machine.state()),
+            Status::Waiting | Status::Stopped => None,
+        }
+    }
+
+    pub(super) fn is_stopped(&self) -> bool {
+        matches!(self.status, Status::Stopped)
+    }
+
+    /// Carries out one command.
+    pub(super) fn apply(&mut self, now: Time, request: &Request, views: bool) -> Result<Done, Refused> {
+        let wanted = self.observed || self.publisher.is_wanted();
+        let applied = self.guarded(|machine, events, named| {
+            let from = events.len();
+            let reply = machine.apply(now, request, events)?;
+            let state = machine.state();
+            if wanted {
+                name(state, &events[from..], named);
+            }
+            let contact = reply.contact.filter(|contact| views && state.try_contact(*contact).is_some());
+            let agent = reply.agent.filter(|_| views);
+            Ok(Done {
+                reply,
+                contact: contact.map(|contact| state.view_contact(now, contact)),
+                agent: agent.map(|agent| state.view_agent(now, agent)),
+            })
+        });
+        match applied {
+            None => Err(Refused::TenantStopped),
+            Some(answer) => {
+                if answer.is_ok() {
+                    self.in_a_row = 0;
+                }
+                answer.map_err(Refused::Reject)
+            }
+        }
+    }
+
+    /// Tells the engine that an offer reached nobody. It may have ended meanwhile, which is as good.
+    pub(super) fn fail_offer(&mut self, now: Time, agent_id: Text, offer: LegId) {
+        let _ = self.apply(now, &Request::from(Command::FailOffer { agent_id, offer }), false);
+    }
+
+    /// Fires deadlines; whether more are due.
+    pub(super) fn fire_due(&mut self, now: Time, max: usize) -> bool {
+        let wanted = self.observed || self.publisher.is_wanted();
+        let fired = self.guarded(|machine, events, named| {
+            let from = events.len();
+            let more = machine.fire_due(now, max, events);
+            if wanted {
+                name(machine.state(), &events[from..], named);
+            }
+            more
+        });
+        fired.unwrap_or(false)
+    }
+
+    /// When its engine wants to be called; now when that cannot even be asked.
+    pub(super) fn next_deadline(&self) -> Option<Time> {
+        match &self.status {
+            Status::Running(machine) => machine.next_deadline(),
+            Status::Waiting | Status::Stopped => None,
+        }
+    }
+
+    /// Runs the engine and catches its panic: then nothing of this run remains and the tenant waits.
+    fn guarded<R>(
+        &mut self,
+        run: impl FnOnce(&mut dyn Machine, &mut Vec<Recorded>, &mut Vec<Arc<Published>>) -> R,
+    ) -> Option<R> {
+        let Status::Running(machine) = &mut self.status else { return None };
+        let (events, named) = (&mut self.events, &mut self.named);
+        let before = (events.len(), named.len());
+        // The engine is dropped after a panic and the vectors are cut back: nothing half-done is looked at again.
+        if let Ok(result) = catch_unwind(AssertUnwindSafe(|| run(machine.as_mut(), events, named))) {
+            return Some(result);
+        }
+        self.events.truncate(before.0);
+        self.named.truncate(before.1);
+        self.drop_machine();
+        self.in_a_row += 1;
+        if self.in_a_row >= PANICS {
+            self.stop();
+        }
+        None
+    }
+
+    fn drop_machine(&mut self) {
+        let status = std::mem::replace(&mut self.status, Status::Waiting);
+        // A broken engine may panic once more while it is taken apart.
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(status)));
+    }
+
+    /// Gives the tenant up.
+    pub(super) fn stop(&mut self) {
+        self.drop_machine();
+        self.status = Status::Stopped;
+        self.publisher.end_all(Ended::TenantStopped);
+    }
+
+    /// Drops what the journal lost: the state goes back to what is durable and readers begin anew.
+    pub(super) fn rewind(&mut self) {
+        if self.is_stopped() {
+            return;
+        }
+        self.drop_machine();
+        self.events.clear();
+        self.named.clear();
+        self.publisher.end_all(Ended::TenantStopped);
+    }
+
+    /// Brings the tenant to what the journal has of it.
+    ///
+    /// # Errors
+    /// [`Fault::Unavailable`] when the journal cannot be read now; any other stops the tenant.
+    pub(super) fn refold(&mut self, mut machine: Box<dyn Machine>, journal: &mut dyn Journal) -> Result<(), Fault> {
+        let folded = catch_unwind(AssertUnwindSafe(|| {
+            journal.replay(&self.name, &mut |recorded| machine.fold(recorded))?;
+            Ok(machine.state().audit(machine.state().now()).is_ok())
+        }));
+        let fault = match folded {
+            Ok(Ok(true)) => None,
+            // Nothing was ever appended for it, so nothing is missing.
+            Ok(Err(Fault::NotKept)) if self.position == Position::default() => None,
+            Ok(Err(fault)) => Some(fault),
+            // The history does not add up, or cannot be folded: a bug that would only come back.
+            Ok(Ok(false)) | Err(_) => Some(Fault::NotKept),
+        };
+        match fault {
+            None => {
+                self.publisher.begin_after(machine.state().sequence());
+                self.status = Status::Running(machine);
+                Ok(())
+            }
+            Some(Fault::Unavailable) => Err(Fault::Unavailable),
+            Some(fault) => {
+                self.stop();
+                Err(fault)
+            }
+        }
+    }
+
+    /// Takes what this step recorded, to be published once it is durable.
+    pub(super) fn take_published(&mut self) -> Vec<Arc<Published>> {
+        self.events.clear();
+        std::mem::take(&mut self.named)
+    }
+}
+
+/// Names events just recorded. Those recorded while nobody wanted to know get no name: whoever came since begins after
+/// them.
+fn name(state: &State, events: &[Recorded], named: &mut Vec<Arc<Published>>) {
+    named.extend(events.iter().map(|recorded| Arc::new(state.publish(recorded))));
+}
