@@ -4,7 +4,7 @@
 //! 20,000 tapes in an optimised build (`cargo test --profile ci`), 1,500 in a plain one; `USHER_TAPES=1000000` for a
 //! night, `USHER_SEED=n` for one tape alone.
 
-#[allow(dead_code, reason = "each test uses its part of the tapes")]
+#[allow(dead_code, unused_imports, reason = "each test uses its part of the tapes")]
 mod tape;
 
 use tape::{Batch, Run, Tape, Witness, hunt};

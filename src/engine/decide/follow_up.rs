@@ -92,7 +92,8 @@ fn offer(state: &State, now: Time, contact: ContactId, agent: AgentId, out: &mut
     }
 }
 
-/// A contact may be past a deadline that waited, may close, or may have an offer that is no longer allowed.
+/// A contact may be past a deadline that waited, may close, may have an offer that is no longer allowed, or may come
+/// back to wait for one agent who has signed out meanwhile.
 fn check_contact(state: &State, now: Time, contact: ContactId, out: &mut Vec<Event>) {
     let Some(held) = state.try_contact(contact).filter(|held| !held.closed) else { return };
     if let Some((outcome, reason)) = held.outcome {
@@ -105,7 +106,17 @@ fn check_contact(state: &State, now: Time, contact: ContactId, out: &mut Vec<Eve
         }
     } else if state.contact_deadline(held).is_some_and(|at| at <= now) {
         contact_due(state, now, contact, out);
+    } else if let Some(entry) = held.entry.filter(|entry| entry.parked_since.is_none())
+        && entry.only.is_some_and(|(agent, _)| signs_out(state, agent))
+    {
+        out.push(Event::ContactUnrestricted { contact });
     }
+}
+
+/// Whether an agent has signed out, or will with his last leg: then nothing waits for him alone.
+fn signs_out(state: &State, agent: AgentId) -> bool {
+    let held = state.agent(agent);
+    !held.signed_in() || held.removed || held.next_presence == Some(Presence::Offline)
 }
 
 /// An agent's waiting presence may apply, he may go, or an offer to him may no longer be allowed.

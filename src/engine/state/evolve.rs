@@ -127,6 +127,7 @@ impl State {
                 let since = entry.parked_since.take().expect("a parked entry knows since when");
                 entry.parked += now.since(since);
                 self.line_up(contact);
+                self.agenda.checks.push(contact);
                 self.arm_contact(contact);
             }
             Event::ContactTransferred { .. } => {}
