@@ -1,3 +1,3 @@
-//! The load harness.
+//! Load tests of an usher server through its gRPC API.
 
 fn main() {}

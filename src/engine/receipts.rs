@@ -119,8 +119,10 @@ impl Receipts {
             if now.since(receipt.time) <= self.window && !over {
                 return;
             }
-            let keep =
-                over && spared < 8 && now.since(receipt.time) <= self.window && receipt.first.contact.is_some_and(&open);
+            let keep = over
+                && spared < 8
+                && now.since(receipt.time) <= self.window
+                && receipt.first.contact.is_some_and(&open);
             self.oldest = receipt.newer;
             if self.oldest == NONE {
                 self.newest = NONE;

@@ -13,8 +13,8 @@ use super::names;
 use super::status::{Problem, refused};
 use crate::engine::command::{Command, Request, RequestStamp, TransferTarget};
 use crate::engine::contact::{DeclineReason, RequeueCause};
-use crate::engine::limits;
 use crate::engine::id::{LegId, Text};
+use crate::engine::limits;
 use crate::engine::time::{Span, Time};
 use crate::shard::{Done, Refused};
 
@@ -63,9 +63,8 @@ pub trait Verb: prost::Message + Sized {
 /// The stamped request of a verb.
 pub fn request<V: Verb>(mut verb: V, context: &Context) -> Result<Request, Problem> {
     let request_id = input::request_id(&verb.take_request_id())?;
-    let stamp = request_id.map(|request_id| {
-        Arc::new(RequestStamp { method: V::METHOD, request_id, digest: input::digest(&verb) })
-    });
+    let stamp = request_id
+        .map(|request_id| Arc::new(RequestStamp { method: V::METHOD, request_id, digest: input::digest(&verb) }));
     Ok(Request { stamp, command: verb.command(context)? })
 }
 
@@ -117,7 +116,7 @@ macro_rules! contact_verb {
                 $command
             }
             fn render(done: Done) -> v1::$response {
-                v1::$response { contact: contact_of(&done), sequence: done.reply.sequence, ..Default::default() }
+                v1::$response { contact: contact_of(&done), sequence: done.reply.sequence }
             }
             $(fn problem(refusal: Refused) -> Problem {
                 let $problem = refused(refusal);

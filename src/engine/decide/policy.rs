@@ -14,7 +14,10 @@ use crate::engine::state::State;
 
 /// Applies a policy whole: identical content makes no version; a queue that goes must be empty.
 pub(super) fn apply(state: &State, policy: &Arc<Policy>, out: &mut Vec<Event>) -> Verdict {
-    if policy.channels.len() > limits::CHANNELS {
+    // A channel keeps its handle when a policy drops it: contacts that are still there have it.
+    let known = &state.registry().channels;
+    let unseen = policy.channels.iter().filter(|new| !known.iter().any(|known| known.id == new.id)).count();
+    if known.len() + unseen > limits::CHANNELS {
         return Err(Reject::LimitReached { limit: "channels", max: limits::CHANNELS as u64 });
     }
     let current = state.policy();

@@ -43,7 +43,10 @@ impl State {
                 (held.session, held.grace) = (false, Some(*until));
                 self.arm(Due::Gateway, gateway.0, Some(*until));
             }
-            Event::GatewaySwept { gateway } => self.gateways[gateway.index()].grace = None,
+            Event::GatewaySwept { gateway } => {
+                self.gateways[gateway.index()].grace = None;
+                self.arm(Due::Gateway, gateway.0, None);
+            }
             _ => match (event.contact(), event.leg(), event.agent()) {
                 (Some(contact), Some(leg), _) => self.evolve_leg(contact, leg, event),
                 (Some(contact), None, _) => self.evolve_contact(contact, event),
@@ -57,6 +60,7 @@ impl State {
         self.registry.apply(policy);
         self.skilled.resize_with(self.registry.skills.all.len(), Default::default);
         self.receipts.set_window(policy.rules.request_window);
+        self.arm_retention();
         self.enrol_all();
         for class in 0..self.index.len() as u32 {
             let waiting = &self.index.class(ClassId(class)).waiting;
@@ -425,6 +429,9 @@ impl State {
     fn evolve_leg(&mut self, contact: ContactId, leg: LegId, event: &Event) {
         match event {
             Event::OfferIssued { agent, cost, expires, .. } => {
+                let (held, channel) = (&self.agents[agent.0], self.contacts.at(contact.slot()).channel);
+                let most = self.registry.channels[channel.index()].max;
+                assert!(held.has_room(channel, *cost, most), "an offer exceeds the capacity of {agent:?}");
                 self.step_out(contact);
                 self.begin_leg(contact, leg, *agent, *cost, (LegState::Offered, OfferState::Issued), *expires);
                 self.contacts.at_mut(contact.slot()).entry_leg = Some(leg);
@@ -647,7 +654,8 @@ impl State {
         let held = &mut self.agents[agent.0];
         held.used -= cost;
         held.in_hand[channel.index()] -= 1;
-        if matches!(cause, EndCause::ConnectTimeout | EndCause::AgentUnreachable) {
+        // A leg put back after it was connected is no connect failure, whatever its cause.
+        if !connected_once && matches!(cause, EndCause::ConnectTimeout | EndCause::AgentUnreachable) {
             held.faults[Fault::Connect as usize] += 1;
         }
         if connected_once {
@@ -695,6 +703,7 @@ impl State {
             Event::AgentDeleted { .. } => {
                 let held = &mut self.agents[agent.0];
                 (held.deleted, held.presence, held.session) = (true, Presence::Offline, false);
+                held.streams = 0;
                 self.enrol_agent(agent);
             }
             Event::AgentSignedIn { presence, lease, .. } => {

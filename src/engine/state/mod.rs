@@ -261,7 +261,8 @@ impl State {
             Some(LegState::Connected) => ContactState::Connected,
             Some(LegState::OnHold) => ContactState::OnHold,
             _ if contact.live_legs > 0 => ContactState::WrapUp,
-            _ if contact.outcome.is_some() => ContactState::Closed,
+            // Between two events of a batch a contact that had a leg or an entry may have neither.
+            _ if contact.outcome.is_some() || contact.legs > 0 || contact.queued.is_some() => ContactState::Closed,
             _ => ContactState::Scheduled,
         }
     }
@@ -557,6 +558,16 @@ impl State {
         if let Some(agent) = self.agenda.agents.pop() {
             self.agents[agent.0].hungry = false;
         }
+    }
+
+    /// Whether more contacts may now be matched.
+    pub(super) fn others_wait(&self) -> bool {
+        !self.agenda.contacts.is_empty()
+    }
+
+    /// Puts back a contact just taken: it is still the best.
+    pub(super) fn wait_again(&mut self, contact: ContactId) {
+        self.agenda.contacts.push(contact);
     }
 
     /// The best of the contacts that may now be matched.
