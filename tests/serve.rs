@@ -117,10 +117,15 @@ fn it_serves_is_watched_and_drains() {
 #[test]
 fn while_it_drains_it_is_alive_and_not_ready() {
     let mut server = Server::start();
-    // A request that is not finished keeps its connection, and so the drain, open.
+    // A request whose body is still to come keeps its connection, and so the drain, open. The server has it in hand when
+    // it says that the body may come.
     let mut half = TcpStream::connect(&server.grpc).expect("gRPC listens");
-    half.write_all(b"POST /usher.v1.ContactService/GetContact HTTP/1.1\r\nHost: usher\r\n").expect("room");
-    std::thread::sleep(Duration::from_millis(100));
+    let head = "POST /usher.v1.ContactService/GetContact HTTP/1.1\r\nHost: usher\r\nContent-Length: 64\r\n\
+        Content-Type: application/grpc-web+proto\r\nExpect: 100-continue\r\n\r\n";
+    half.write_all(head.as_bytes()).expect("room");
+    let mut go_on = [0; 21];
+    half.read_exact(&mut go_on).expect("the server answers");
+    assert_eq!(&go_on, b"HTTP/1.1 100 Continue");
     server.signal("TERM");
     let mut seen = server.ask("GET /readyz HTTP/1.1");
     for _ in 0..100 {
