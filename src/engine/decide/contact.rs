@@ -285,7 +285,7 @@ pub(super) fn transfer(
         let change = ContactChange { requirement, ..ContactChange::default() };
         out.push(Event::ContactUpdated { contact, change: Arc::new(change) });
     }
-    finish(state, now, leg, EndCause::Transferred, out);
+    // The next entry or leg first: the contact goes straight from CONNECTED to where it waits.
     match (queue, agent) {
         (Some(queue), agent) => {
             let until = now + state.policy().rules.transfer_timeout;
@@ -295,6 +295,7 @@ pub(super) fn transfer(
         (None, Some(agent)) => out.push(assigned(state, now, contact, agent, held.channel)),
         (None, None) => unreachable!("a transfer has a target"),
     }
+    finish(state, now, leg, EndCause::Transferred, out);
     Ok(contact.into())
 }
 
@@ -315,8 +316,8 @@ pub(super) fn requeue(
         (ContactState::Assigned, Some(leg)) => connect_failed(state, now, leg, end, out),
         (ContactState::Connected | ContactState::OnHold, Some(leg)) => match held.queue {
             Some(queue) => {
-                finish(state, now, leg, end, out);
                 requeue_answered(contact, queue, out);
+                finish(state, now, leg, end, out);
             }
             None => end_contact(state, now, contact, (Outcome::Failed, Reason::NoAnswer), &Text::default(), out),
         },
