@@ -68,9 +68,9 @@ async fn run(config: Config, path: &Path, ready_file: Option<&Path>) -> anyhow::
 fn start_shard(config: &Config) -> (ShardHandle, shard::Deadlines) {
     // The seed keys hash tables; it is the tenant's name, so that a replay of its events lays them out the same.
     let make = |tenant: &crate::engine::id::Text| {
-        let seed = tenant.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-        });
+        let seed = tenant
+            .bytes()
+            .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
         Box::new(Engine::new(seed)) as Box<dyn shard::Machine>
     };
     let shard = Shard::new(Box::new(MemoryJournal::new()), Box::new(make), Limits::default());
@@ -143,4 +143,3 @@ impl Stop {
         }
     }
 }
-

@@ -78,10 +78,7 @@ impl Links {
     }
 
     const fn in_tree(left: u32, right: u32) -> Self {
-        Self {
-            a: left | TREE,
-            b: right,
-        }
+        Self { a: left | TREE, b: right }
     }
 
     const fn prev(self) -> u32 {
@@ -133,13 +130,7 @@ pub struct Sequence {
 
 impl Sequence {
     /// A sequence of no elements.
-    pub const EMPTY: Self = Self {
-        head: NIL,
-        tail: NIL,
-        root: NIL,
-        least: NIL,
-        len: 0,
-    };
+    pub const EMPTY: Self = Self { head: NIL, tail: NIL, root: NIL, least: NIL, len: 0 };
 
     /// The number of elements. O(1).
     #[inline]
@@ -163,11 +154,7 @@ impl Sequence {
     /// the treap. No allocation.
     #[inline]
     pub fn iter<'a, N: Nodes>(&self, nodes: &'a N) -> Iter<'a, N> {
-        Iter {
-            sequence: *self,
-            nodes,
-            walk: self.walk(),
-        }
+        Iter { sequence: *self, nodes, walk: self.walk() }
     }
 
     /// Adds `node`. O(1) within a few elements of either end, else expected O(log n).
@@ -237,10 +224,7 @@ impl Sequence {
     }
 
     const fn walk(&self) -> Walk {
-        Walk {
-            list: self.head,
-            tree: self.least,
-        }
+        Walk { list: self.head, tree: self.least }
     }
 
     /// The element of the list after which `node` belongs (`NIL`: before all), if that is near either end.
@@ -409,11 +393,7 @@ enum Hole {
 #[inline]
 fn step<N: Nodes>(nodes: &N, wanted: (N::Key, u32), node: u32) -> (Hole, u32) {
     let links = nodes.links(node);
-    if wanted < rank(nodes, node) {
-        (Hole::Left(node), links.left())
-    } else {
-        (Hole::Right(node), links.right())
-    }
+    if wanted < rank(nodes, node) { (Hole::Left(node), links.left()) } else { (Hole::Right(node), links.right()) }
 }
 
 #[inline]
@@ -521,20 +501,14 @@ mod tests {
     }
 
     fn arena(len: u32) -> Arena {
-        Arena {
-            keys: vec![0; len as usize],
-            links: vec![Links::OUT; len as usize],
-        }
+        Arena { keys: vec![0; len as usize], links: vec![Links::OUT; len as usize] }
     }
 
     struct Dice(u64);
 
     impl Dice {
         fn roll(&mut self, sides: u64) -> u64 {
-            self.0 = self
-                .0
-                .wrapping_mul(6_364_136_223_846_793_005)
-                .wrapping_add(1);
+            self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
             (self.0 >> 33) % sides
         }
     }
@@ -623,11 +597,7 @@ mod tests {
                 }
             } else if growing || dice.roll(3) == 0 {
                 clock += dice.roll(3);
-                nodes.keys[at] = if dice.roll(100) < appends {
-                    clock
-                } else {
-                    dice.roll(clock)
-                };
+                nodes.keys[at] = if dice.roll(100) < appends { clock } else { dice.roll(clock) };
                 home[at] = dice.roll(2) as usize;
                 sequences[home[at]].insert(&mut nodes, node);
                 models[home[at]].insert((nodes.keys[at], node));
@@ -638,11 +608,7 @@ mod tests {
                 let skipped = sequence.iter(&nodes).take(5);
                 assert!(skipped.eq(model.iter().take(5).map(|(_, node)| *node)));
                 if turn.is_multiple_of(4_096) {
-                    assert!(
-                        sequence
-                            .iter(&nodes)
-                            .eq(model.iter().map(|(_, node)| *node))
-                    );
+                    assert!(sequence.iter(&nodes).eq(model.iter().map(|(_, node)| *node)));
                     sequence.check(&nodes);
                 }
             }

@@ -42,10 +42,7 @@ pub struct Chunked<T> {
 impl<T> Chunked<T> {
     /// An empty array. Allocates nothing.
     pub const fn new() -> Self {
-        Self {
-            chunks: Vec::new(),
-            len: 0,
-        }
+        Self { chunks: Vec::new(), len: 0 }
     }
 
     /// The number of elements. O(1).
@@ -128,10 +125,7 @@ pub type Elements<'a, T> = Flatten<slice::Iter<'a, Vec<T>>>;
 
 #[inline]
 const fn split(index: u32) -> (usize, usize) {
-    (
-        (index >> CHUNK_BITS) as usize,
-        (index & (CHUNK - 1)) as usize,
-    )
+    ((index >> CHUNK_BITS) as usize, (index & (CHUNK - 1)) as usize)
 }
 
 impl<T> Default for Chunked<T> {
@@ -211,10 +205,7 @@ impl Key {
     /// The inverse of [`Key::to_u64`]. Any number makes a key; one no slab handed out finds nothing.
     #[inline]
     pub const fn from_u64(raw: u64) -> Self {
-        Self {
-            slot: raw as u32,
-            generation: (raw >> 32) as u32,
-        }
+        Self { slot: raw as u32, generation: (raw >> 32) as u32 }
     }
 }
 
@@ -256,11 +247,7 @@ struct Slot<T> {
 impl<T> Slab<T> {
     /// An empty slab. Allocates nothing.
     pub const fn new() -> Self {
-        Self {
-            slots: Chunked::new(),
-            free: NIL,
-            len: 0,
-        }
+        Self { slots: Chunked::new(), free: NIL, len: 0 }
     }
 
     /// The number of values inside. O(1).
@@ -285,14 +272,8 @@ impl<T> Slab<T> {
     #[inline]
     pub fn next_key(&self) -> Key {
         match self.free {
-            NIL => Key {
-                slot: self.slots.len(),
-                generation: 1,
-            },
-            slot => Key {
-                slot,
-                generation: self.slots[slot].generation,
-            },
+            NIL => Key { slot: self.slots.len(), generation: 1 },
+            slot => Key { slot, generation: self.slots[slot].generation },
         }
     }
 
@@ -304,11 +285,7 @@ impl<T> Slab<T> {
     pub fn insert(&mut self, value: T) -> Key {
         let key = self.next_key();
         if key.slot == self.slots.len() {
-            self.slots.push(Slot {
-                generation: key.generation,
-                next_free: NIL,
-                value: Some(value),
-            });
+            self.slots.push(Slot { generation: key.generation, next_free: NIL, value: Some(value) });
         } else {
             let slot = &mut self.slots[key.slot];
             self.free = slot.next_free;
@@ -395,22 +372,14 @@ impl<T> Slab<T> {
     /// When the slot is vacant or was never used.
     #[inline]
     pub fn key_of(&self, slot: u32) -> Key {
-        let Slot {
-            generation, value, ..
-        } = &self.slots[slot];
+        let Slot { generation, value, .. } = &self.slots[slot];
         assert!(value.is_some(), "slot is vacant");
-        Key {
-            slot,
-            generation: *generation,
-        }
+        Key { slot, generation: *generation }
     }
 
     /// Keys and values in slot order. O([`Slab::slots`]) for the whole walk, vacant slots included.
     pub fn iter(&self) -> Iter<'_, T> {
-        Iter {
-            slots: self.slots.iter(),
-            slot: 0,
-        }
+        Iter { slots: self.slots.iter(), slot: 0 }
     }
 }
 
@@ -446,13 +415,8 @@ impl<'a, T> Iterator for Iter<'a, T> {
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
-            let Slot {
-                generation, value, ..
-            } = self.slots.next()?;
-            let key = Key {
-                slot: self.slot,
-                generation: *generation,
-            };
+            let Slot { generation, value, .. } = self.slots.next()?;
+            let key = Key { slot: self.slot, generation: *generation };
             self.slot += 1;
             if let Some(value) = value {
                 return Some((key, value));
@@ -511,10 +475,7 @@ mod tests {
     fn keys_round_trip_and_are_never_zero() {
         let key = Slab::new().insert(());
         assert_eq!(key.to_u64(), 1 << 32);
-        let key = Key {
-            slot: 0xdead_beef,
-            generation: 7,
-        };
+        let key = Key { slot: 0xdead_beef, generation: 7 };
         assert_eq!(Key::from_u64(key.to_u64()), key);
     }
 
@@ -557,18 +518,14 @@ mod tests {
         let mut gone = Vec::new();
         let mut state = 1_u64;
         for step in 0..100_000_u64 {
-            state = state
-                .wrapping_mul(6_364_136_223_846_793_005)
-                .wrapping_add(1);
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
             let dice = state >> 33;
             // Grows for the first half, drains in the second.
             if dice % 10 < if step < 50_000 { 6 } else { 4 } {
                 let expected = slab.next_key();
                 assert_eq!(slab.insert(step), expected);
                 assert_eq!(model.insert(expected, step), None);
-            } else if let Some((&key, &value)) = model
-                .range(Key::from_u64(dice % u64::from(slab.slots() + 1))..)
-                .next()
+            } else if let Some((&key, &value)) = model.range(Key::from_u64(dice % u64::from(slab.slots() + 1))..).next()
             {
                 *slab.get_mut(key).unwrap() += 1;
                 *slab.at_mut(key.slot) -= 1;
@@ -579,11 +536,7 @@ mod tests {
             }
             assert_eq!(slab.len() as usize, model.len());
             if step % 10_000 == 0 {
-                assert!(
-                    slab.iter()
-                        .map(|(k, v)| (k, *v))
-                        .eq(model.iter().map(|(k, v)| (*k, *v)))
-                );
+                assert!(slab.iter().map(|(k, v)| (k, *v)).eq(model.iter().map(|(k, v)| (*k, *v))));
                 assert_eq!(slab.clone(), slab);
             }
         }

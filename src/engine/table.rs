@@ -70,11 +70,7 @@ struct Migration {
 impl IdTable {
     /// An empty table. Allocates nothing.
     pub const fn new() -> Self {
-        Self {
-            table: Table::new(),
-            old: None,
-            len: 0,
-        }
+        Self { table: Table::new(), old: None, len: 0 }
     }
 
     /// The number of entries. O(1).
@@ -144,11 +140,7 @@ impl IdTable {
         let from = core::mem::replace(&mut self.table, table);
         if self.len > 0 {
             let start = from.first_empty();
-            self.old = Some(Migration {
-                from,
-                start,
-                done: 0,
-            });
+            self.old = Some(Migration { from, start, done: 0 });
         }
     }
 
@@ -180,8 +172,7 @@ impl Migration {
             self.done += 1;
             steps += 1;
             // The block of `start` is come back to at the end, and freed with the table.
-            if (position + 1) & BLOCK_MASK == 0 && position - (position & BLOCK_MASK) >= self.start
-            {
+            if (position + 1) & BLOCK_MASK == 0 && position - (position & BLOCK_MASK) >= self.start {
                 self.from.blocks[position >> BLOCK_BITS] = Box::default();
             }
             if steps >= MIGRATE && entry == EMPTY {
@@ -216,10 +207,7 @@ struct Table {
 
 impl Table {
     const fn new() -> Self {
-        Self {
-            blocks: Vec::new(),
-            bits: 0,
-        }
+        Self { blocks: Vec::new(), bits: 0 }
     }
 
     /// An empty table of twice the positions. Allocates only the directory: 16 bytes per 4096 positions.
@@ -227,10 +215,7 @@ impl Table {
         let bits = (self.bits + 1).max(BITS_MIN);
         assert!(bits <= BITS_MAX, "table is full");
         let blocks = 1 << bits.saturating_sub(BLOCK_BITS);
-        Self {
-            blocks: vec![Box::default(); blocks],
-            bits,
-        }
+        Self { blocks: vec![Box::default(); blocks], bits }
     }
 
     #[inline]
@@ -331,12 +316,7 @@ impl Table {
 }
 
 /// Arbitrary odd constants with half their bits set (digits of π).
-const PI: [u64; 4] = [
-    0x243f_6a88_85a3_08d3,
-    0x1319_8a2e_0370_7345,
-    0xa409_3822_299f_31d1,
-    0x082e_fa98_ec4e_6c89,
-];
+const PI: [u64; 4] = [0x243f_6a88_85a3_08d3, 0x1319_8a2e_0370_7345, 0xa409_3822_299f_31d1, 0x082e_fa98_ec4e_6c89];
 
 /// A fast keyed hash of `bytes`: the same on every machine, different for every `seed`.
 ///
@@ -414,10 +394,7 @@ mod tests {
 
     impl Dice {
         fn roll(&mut self, sides: u64) -> u64 {
-            self.0 = self
-                .0
-                .wrapping_mul(6_364_136_223_846_793_005)
-                .wrapping_add(1);
+            self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
             (self.0 >> 33) % sides
         }
     }
@@ -489,10 +466,7 @@ mod tests {
         assert!(migrating > 5_000);
         for n in 0..100_000_u64 {
             let hash = hash_bytes(9, &n.to_le_bytes());
-            assert_eq!(
-                table.find(hash, |slot| u64::from(slot) == n),
-                Some(n as u32)
-            );
+            assert_eq!(table.find(hash, |slot| u64::from(slot) == n), Some(n as u32));
         }
     }
 
@@ -523,8 +497,7 @@ mod tests {
     #[test]
     fn hashes_are_the_same_on_every_machine() {
         let long: Vec<u8> = (0..100).collect();
-        let hashes =
-            [0, 1, 3, 4, 7, 8, 15, 16, 17, 32, 33, 100].map(|n| hash_bytes(42, &long[..n]));
+        let hashes = [0, 1, 3, 4, 7, 8, 15, 16, 17, 32, 33, 100].map(|n| hash_bytes(42, &long[..n]));
         assert_eq!(hashes, GOLDEN);
     }
 
@@ -594,10 +567,7 @@ mod tests {
                 buckets[(hash >> shift) as usize & 1023] += 1;
             }
             let mean = count as f64 / 1024.0;
-            let chi: f64 = buckets
-                .iter()
-                .map(|&n| (f64::from(n) - mean).powi(2) / mean)
-                .sum();
+            let chi: f64 = buckets.iter().map(|&n| (f64::from(n) - mean).powi(2) / mean).sum();
             // 1023 degrees of freedom: mean 1023, standard deviation 45.
             assert!((790.0..1260.0).contains(&chi), "{name}: {chi}");
         }

@@ -56,10 +56,7 @@ impl<const KINDS: usize, T: Copy + Ord> Timers<KINDS, T> {
     /// No deadlines. Allocates nothing.
     pub fn new() -> Self {
         const { assert!(KINDS <= 1 << u8::BITS, "a kind is a u8") };
-        Self {
-            heap: Chunked::new(),
-            positions: core::array::from_fn(|_| Chunked::new()),
-        }
+        Self { heap: Chunked::new(), positions: core::array::from_fn(|_| Chunked::new()) }
     }
 
     /// The number of deadlines. O(1).
@@ -143,10 +140,7 @@ impl<const KINDS: usize, T: Copy + Ord> Timers<KINDS, T> {
         for (position, deadline) in (0..).zip(self.heap.iter()) {
             let &Deadline { kind, slot, .. } = deadline;
             assert_eq!(self.position(kind, slot), Some(position), "back-reference");
-            assert!(
-                position == 0 || self.heap[parent(position)] < *deadline,
-                "heap order"
-            );
+            assert!(position == 0 || self.heap[parent(position)] < *deadline, "heap order");
         }
         let held = self.positions.iter().flat_map(Chunked::iter);
         let held = held.filter(|&&position| position != NONE).count();
@@ -259,9 +253,7 @@ mod tests {
         let mut owners = BTreeMap::new();
         let mut state = seed;
         let mut dice = |sides: u64| {
-            state = state
-                .wrapping_mul(6_364_136_223_846_793_005)
-                .wrapping_add(1);
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
             (state >> 33) % sides
         };
         let mut now = 0;
@@ -294,10 +286,7 @@ mod tests {
             }
             let first = order.first().copied();
             assert_eq!(timers.next(), first.map(|(time, ..)| time));
-            assert_eq!(
-                timers.peek_due(now),
-                first.filter(|(time, ..)| *time <= now)
-            );
+            assert_eq!(timers.peek_due(now), first.filter(|(time, ..)| *time <= now));
             assert_eq!(timers.len() as usize, order.len());
             if step % 5_000 == 0 {
                 timers.check();

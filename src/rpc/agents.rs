@@ -94,10 +94,10 @@ impl Edge {
     async fn list_agents(&self, request: pb::ListAgentsRequest) -> Result<pb::ListAgentsResponse, Problem> {
         let size = input::page_size(request.page_size)?;
         let after = page_from(&request.page_token)?.map(|slot| AgentId(slot as u32));
-        let requirement = self.context.requirements.either(
-            ("requirements", &request.requirements),
-            ("requirement", request.requirement.as_ref()),
-        )?;
+        let requirement = self
+            .context
+            .requirements
+            .either(("requirements", &request.requirements), ("requirement", request.requirement.as_ref()))?;
         let tenant = request.tenant.clone();
         let page = self.query(&tenant, move |state, now| {
             state.agents_page(now, after, size, &|view| wanted(&request, requirement.as_ref(), view))

@@ -67,17 +67,27 @@ struct ContactFilter {
 
 impl ContactFilter {
     fn read(request: &pb::ListContactsRequest) -> Result<ContactFilter, Problem> {
-        if request.states.iter().any(|state| matches!(pb::ContactState::try_from(*state), Err(_) | Ok(pb::ContactState::Unspecified))) {
+        if request
+            .states
+            .iter()
+            .any(|state| matches!(pb::ContactState::try_from(*state), Err(_) | Ok(pb::ContactState::Unspecified)))
+        {
             return Err(Problem::field("states", "be contact states"));
         }
-        if !matches!(pb::ContactKind::try_from(request.kind), Ok(pb::ContactKind::Unspecified | pb::ContactKind::Standard)) {
-            return Err(Problem { field: Some("kind".to_owned()), ..Problem::unimplemented("a kind other than STANDARD") });
+        if !matches!(
+            pb::ContactKind::try_from(request.kind),
+            Ok(pb::ContactKind::Unspecified | pb::ContactKind::Standard)
+        ) {
+            return Err(Problem {
+                field: Some("kind".to_owned()),
+                ..Problem::unimplemented("a kind other than STANDARD")
+            });
         }
         let direction = match request.direction {
             0 => None,
-            direction => Some(
-                names::direction_from(direction).ok_or_else(|| Problem::field("direction", "be a direction"))?,
-            ),
+            direction => {
+                Some(names::direction_from(direction).ok_or_else(|| Problem::field("direction", "be a direction"))?)
+            }
         };
         let request = request.clone();
         Ok(ContactFilter {
@@ -103,8 +113,7 @@ impl ContactFilter {
             && is(&self.customer_id, customer)
             && self.direction.is_none_or(|direction| direction == profile.direction)
             && (self.queues.is_empty() || self.queues.iter().any(|asked| asked == queue))
-            && (self.states.is_empty()
-                || self.states.contains(&(names::state_to(state.contact_state(id)) as i32)))
+            && (self.states.is_empty() || self.states.contains(&(names::state_to(state.contact_state(id)) as i32)))
             && (self.agent_id.is_empty() || has_agent(state, id, &self.agent_id))
     }
 }

@@ -125,7 +125,9 @@ pub fn rejected(reject: &Reject) -> Problem {
         Reject::AgentNotFound => Problem::new(NotFound, "AGENT_NOT_FOUND", "no such agent").at("agent_id"),
         Reject::OfferNotFound => Problem::new(NotFound, "OFFER_NOT_FOUND", "no such offer").at("offer_id"),
         Reject::QueueNotFound { queue } => {
-            Problem::new(InvalidArgument, "QUEUE_NOT_FOUND", format!("no queue {queue:?}")).at("queue").with("queue", queue)
+            Problem::new(InvalidArgument, "QUEUE_NOT_FOUND", format!("no queue {queue:?}"))
+                .at("queue")
+                .with("queue", queue)
         }
         Reject::ChannelNotFound { channel } => {
             Problem::new(InvalidArgument, "CHANNEL_NOT_FOUND", format!("no channel {channel:?}"))
@@ -203,10 +205,9 @@ pub fn refused(refused: Refused) -> Problem {
         Refused::Draining => busy("DRAINING", "the server is draining"),
         Refused::TenantUnknown => Problem::new(Code::NotFound, "TENANT_NOT_FOUND", "no such tenant").at("tenant"),
         Refused::TenantStopped => busy("TENANT_STOPPED", "the tenant is stopped after an internal fault"),
-        Refused::JournalFull => Problem {
-            retry: true,
-            ..Problem::new(Code::ResourceExhausted, "JOURNAL_FULL", "the journal is full")
-        },
+        Refused::JournalFull => {
+            Problem { retry: true, ..Problem::new(Code::ResourceExhausted, "JOURNAL_FULL", "the journal is full") }
+        }
         Refused::OutOfRange { oldest } => Problem {
             metadata: vec![("oldest", oldest.to_string())],
             ..Problem::new(Code::OutOfRange, "RESUME_TOKEN_EXPIRED", "the events after resume_token are no longer kept")

@@ -45,9 +45,8 @@ pub trait Verb: prost::Message + Sized {
 /// The stamped request of a verb.
 pub fn request<V: Verb>(mut verb: V, context: &Context) -> Result<Request, Problem> {
     let request_id = input::request_id(&verb.take_request_id())?;
-    let stamp = request_id.map(|request_id| {
-        Arc::new(RequestStamp { method: V::METHOD, request_id, digest: input::digest(&verb) })
-    });
+    let stamp = request_id
+        .map(|request_id| Arc::new(RequestStamp { method: V::METHOD, request_id, digest: input::digest(&verb) }));
     Ok(Request { stamp, command: verb.command(context)? })
 }
 

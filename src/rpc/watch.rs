@@ -39,10 +39,9 @@ pub(super) fn ended(why: Ended) -> Problem {
     match why {
         Ended::SlowReader => Problem::new(Code::ResourceExhausted, "SLOW_READER", "the stream was read too slowly"),
         Ended::Replaced => Problem::new(Code::Aborted, "SESSION_REPLACED", "a newer session took its place"),
-        Ended::Draining => Problem {
-            retry: true,
-            ..Problem::new(Code::Unavailable, "DRAINING", "the server is draining")
-        },
+        Ended::Draining => {
+            Problem { retry: true, ..Problem::new(Code::Unavailable, "DRAINING", "the server is draining") }
+        }
         Ended::TenantStopped => Problem {
             retry: true,
             ..Problem::new(Code::Unavailable, "TENANT_STOPPED", "the tenant is stopped after an internal fault")
@@ -193,11 +192,8 @@ pub(super) async fn contacts(
     let watched = watched(&request);
     let start = start(&resume, watched)?;
     let tenant = input::tenant(&request.tenant).to_owned();
-    let wanted = ContactsWanted {
-        gateway_id: request.gateway_id,
-        queues: request.queues,
-        contact_ids: request.contact_ids,
-    };
+    let wanted =
+        ContactsWanted { gateway_id: request.gateway_id, queues: request.queues, contact_ids: request.contact_ids };
     let filter = wanted.clone();
     let topic = Topic::Filter(Box::new(move |published: &Published| filter.accepts_event(published)));
     let order = Order { topic, start, capacity: edge.options.stream_buffer };

@@ -6,8 +6,8 @@
 //! it is all the same. `benches/thread_model.rs` measures it against a lock that is waited for and a thread of its own.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
+use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
 
 use crossbeam::queue::SegQueue;
 use tokio::sync::Notify;

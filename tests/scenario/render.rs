@@ -133,7 +133,9 @@ impl Names {
                 text
             }
             Event::NoWillingAgent { contact } => format!("no_willing_agent {}", name(contact)),
-            Event::BarLifted { contact, agent: of, .. } => format!("bar_lifted {} {}", name(contact), agent(state, *of)),
+            Event::BarLifted { contact, agent: of, .. } => {
+                format!("bar_lifted {} {}", name(contact), agent(state, *of))
+            }
             Event::ContactEnded { contact, outcome: how, reason, exit, disposition } => {
                 let mut text = format!("ended {} {}", name(contact), outcome(*how, *reason));
                 if let Some(exit) = exit {

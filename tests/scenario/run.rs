@@ -23,9 +23,7 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use usher::engine::command::{Command, ContactChange, NewContact, Request, RequestStamp, TransferTarget};
-use usher::engine::contact::{
-    CancelCause, ContactProfile, DeclineReason, Direction, OfferState, RequeueCause,
-};
+use usher::engine::contact::{CancelCause, ContactProfile, DeclineReason, Direction, OfferState, RequeueCause};
 use usher::engine::event::Recorded;
 use usher::engine::id::{AgentId, ContactId, LegId};
 use usher::engine::policy::Policy;
@@ -186,7 +184,7 @@ impl Run {
             let other = folded.try_contact(id).expect("a folded engine has the same contacts");
             let views = (state.view_contact(self.now, id), folded.view_contact(self.now, id));
             assert_eq!(views.0, views.1, "a folded contact differs");
-            
+
             if contact.entry.is_some() {
                 assert_eq!(state.candidates_for(id), folded.candidates_for(id));
             }
@@ -277,9 +275,7 @@ fn parse_agent(words: &Words) -> Command {
             lease: words.span("lease"),
         },
         "sign_out" => Command::SignOut { agent_id, force: words.has("force") },
-        "presence" => {
-            Command::SetPresence { agent_id, presence: presence(words).expect("there is a presence to set") }
-        }
+        "presence" => Command::SetPresence { agent_id, presence: presence(words).expect("there is a presence to set") },
         "heartbeat" => Command::Heartbeat { agent_id },
         "open" => Command::OpenAgentSession { agent_id },
         "close" => Command::CloseAgentSession { agent_id },

@@ -117,13 +117,7 @@ pub(super) fn connect_failed(state: &State, now: Time, leg: LegId, cause: EndCau
     let contact = held.contact;
     if state.contact(contact).entry.is_none() {
         let reason = if cause == EndCause::SessionLost { Reason::SessionLost } else { Reason::NoAnswer };
-        out.push(Event::ContactEnded {
-            contact,
-            outcome: Outcome::Failed,
-            reason,
-            exit: None,
-            disposition: Text::default(),
-        });
+        out.push(failed(contact, reason));
         out.push(ended(contact, leg, cause, None));
     } else {
         let bars = matches!(cause, EndCause::ConnectTimeout | EndCause::AgentUnreachable | EndCause::MediaFailed);
@@ -133,6 +127,11 @@ pub(super) fn connect_failed(state: &State, now: Time, leg: LegId, cause: EndCau
     if matches!(cause, EndCause::ConnectTimeout | EndCause::AgentUnreachable) {
         fault(state, now, leg, Fault::Connect, out);
     }
+}
+
+/// Direct work has failed.
+pub(super) fn failed(contact: ContactId, reason: Reason) -> Event {
+    Event::ContactEnded { contact, outcome: Outcome::Failed, reason, exit: None, disposition: Text::default() }
 }
 
 /// Counts one more fault of a leg's agent, and says NOT_RESPONDING when that makes N in a row.

@@ -227,28 +227,26 @@ fn stay_payload(about: &About<'_>, event: &Event) -> Option<Payload> {
             wait,
             ..v1::NoWillingAgent::default()
         }),
-        Event::ContactEnded { outcome, reason, exit, disposition, .. } => {
-            Payload::ContactEnded(v1::ContactEnded {
-                contact_id,
-                gateway_id,
-                entry_number,
-                queue: about.queue(),
-                channel: about.channel(),
-                direction: about.direction(),
-                outcome: names::outcome_to(*outcome) as i32,
-                reason: names::reason_to(*reason).to_owned(),
-                exit: exit.map_or(0, |_| names::exit_to(*outcome) as i32),
-                wait,
-                parked: Some(span(facts.parked)),
-                within_threshold: exit.is_some_and(|exit| exit.within_threshold),
-                short_abandon: exit.is_some_and(|exit| exit.short && *outcome == Outcome::Abandoned),
-                since_arrival: Some(span(facts.since_arrival)),
-                disposition: disposition.to_string(),
-                before: about.before,
-                after: about.after,
-                ..v1::ContactEnded::default()
-            })
-        }
+        Event::ContactEnded { outcome, reason, exit, disposition, .. } => Payload::ContactEnded(v1::ContactEnded {
+            contact_id,
+            gateway_id,
+            entry_number,
+            queue: about.queue(),
+            channel: about.channel(),
+            direction: about.direction(),
+            outcome: names::outcome_to(*outcome) as i32,
+            reason: names::reason_to(*reason).to_owned(),
+            exit: exit.map_or(0, |_| names::exit_to(*outcome) as i32),
+            wait,
+            parked: Some(span(facts.parked)),
+            within_threshold: exit.is_some_and(|exit| exit.within_threshold),
+            short_abandon: exit.is_some_and(|exit| exit.short && *outcome == Outcome::Abandoned),
+            since_arrival: Some(span(facts.since_arrival)),
+            disposition: disposition.to_string(),
+            before: about.before,
+            after: about.after,
+            ..v1::ContactEnded::default()
+        }),
         Event::ContactClosed { outcome, reason, .. } => Payload::ContactClosed(v1::ContactClosed {
             contact_id,
             gateway_id,
@@ -273,35 +271,46 @@ fn offer_payload(about: &About<'_>, event: &Event) -> Payload {
     let leg = event.leg().unwrap_or(LegId::from_u64(0));
     let ring = Some(span(about.facts.leg_age));
     match event {
-        Event::OfferIssued { cost, expires, .. } => offer!(about, leg, OfferIssued {
-            direction: about.direction(),
-            offer: Some(issued(about, leg, *cost, time(*expires))),
-            contact: Some(about.whole()),
-        }),
-        Event::OfferAccepted { connect_by, .. } => offer!(about, leg, OfferAccepted {
-            direction: about.direction(),
-            ring: ring,
-            connect_by_time: Some(time(*connect_by)),
-        }),
-        Event::OfferDeclined { reason, barred, .. } => offer!(about, leg, OfferDeclined {
-            reason: names::decline_to(*reason) as i32,
-            ring: ring,
-            retry_time: barred.map(|(_, until)| time(until)),
-        }),
-        Event::OfferExpired { barred, .. } => offer!(about, leg, OfferExpired {
-            ring: ring,
-            retry_time: barred.map(|(_, until)| time(until)),
-        }),
+        Event::OfferIssued { cost, expires, .. } => offer!(
+            about,
+            leg,
+            OfferIssued {
+                direction: about.direction(),
+                offer: Some(issued(about, leg, *cost, time(*expires))),
+                contact: Some(about.whole()),
+            }
+        ),
+        Event::OfferAccepted { connect_by, .. } => offer!(
+            about,
+            leg,
+            OfferAccepted { direction: about.direction(), ring: ring, connect_by_time: Some(time(*connect_by)) }
+        ),
+        Event::OfferDeclined { reason, barred, .. } => offer!(
+            about,
+            leg,
+            OfferDeclined {
+                reason: names::decline_to(*reason) as i32,
+                ring: ring,
+                retry_time: barred.map(|(_, until)| time(until)),
+            }
+        ),
+        Event::OfferExpired { barred, .. } => {
+            offer!(about, leg, OfferExpired { ring: ring, retry_time: barred.map(|(_, until)| time(until)) })
+        }
         Event::OfferCancelled { .. } => offer!(about, leg, OfferCancelled { ring: ring }),
         Event::OfferRevoked { .. } => offer!(about, leg, OfferRevoked { ring: ring }),
-        Event::OfferFailed { cause, barred, .. } => offer!(about, leg, OfferFailed {
-            ring: ring,
-            reason: match cause {
-                FailCause::Delivery => "delivery".to_owned(),
-                FailCause::SessionLost => "session_lost".to_owned(),
-            },
-            retry_time: barred.map(|(_, until)| time(until)),
-        }),
+        Event::OfferFailed { cause, barred, .. } => offer!(
+            about,
+            leg,
+            OfferFailed {
+                ring: ring,
+                reason: match cause {
+                    FailCause::Delivery => "delivery".to_owned(),
+                    FailCause::SessionLost => "session_lost".to_owned(),
+                },
+                retry_time: barred.map(|(_, until)| time(until)),
+            }
+        ),
         other => unreachable!("{other:?} is not an offer's"),
     }
 }
@@ -329,56 +338,68 @@ fn leg_payload(about: &About<'_>, event: &Event) -> Payload {
     let (talk, hold) = (Some(span(facts.talk)), Some(span(facts.hold)));
     let (entry_number, channel, direction) = (facts.entry as i32, about.channel(), about.direction());
     match event {
-        Event::LegAssigned { cost, connect_by, .. } => leg!(about, LegAssigned {
-            entry_number: entry_number,
-            channel: channel,
-            direction: direction,
-            cause: v1::AssignCause::Direct as i32,
-            capacity_cost: *cost as i32,
-            connect_by_time: Some(time(*connect_by)),
-            wait: wait,
-            before: before,
-            after: after,
-            contact: Some(about.whole()),
-        }),
-        Event::LegConnected { answer, .. } => leg!(about, LegConnected {
-            entry_number: entry_number,
-            channel: channel,
-            direction: direction,
-            exit: answer.map_or(0, |_| v1::QueueExit::Answered as i32),
-            wait: answer.map(|answer| span(answer.wait)),
-            parked: Some(span(facts.parked)),
-            within_threshold: answer.is_some_and(|answer| answer.within_threshold),
-            since_arrival: Some(span(facts.since_arrival)),
-            before: before,
-            after: after,
-        }),
+        Event::LegAssigned { cost, connect_by, .. } => leg!(
+            about,
+            LegAssigned {
+                entry_number: entry_number,
+                channel: channel,
+                direction: direction,
+                cause: v1::AssignCause::Direct as i32,
+                capacity_cost: *cost as i32,
+                connect_by_time: Some(time(*connect_by)),
+                wait: wait,
+                before: before,
+                after: after,
+                contact: Some(about.whole()),
+            }
+        ),
+        Event::LegConnected { answer, .. } => leg!(
+            about,
+            LegConnected {
+                entry_number: entry_number,
+                channel: channel,
+                direction: direction,
+                exit: answer.map_or(0, |_| v1::QueueExit::Answered as i32),
+                wait: answer.map(|answer| span(answer.wait)),
+                parked: Some(span(facts.parked)),
+                within_threshold: answer.is_some_and(|answer| answer.within_threshold),
+                since_arrival: Some(span(facts.since_arrival)),
+                before: before,
+                after: after,
+            }
+        ),
         Event::LegHeld { .. } => leg!(about, LegHeld { talk: talk, hold: hold, before: before, after: after }),
         Event::LegResumed { .. } => leg!(about, LegResumed { talk: talk, hold: hold, before: before, after: after }),
-        Event::LegWrapUpStarted { until, cause, .. } => leg!(about, LegWrapUpStarted {
-            channel: channel,
-            direction: direction,
-            cause: names::end_cause_to(*cause, OfferState::Accepted) as i32,
-            talk: talk,
-            hold: hold,
-            until_time: Some(time(*until)),
-            before: before,
-            after: after,
-        }),
-        Event::LegEnded { cause, barred, disposition, resolved, .. } => leg!(about, LegEnded {
-            entry_number: entry_number,
-            channel: channel,
-            direction: direction,
-            cause: names::end_cause_to(*cause, about.contact.offer) as i32,
-            talk: talk,
-            hold: hold,
-            wrap_up: Some(span(facts.wrap_up)),
-            disposition: disposition.to_string(),
-            resolved: *resolved,
-            retry_time: barred.map(|(_, until)| time(until)),
-            before: before,
-            after: after,
-        }),
+        Event::LegWrapUpStarted { until, cause, .. } => leg!(
+            about,
+            LegWrapUpStarted {
+                channel: channel,
+                direction: direction,
+                cause: names::end_cause_to(*cause, OfferState::Accepted) as i32,
+                talk: talk,
+                hold: hold,
+                until_time: Some(time(*until)),
+                before: before,
+                after: after,
+            }
+        ),
+        Event::LegEnded { cause, barred, disposition, resolved, .. } => leg!(
+            about,
+            LegEnded {
+                entry_number: entry_number,
+                channel: channel,
+                direction: direction,
+                cause: names::end_cause_to(*cause, about.contact.offer) as i32,
+                talk: talk,
+                hold: hold,
+                wrap_up: Some(span(facts.wrap_up)),
+                disposition: disposition.to_string(),
+                resolved: *resolved,
+                retry_time: barred.map(|(_, until)| time(until)),
+                before: before,
+                after: after,
+            }
+        ),
         Event::MaxHandlePassed { .. } => leg!(about, MaxHandlePassed { handle: Some(span(facts.talk + facts.hold)) }),
         other => unreachable!("{other:?} is not a leg's"),
     }

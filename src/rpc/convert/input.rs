@@ -233,9 +233,7 @@ fn expr(field: &str, node: &v1::Requirement, depth: usize) -> Checked<Expr> {
                 None => return Err(Problem::field(field, "compare a skill or an attribute")),
             }
         }
-        Node::Has(has) => {
-            Expr::Has { name: id(field, has.attribute.clone())?, item: words(field, has.item.clone())? }
-        }
+        Node::Has(has) => Expr::Has { name: id(field, has.attribute.clone())?, item: words(field, has.item.clone())? },
         Node::In(within) => {
             let values = within.values.iter().map(|held| value(field, held.clone())).collect::<Checked<_>>()?;
             Expr::In { name: id(field, within.attribute.clone())?, values }
@@ -249,9 +247,8 @@ fn expr(field: &str, node: &v1::Requirement, depth: usize) -> Checked<Expr> {
 
 fn range_expr(field: &str, range: &v1::RangeRequirement) -> Checked<Expr> {
     use v1::range_requirement::Subject;
-    let bound = |held: &Option<v1::Value>| {
-        value(field, held.clone().ok_or_else(|| Problem::field(field, "have both bounds"))?)
-    };
+    let bound =
+        |held: &Option<v1::Value>| value(field, held.clone().ok_or_else(|| Problem::field(field, "have both bounds"))?);
     let (low, high) = (bound(&range.min)?, bound(&range.max)?);
     let both = [(Comparison::AtLeast, low), (Comparison::AtMost, high)];
     let parts = both.into_iter().map(|(comparison, bound)| match range.subject.as_ref() {
@@ -294,7 +291,10 @@ fn split_personal(contact: &mut v1::Contact) -> Checked<(Option<Arc<Customer>>, 
         match contact.attributes.remove_entry(name) {
             Some((name, held)) => personal.insert(name, held),
             None => {
-                return Err(Problem::field("contact.personal_attributes", "name attributes the contact has, each once"));
+                return Err(Problem::field(
+                    "contact.personal_attributes",
+                    "name attributes the contact has, each once",
+                ));
             }
         };
     }

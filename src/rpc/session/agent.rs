@@ -5,7 +5,8 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 use tonic::{Status, Streaming};
 use usher_proto::v1::{
-    self as pb, agent_session_command::Command as Asked, agent_session_item::Item, agent_session_reply::Result as Answer,
+    self as pb, agent_session_command::Command as Asked, agent_session_item::Item,
+    agent_session_reply::Result as Answer,
 };
 
 use super::{EVENTS, FRAME, Reply, brief, later, not_open, open_twice, own, refuse, settle_tenant, submit, too_many};
@@ -70,7 +71,8 @@ struct Session {
 
 impl Session {
     async fn greet(&mut self) -> Result<(), Problem> {
-        let (now, lease) = self.edge.query(&self.stream.tenant, |state, now| (now, state.policy().rules.session_lease)).await?;
+        let (now, lease) =
+            self.edge.query(&self.stream.tenant, |state, now| (now, state.policy().rules.session_lease)).await?;
         let snapshot = self.stream.snapshot.take();
         let lease = snapshot.as_ref().map_or(lease, |snapshot| snapshot.agent.lease);
         let mut items = vec![Item::Opened(pb::SessionOpened {

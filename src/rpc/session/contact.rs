@@ -7,11 +7,13 @@ use prost::Message as _;
 use tokio::sync::mpsc;
 use tonic::{Status, Streaming};
 use usher_proto::v1::{
-    self as pb, contact_session_command::Command as Asked,
-    contact_session_item::Item, contact_session_reply::Result as Answer,
+    self as pb, contact_session_command::Command as Asked, contact_session_item::Item,
+    contact_session_reply::Result as Answer,
 };
 
-use super::{EVENTS, FRAME, Reply, brief, later, not_open, open_twice, own, refuse, settle_tenant, submit, tenant_of, too_many};
+use super::{
+    EVENTS, FRAME, Reply, brief, later, not_open, open_twice, own, refuse, settle_tenant, submit, tenant_of, too_many,
+};
 use crate::engine::command::Command;
 use crate::engine::id::Text;
 use crate::engine::publish::Published;
@@ -19,9 +21,7 @@ use crate::engine::time::{Span, Time};
 use crate::rpc::Edge;
 use crate::rpc::convert::{event::event, input, span, time};
 use crate::rpc::status::{Problem, refused};
-use crate::rpc::watch::{
-    Alive, CatchUp, ContactsWanted, Messages, OUTBOX, ended, messages, start, token, watched,
-};
+use crate::rpc::watch::{Alive, CatchUp, ContactsWanted, Messages, OUTBOX, ended, messages, start, token, watched};
 use crate::shard::{Order, Start, Subscription, Topic};
 
 type Outbox = mpsc::Sender<Result<pb::ContactServiceSessionResponse, Status>>;
@@ -118,8 +118,7 @@ impl Session {
             Command::CloseGatewaySession { gateway_id: gateway_id.clone() },
         )
         .await?;
-        let order =
-            Order { topic: Topic::Gateway(gateway_id.clone()), start, capacity: edge.options.stream_buffer };
+        let order = Order { topic: Topic::Gateway(gateway_id.clone()), start, capacity: edge.options.stream_buffer };
         let (now, events) = edge.shard.subscribe(&tenant, order, |_, now| now).await.map_err(refused)?;
         let edge = edge.clone();
         let mut session = Session {
@@ -327,9 +326,9 @@ fn payload_numbers() -> &'static [(String, u32)] {
 fn wanted(names: &[String]) -> Result<Option<HashSet<u32>>, Problem> {
     let number = |name: &String| {
         let known = payload_numbers().iter().find(|(known, _)| known == name);
-        known.map(|(_, number)| *number).ok_or_else(|| {
-            Problem::field("event_names", &format!("be names of Event's payloads; {name:?} is not"))
-        })
+        known
+            .map(|(_, number)| *number)
+            .ok_or_else(|| Problem::field("event_names", &format!("be names of Event's payloads; {name:?} is not")))
     };
     let numbers = names.iter().map(number).collect::<Result<HashSet<_>, _>>()?;
     Ok((!numbers.is_empty()).then_some(numbers))

@@ -59,7 +59,12 @@ fn settle_tenant(request: &mut impl InSession, tenant: &str) -> Result<(), Probl
 }
 
 /// Hands a verb in and says how its reply will be had.
-fn submit<V, T>(edge: &Edge, tenant: &str, mut verb: V, wrap: impl FnOnce(V::Response) -> T + Send + 'static) -> Reply<T>
+fn submit<V, T>(
+    edge: &Edge,
+    tenant: &str,
+    mut verb: V,
+    wrap: impl FnOnce(V::Response) -> T + Send + 'static,
+) -> Reply<T>
 where
     V: Verb + InSession,
 {
