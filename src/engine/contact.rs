@@ -363,6 +363,14 @@ pub struct Contact {
     pub disposition: Text,
 }
 
+impl Contact {
+    /// When it ends by itself: its `expire_time`, until it is answered.
+    #[must_use]
+    pub fn expires(&self) -> Option<Time> {
+        self.expire.filter(|_| self.answered.is_none())
+    }
+}
+
 /// One contact with one agent.
 #[derive(Clone, Debug)]
 pub struct Leg {

@@ -211,7 +211,7 @@ impl State {
             next = self.leg(leg).older;
         }
         legs.reverse();
-        let direct = held.queue.is_none();
+        let agent_id = |agent: AgentId| self.agent(agent).profile.agent_id.clone();
         ContactView {
             contact,
             profile: held.profile.clone(),
@@ -219,7 +219,7 @@ impl State {
             state: self.contact_state(contact),
             priority: i32::from(held.priority),
             queue: held.queue.map_or_else(Text::default, |queue| self.queue_id(queue).clone()),
-            agent_id: legs.first().filter(|_| direct).map_or_else(Text::default, |leg: &LegView| leg.agent_id.clone()),
+            agent_id: held.direct.filter(|_| held.queue.is_none()).map_or_else(Text::default, agent_id),
             outcome: held.outcome,
             position: self.position(contact),
             wait: held.entry.as_ref().map_or(Span::ZERO, |entry| entry.wait(now)),

@@ -311,6 +311,7 @@ pub(super) fn complete_wrap_up(
         return Ok(subject);
     }
     match own().next() {
+        None if state.contact(contact).closed => Ok(subject),
         None => Err(Reject::NotWrappingUp),
         Some((_, leg)) if leg.state == LegState::Ended => Ok(subject),
         Some(_) => Err(Reject::ContactState { state: state.contact_state(contact) }),

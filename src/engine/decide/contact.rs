@@ -8,7 +8,7 @@ use super::{Subject, Verdict, find_agent, find_contact, known_disposition};
 use crate::engine::command::{ContactChange, NewContact, TransferTarget};
 use crate::engine::contact::{CancelCause, Contact, ContactState, EndCause, Outcome, Reason, RequeueCause};
 use crate::engine::event::{EntryCause, Event};
-use crate::engine::id::{AgentId, ContactId, LegId, QueueId, Text};
+use crate::engine::id::{AgentId, ChannelId, ContactId, LegId, QueueId, Text};
 use crate::engine::limits;
 use crate::engine::reject::Reject;
 use crate::engine::requirement::Requirement;
@@ -26,9 +26,9 @@ pub(super) fn create(state: &State, now: Time, new: &Arc<NewContact>, out: &mut 
     if new.queue.is_empty() == new.agent_id.is_empty() {
         return Err(Reject::Invalid { field: "contact.queue", must: "be set, or contact.agent_id for direct work" });
     }
-    if let Some(known) = state.find_contact(id) {
-        let same = state.contact(known).digest == new.digest;
-        return if same { Ok(known.into()) } else { Err(Reject::ContactExists) };
+    let known = state.find_contact(id);
+    if let Some(same) = known.filter(|&known| state.contact(known).digest == new.digest) {
+        return Ok(same.into());
     }
     let direct = match new.agent_id.is_empty() {
         true => None,
@@ -41,6 +41,9 @@ pub(super) fn create(state: &State, now: Time, new: &Arc<NewContact>, out: &mut 
         return Err(Reject::ChannelNotFound { channel: new.profile.channel.clone() });
     };
     known_skills(state, new.requirement.as_ref())?;
+    if known.is_some() {
+        return Err(Reject::ContactExists);
+    }
     let later = new.schedule.is_some_and(|at| at > now);
     if let Some(agent) = direct.filter(|_| !later)
         && !can_be_given_work(state, agent)
@@ -50,9 +53,7 @@ pub(super) fn create(state: &State, now: Time, new: &Arc<NewContact>, out: &mut 
     if state.live_contact_count() as usize >= limits::CONTACTS {
         return Err(Reject::LimitReached { limit: "contacts", max: limits::CONTACTS as u64 });
     }
-    if state.index().len() >= limits::CLASSES && unseen_class(state, new) {
-        return Err(Reject::LimitReached { limit: "requirement_classes", max: limits::CLASSES as u64 });
-    }
+    class_bound(state, state.registry().queue(&new.queue), channel, new.requirement.as_deref())?;
     let contact = state.next_contact();
     out.push(Event::ContactCreated { contact, new: new.clone() });
     match (later, direct) {
@@ -69,13 +70,7 @@ pub(super) fn create(state: &State, now: Time, new: &Arc<NewContact>, out: &mut 
 }
 
 /// A leg that begins ASSIGNED, without an offer.
-pub(super) fn assigned(
-    state: &State,
-    now: Time,
-    contact: ContactId,
-    agent: AgentId,
-    channel: crate::engine::id::ChannelId,
-) -> Event {
+pub(super) fn assigned(state: &State, now: Time, contact: ContactId, agent: AgentId, channel: ChannelId) -> Event {
     let rules = state.channel(channel);
     let connect_by = now + rules.connect_timeout;
     Event::LegAssigned { contact, leg: state.next_leg(), agent, cost: rules.cost, connect_by }
@@ -87,11 +82,17 @@ pub(super) fn can_be_given_work(state: &State, agent: AgentId) -> bool {
     held.signed_in() && held.session && !held.removed && held.next_presence.is_none()
 }
 
-fn unseen_class(state: &State, new: &NewContact) -> bool {
-    let (queue, channel) = (state.registry().queue(&new.queue), state.registry().channel(&new.profile.channel));
-    match (queue, channel) {
-        (Some(queue), Some(channel)) => state.find_class(queue, channel, new.requirement.as_deref()).is_none(),
-        _ => false,
+/// Refuses an entry whose class was never seen when there are too many already.
+fn class_bound(
+    state: &State,
+    queue: Option<QueueId>,
+    channel: ChannelId,
+    requirement: Option<&Requirement>,
+) -> Result<(), Reject> {
+    let full = state.index().len() >= limits::CLASSES;
+    match queue.filter(|&queue| full && state.find_class(queue, channel, requirement).is_none()) {
+        Some(_) => Err(Reject::LimitReached { limit: "requirement_classes", max: limits::CLASSES as u64 }),
+        None => Ok(()),
     }
 }
 
@@ -162,7 +163,10 @@ pub(super) fn update(
     valid_expire(now, change.expire.flatten())?;
     let contact = find_contact(state, contact_id)?;
     known_skills(state, change.requirement.as_ref().and_then(Option::as_ref))?;
-    open_contact(state, contact_id)?;
+    let held = open_contact(state, contact_id)?.1;
+    if let Some(requirement) = &change.requirement {
+        class_bound(state, held.queue, held.channel, requirement.as_deref())?;
+    }
     if **change != ContactChange::default() {
         out.push(Event::ContactUpdated { contact, change: change.clone() });
     }
@@ -232,6 +236,8 @@ pub(super) fn cancel(state: &State, now: Time, contact_id: &Text, cause: CancelC
         CancelCause::System => Reason::System,
     };
     if let Some(outcome) = leaving(state.contact_state(contact), cause) {
+        // After answer it is as a Complete, which gives no reason.
+        let reason = if outcome == Outcome::Completed { Reason::None } else { reason };
         end_contact(state, now, contact, (outcome, reason), &Text::default(), out);
     }
     Ok(contact.into())
@@ -277,6 +283,8 @@ pub(super) fn transfer(
     if agent.is_some_and(|agent| !can_be_given_work(state, agent)) {
         return Err(Reject::AgentUnavailable);
     }
+    let asked = requirement.unwrap_or(&held.requirement);
+    class_bound(state, queue, held.channel, asked.as_deref())?;
     let again = state.contact_legs(contact).any(|(_, leg)| leg.end_cause == Some(EndCause::Transferred));
     let reason = reason.clone();
     out.push(Event::ContactTransferred { contact, from: held.queue, to: queue, to_agent: agent, again, reason });
@@ -285,6 +293,7 @@ pub(super) fn transfer(
         let change = ContactChange { requirement, ..ContactChange::default() };
         out.push(Event::ContactUpdated { contact, change: Arc::new(change) });
     }
+    // The next entry or leg first: the contact goes straight from CONNECTED to where it waits.
     match (queue, agent) {
         (Some(queue), agent) => {
             let until = now + state.policy().rules.transfer_timeout;
@@ -318,11 +327,17 @@ pub(super) fn requeue(
                 requeue_answered(contact, queue, out);
                 finish(state, now, leg, end, out);
             }
-            None => end_contact(state, now, contact, (Outcome::Failed, Reason::NoAnswer), &Text::default(), out),
+            None => fail_direct(contact, out, |out| finish(state, now, leg, end, out)),
         },
         _ => return Err(Reject::ContactState { state: at }),
     }
     Ok(contact.into())
+}
+
+/// Direct work has no queue to go back to.
+fn fail_direct(contact: ContactId, out: &mut Vec<Event>, end_leg: impl FnOnce(&mut Vec<Event>)) {
+    out.push(leg::failed(contact, Reason::NoAnswer));
+    end_leg(out);
 }
 
 fn requeue_answered(contact: ContactId, queue: QueueId, out: &mut Vec<Event>) {

@@ -32,7 +32,7 @@ pub(in crate::engine) fn deadline(state: &State, now: Time, (due, slot): (Due, u
 /// A contact's own deadlines, in order: `max_wait` before `expire_time` before the end of a restriction.
 pub(super) fn contact_due(state: &State, now: Time, contact: ContactId, out: &mut Vec<Event>) {
     let held = state.contact(contact);
-    let expired = held.expire.is_some_and(|at| at <= now);
+    let expired = held.expires().is_some_and(|at| at <= now);
     let mut expire = |reason| end_contact(state, now, contact, (Outcome::Expired, reason), &Text::default(), out);
     let Some(entry) = &held.entry else {
         return match expired {
@@ -110,7 +110,7 @@ fn retention_due(state: &State, now: Time, out: &mut Vec<Event>) {
     let rules = &state.policy().rules;
     if let (count, Some(oldest)) = state.oldest_ended() {
         let over = count > rules.retained_contacts;
-        if over || state.contact(oldest).ended.is_none_or(|at| at + rules.retention <= now) {
+        if over || state.closed_at(oldest) + rules.retention <= now {
             out.push(Event::ContactForgotten { contact: oldest });
         }
     }

@@ -32,7 +32,7 @@ pub(super) fn open(state: &State, gateway_id: &Text, lease: Span, out: &mut Vec<
 pub(super) fn renew(state: &State, gateway_id: &Text, out: &mut Vec<Event>) -> Verdict {
     let Some(gateway) = state.find_gateway(gateway_id) else { return open(state, gateway_id, Span::ZERO, out) };
     let held = state.gateway(gateway);
-    if held.grace.is_some() {
+    if !held.session {
         out.push(Event::GatewaySessionOpened { gateway, gateway_id: gateway_id.clone(), lease: held.lease });
     }
     Ok(Subject::default())

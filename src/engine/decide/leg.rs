@@ -54,18 +54,29 @@ pub(super) fn end_contact(
     out: &mut Vec<Event>,
 ) {
     let held = state.contact(contact);
+    if held.entry.is_some() {
+        end_unanswered(state, contact, out);
+    }
+    let (outcome, reason) = outcome;
+    out.push(Event::ContactEnded { contact, outcome, reason, exit: exit(held, now), disposition: disposition.clone() });
+    // A direct leg after it: without an entry the contact would pass through SCHEDULED on its way.
+    if held.entry.is_none() {
+        end_unanswered(state, contact, out);
+    }
+    for (leg, live) in state.contact_legs(contact) {
+        if live.state.is_talking() {
+            finish(state, now, leg, EndCause::Completed, out);
+        }
+    }
+}
+
+/// Open offers are cancelled and assigned legs end: the contact leaves.
+fn end_unanswered(state: &State, contact: ContactId, out: &mut Vec<Event>) {
     for (leg, live) in state.contact_legs(contact) {
         match live.state {
             LegState::Offered => out.push(Event::OfferCancelled { contact, leg }),
             LegState::Assigned => out.push(ended(contact, leg, EndCause::ContactLeft, None)),
             LegState::Connected | LegState::OnHold | LegState::WrapUp | LegState::Ended => {}
-        }
-    }
-    let (outcome, reason) = outcome;
-    out.push(Event::ContactEnded { contact, outcome, reason, exit: exit(held, now), disposition: disposition.clone() });
-    for (leg, live) in state.contact_legs(contact) {
-        if live.state.is_talking() {
-            finish(state, now, leg, EndCause::Completed, out);
         }
     }
 }
@@ -106,14 +117,8 @@ pub(super) fn connect_failed(state: &State, now: Time, leg: LegId, cause: EndCau
     let contact = held.contact;
     if state.contact(contact).entry.is_none() {
         let reason = if cause == EndCause::SessionLost { Reason::SessionLost } else { Reason::NoAnswer };
+        out.push(failed(contact, reason));
         out.push(ended(contact, leg, cause, None));
-        out.push(Event::ContactEnded {
-            contact,
-            outcome: Outcome::Failed,
-            reason,
-            exit: None,
-            disposition: Text::default(),
-        });
     } else {
         let bars = matches!(cause, EndCause::ConnectTimeout | EndCause::AgentUnreachable | EndCause::MediaFailed);
         let barred = bar(state, now, state.policy().rules.retry_time).filter(|_| bars);
@@ -122,6 +127,11 @@ pub(super) fn connect_failed(state: &State, now: Time, leg: LegId, cause: EndCau
     if matches!(cause, EndCause::ConnectTimeout | EndCause::AgentUnreachable) {
         fault(state, now, leg, Fault::Connect, out);
     }
+}
+
+/// Direct work has failed.
+pub(super) fn failed(contact: ContactId, reason: Reason) -> Event {
+    Event::ContactEnded { contact, outcome: Outcome::Failed, reason, exit: None, disposition: Text::default() }
 }
 
 /// Counts one more fault of a leg's agent, and says NOT_RESPONDING when that makes N in a row.

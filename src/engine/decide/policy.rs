@@ -15,12 +15,6 @@ use crate::engine::state::State;
 
 /// Applies a policy whole: identical content makes no version; a queue that goes must be empty.
 pub(super) fn apply(state: &State, policy: &Arc<Policy>, out: &mut Vec<Event>) -> Verdict {
-    // A channel keeps its handle when a policy drops it: contacts that are still there have it.
-    let known = &state.registry().channels;
-    let unseen = policy.channels.iter().filter(|new| !known.iter().any(|known| known.id == new.id)).count();
-    if known.len() + unseen > limits::CHANNELS {
-        return Err(Reject::LimitReached { limit: "channels", max: limits::CHANNELS as u64 });
-    }
     let current = state.policy();
     let next = Policy { version: current.version, ..(**policy).clone() };
     if next == **current {
@@ -30,6 +24,9 @@ pub(super) fn apply(state: &State, policy: &Arc<Policy>, out: &mut Vec<Event>) -
         if !policy.queues.iter().any(|kept| kept.id == queue.id) && in_use(state, &queue.id) {
             return Err(Reject::QueueInUse { queue: queue.id.clone() });
         }
+    }
+    if state.registry().channels_with(policy) > limits::CHANNELS {
+        return Err(Reject::LimitReached { limit: "channels", max: limits::CHANNELS as u64 });
     }
     out.push(Event::PolicyApplied { policy: Arc::new(Policy { version: current.version + 1, ..next }) });
     for agent in state.agents_from(0) {

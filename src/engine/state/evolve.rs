@@ -347,9 +347,8 @@ impl State {
             NONE => self.arm(Due::Retention, 0, None),
             oldest => {
                 let rules = &self.registry.policy.rules;
-                let closed = self.contacts.at(oldest).ended.unwrap_or(self.now);
                 let over = self.ended_count > rules.retained_contacts;
-                let at = if over { self.now } else { closed + rules.retention };
+                let at = if over { self.now } else { self.closed_at(self.contact_at(oldest)) + rules.retention };
                 self.arm(Due::Retention, 0, Some(at));
             }
         }
@@ -369,7 +368,7 @@ impl State {
         }
         let Some(entry) = &held.entry else {
             let scheduled = held.schedule.filter(|_| held.live_legs == 0 && held.answered.is_none());
-            return scheduled.map(|at| held.expire.map_or(at, |expire| expire.min(at)));
+            return scheduled.map(|at| held.expires().map_or(at, |expire| expire.min(at)));
         };
         if held.entry_leg.is_some() {
             return None;
@@ -381,7 +380,7 @@ impl State {
                 entry.only.map_or(most, |(_, until)| until.min(most))
             }
         };
-        Some(held.expire.map_or(at, |expire| expire.min(at)))
+        Some(held.expires().map_or(at, |expire| expire.min(at)))
     }
 
     // ---- bars

@@ -463,6 +463,12 @@ impl State {
         })
     }
 
+    /// When a CLOSED contact was closed: when its customer's part or its last leg was over, whichever was later.
+    pub(super) fn closed_at(&self, contact: ContactId) -> Time {
+        let legs = self.contact_legs(contact).filter_map(|(_, leg)| leg.ended);
+        legs.chain(self.contact(contact).ended).max().unwrap_or(self.now)
+    }
+
     /// Ended contacts kept, and the oldest of them.
     pub(super) fn oldest_ended(&self) -> (u32, Option<ContactId>) {
         let oldest = (self.ended.0 != NONE).then(|| ContactId(self.contacts.key_of(self.ended.0)));

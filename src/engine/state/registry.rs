@@ -118,6 +118,12 @@ impl Registry {
         self.policy.channels.iter().any(|channel| *channel.id == *name).then_some(ChannelId(channel))
     }
 
+    /// Channels that would have a handle under a policy: those ever seen, since none is reused, and its new ones.
+    pub(in crate::engine) fn channels_with(&self, policy: &Policy) -> usize {
+        let new = policy.channels.iter().filter(|channel| self.channel_names.find(&channel.id).is_none());
+        self.channels.len() + new.count()
+    }
+
     /// The band in which a team serves a queue; none when it does not.
     pub(in crate::engine) fn band(&self, team: Option<TeamId>, queue: QueueId) -> Option<u8> {
         let team = &self.teams[team?.index()];

@@ -1,0 +1,207 @@
+//! The policy of a script, line by line, on top of defaults that suit most cases.
+//!
+//! ```text
+//! rules     lease:30s grace:30s retry:30s declines:3 transfer:60s park:1h retention:1h kept:10 window:24h remembered:10
+//! channel   voice cost:100 max:1 connect:explicit auto offer:20s connecting:30s max_wait:24h max_handle:4h rona:1 reset:60s
+//! queue     sales wrap_up:timed/30s max_wait:5m short:5s threshold:20s needs fr>=3
+//! team      t1 queues:sales/1,support/2
+//! managed   ana fr:5 team:t1
+//! reasons   lunch break
+//! dispositions sale
+//! without   queue:support
+//! ```
+
+use std::sync::Arc;
+
+use usher::engine::agent::{AgentProfile, AgentType};
+use usher::engine::id::Text;
+use usher::engine::policy::{Channel, Connect, Membership, Policy, Queue, Rules, Skill, Team, WrapUp};
+use usher::engine::requirement::Value;
+use usher::engine::time::Span;
+
+use super::words::{Words, asked, span};
+
+/// Skills fr, de and it; channels voice, chat and email; queues sales and support without wrap-up; one team for every
+/// queue; no leases unless a line says so.
+pub fn defaults() -> Policy {
+    let skill = |id: &str| Skill { id: id.into(), display_name: id.into() };
+    Policy {
+        tenant: "default".into(),
+        time_zone: "UTC".into(),
+        skills: ["fr", "de", "it"].map(skill).to_vec(),
+        channels: ["voice", "chat", "email"].map(|id| Channel::named(id.into())).to_vec(),
+        queues: ["sales", "support"].map(|id| Queue::named(id.into())).to_vec(),
+        teams: vec![team("all", "*/1")],
+        rules: Rules { session_lease: Span::ZERO, ..Rules::default() },
+        ..Policy::default()
+    }
+}
+
+/// Whether a line is one of policy.
+pub fn is_policy(verb: &str) -> bool {
+    matches!(
+        verb,
+        "rules" | "channel" | "queue" | "team" | "managed" | "reasons" | "dispositions" | "without" | "skills"
+    )
+}
+
+/// Takes one line of policy in.
+///
+/// # Panics
+/// When it is none.
+pub fn change(policy: &mut Policy, words: &Words) {
+    match words.verb.as_str() {
+        "rules" => rules(&mut policy.rules, words),
+        "channel" => {
+            let held = find(&mut policy.channels, |held| *held.id == *words.name(0));
+            let mut channel = held.map_or_else(|| Channel::named(words.name(0).into()), |held| held.clone());
+            self::channel(&mut channel, words);
+            put(&mut policy.channels, channel, |held| held.id.clone());
+        }
+        "queue" => {
+            let held = find(&mut policy.queues, |held| *held.id == *words.name(0));
+            let mut queue = held.map_or_else(|| Queue::named(words.name(0).into()), |held| held.clone());
+            self::queue(&mut queue, words);
+            put(&mut policy.queues, queue, |held| held.id.clone());
+        }
+        "team" => {
+            let team = team(words.name(0), words.option("queues").unwrap_or_default());
+            put(&mut policy.teams, team, |held| held.id.clone());
+        }
+        "managed" => {
+            let profile = Arc::new(AgentProfile { managed_by_config: true, ..profile(words) });
+            put(&mut policy.agents, profile, |held| held.agent_id.clone());
+        }
+        "skills" => {
+            let skill = |id: &String| Skill { id: id.as_str().into(), display_name: id.as_str().into() };
+            policy.skills = words.names.iter().map(skill).collect();
+        }
+        "reasons" => policy.not_ready_reasons = words.names.iter().map(|name| name.as_str().into()).collect(),
+        "dispositions" => policy.dispositions = words.names.iter().map(|name| name.as_str().into()).collect(),
+        "without" => words.others(&[]).for_each(|(what, id)| without(policy, what, id)),
+        other => panic!("`{other}` is no line of policy"),
+    }
+}
+
+fn without(policy: &mut Policy, what: &str, id: &str) {
+    match what {
+        "queue" => policy.queues.retain(|held| *held.id != *id),
+        "channel" => policy.channels.retain(|held| *held.id != *id),
+        "team" => policy.teams.retain(|held| *held.id != *id),
+        "skill" => policy.skills.retain(|held| *held.id != *id),
+        "managed" => policy.agents.retain(|held| *held.agent_id != *id),
+        other => panic!("a policy has no `{other}` to go without"),
+    }
+}
+
+fn find<T>(table: &mut [T], is: impl Fn(&T) -> bool) -> Option<&mut T> {
+    table.iter_mut().find(|held| is(held))
+}
+
+fn put<T>(table: &mut Vec<T>, value: T, id: impl Fn(&T) -> Text) {
+    match table.iter_mut().find(|held| id(held) == id(&value)) {
+        Some(held) => *held = value,
+        None => table.push(value),
+    }
+}
+
+fn rules(rules: &mut Rules, words: &Words) {
+    for (key, value) in words.others(&[]) {
+        let count = || value.parse().unwrap_or_else(|_| panic!("`{value}` is no count"));
+        match key {
+            "lease" => rules.session_lease = span(value),
+            "grace" => rules.gateway_grace = span(value),
+            "retry" => rules.retry_time = span(value),
+            "declines" => rules.max_declines = count(),
+            "transfer" => rules.transfer_timeout = span(value),
+            "park" => rules.park_timeout = span(value),
+            "retention" => rules.retention = span(value),
+            "kept" => rules.retained_contacts = count(),
+            "window" => rules.request_window = span(value),
+            "remembered" => rules.remembered_requests = count(),
+            other => panic!("there is no rule `{other}`"),
+        }
+    }
+}
+
+fn channel(channel: &mut Channel, words: &Words) {
+    channel.auto_accept |= words.has("auto");
+    for (key, value) in words.others(&[]) {
+        let count = || value.parse().unwrap_or_else(|_| panic!("`{value}` is no count"));
+        match key {
+            "cost" => channel.cost = count(),
+            "max" => channel.max = count(),
+            "connect" => {
+                channel.connect = if value == "explicit" { Connect::Explicit } else { Connect::OnAccept };
+            }
+            "offer" => channel.offer_timeout = span(value),
+            "connecting" => channel.connect_timeout = span(value),
+            "max_wait" => channel.max_wait = span(value),
+            "max_handle" => channel.max_handle = span(value),
+            "rona" => channel.rona = count(),
+            "reset" => channel.rona_reset = span(value),
+            other => panic!("a channel has no `{other}`"),
+        }
+    }
+}
+
+fn queue(queue: &mut Queue, words: &Words) {
+    if let Some(needs) = &words.needs {
+        queue.require = asked(needs);
+    }
+    for (key, value) in words.others(&[]) {
+        match key {
+            "wrap_up" => {
+                queue.wrap_up = match value.split_once('/') {
+                    Some(("timed", time)) => WrapUp::Timed(span(time)),
+                    Some(("manual", time)) => WrapUp::Manual(span(time)),
+                    _ => WrapUp::None,
+                };
+            }
+            "max_wait" => queue.max_wait = Some(span(value)),
+            "short" => queue.short_abandon = span(value),
+            "threshold" => queue.service_level.threshold = span(value),
+            other => panic!("a queue has no `{other}`"),
+        }
+    }
+}
+
+fn team(id: &str, queues: &str) -> Team {
+    let membership = |item: &str| {
+        let (queue, priority) = item.split_once('/').unwrap_or((item, "1"));
+        Membership { queue: queue.into(), priority: priority.parse().expect("a membership priority is a number") }
+    };
+    let queues = queues.split(',').filter(|item| !item.is_empty()).map(membership).collect();
+    Team { id: id.into(), display_name: id.into(), parent: None, leader: None, site: None, queues }
+}
+
+/// `ana fr:5 team:t1 capacity:200 site.x:lisbon type:ai`: skills, and attributes behind a dot.
+pub fn profile(words: &Words) -> AgentProfile {
+    let known = ["team", "capacity", "type", "site", "not_ready", "lease"];
+    let mut skills = Vec::new();
+    let mut attributes = Vec::new();
+    for (key, value) in words.others(&known) {
+        match key.strip_prefix('.') {
+            Some(name) => attributes.push((name.into(), Value::Str(value.into()))),
+            None => skills.push((Text::from(key), value.parse().expect("a level is a number"))),
+        }
+    }
+    skills.sort();
+    attributes.sort();
+    let team = match words.option("team") {
+        Some("none") => None,
+        Some(team) => Some(team.into()),
+        None => Some("all".into()),
+    };
+    AgentProfile {
+        agent_id: words.name(0).into(),
+        display_name: words.name(0).into(),
+        team,
+        site: words.option("site").map(Into::into),
+        agent_type: if words.option("type") == Some("ai") { AgentType::Ai } else { AgentType::Human },
+        skills,
+        attributes,
+        capacity: words.number("capacity").unwrap_or(100) as u32,
+        managed_by_config: false,
+    }
+}
