@@ -235,7 +235,12 @@ impl<'a> Run<'a> {
             Verb::ToQueue { queue, requirement } => {
                 let requirement = requirement.map(|at| self.requirement(at));
                 let target = TransferTarget::Queue(queue_id(*queue));
-                Command::TransferContact { contact_id, target, requirement: requirement.map(Some), reason: Text::default() }
+                Command::TransferContact {
+                    contact_id,
+                    target,
+                    requirement: requirement.map(Some),
+                    reason: Text::default(),
+                }
             }
             Verb::ToAgent { agent } => {
                 let target = TransferTarget::Agent(agent_id(*agent));
