@@ -29,7 +29,7 @@ use crate::scene;
 use crate::unary::new_contact;
 
 /// How long what is under way may take to end once nothing new begins.
-const SETTLE: Duration = Duration::from_secs(20);
+const SETTLE: Duration = Duration::from_secs(10);
 
 /// Commands of a contact's life, and the correlation id they are sent with: the contact's number four times over, plus
 /// this. 0 would ask for no reply, so contacts count from 1 here.
@@ -197,7 +197,8 @@ impl Floor {
         if let Some(why) = &*shared.broken.borrow() {
             bail!("{why}");
         }
-        ensure!(!late, "{} steps were not answered within {} s", shared.open.get(), SETTLE.as_secs());
+        let refused = shared.tally.borrow().first.clone().unwrap_or_default();
+        ensure!(!late, "{} steps were not answered within {} s {refused}", shared.open.get(), SETTLE.as_secs());
         Ok(())
     }
 }
