@@ -9,6 +9,7 @@ extern crate alloc;
 pub mod cli;
 pub mod config;
 pub mod engine;
+pub mod http;
 pub mod journal;
 pub mod rpc;
 pub mod server;

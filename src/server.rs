@@ -1,23 +1,44 @@
 //! The assembly: the only file that names every room. Start order, signals, drain, stop; no logic of its own.
+//!
+//! Start: telemetry, the shard with every tenant's policy, the gRPC listener, the HTTP listener, the ready file, then
+//! READY. Stop: `/readyz` and health say so first, new work is refused DRAINING, what was taken is settled and every
+//! stream ends after its last event, connections get `drain_grace` to go, and HTTP goes last so that the drain can be
+//! watched. A second signal ends it at once.
 
-use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
+use tokio::task::{JoinError, JoinHandle};
 use tracing::{info, warn};
 
 use crate::config::Config;
 use crate::config::Server;
 use crate::engine::Engine;
 use crate::engine::command::Command;
+use crate::engine::event::Event;
+use crate::engine::id::Text;
 use crate::engine::policy::Policy;
+use crate::engine::publish::Published;
+use crate::engine::time::Span;
+use crate::http::{self, Site, ready::Readiness};
 use crate::journal::MemoryJournal;
 use crate::rpc;
-use crate::shard::{self, Clock, Limits, Shard, ShardHandle};
+use crate::shard::{self, Clock, Limits, Shard, ShardHandle, Sink};
+use crate::telemetry::{self, Fold, Shell, Telemetry};
+
+/// What the server lacks until everything listens, and once it goes.
+const STARTED: &str = "starting";
+const DRAINING: &str = "draining";
+/// Who health is told about: the server as a whole and each service.
+const SERVICES: [&str; 5] =
+    ["", "usher.v1.ContactService", "usher.v1.AgentService", "usher.v1.SupervisorService", "usher.v1.AdminService"];
+/// How long HTTP gets to end.
+const LEAVE: Duration = Duration::from_millis(500);
 
 /// Serves until a signal says stop, then drains.
 ///
@@ -31,50 +52,149 @@ pub fn serve(config: Config, path: PathBuf, ready_file: Option<PathBuf>) -> anyh
 }
 
 async fn run(config: Config, path: &Path, ready_file: Option<&Path>) -> anyhow::Result<()> {
+    let server = &config.server;
+    check_doors(server)?;
     let mut stop = Stop::listen()?;
-    let (shard, deadlines) = start_shard(&config);
+    let telemetry = Arc::new(Telemetry::new(thresholds(&config)));
+    tokio::spawn(keep_up(telemetry.clone()));
+    let (shard, deadlines) = start_shard(&config, telemetry.clone());
     tokio::spawn(deadlines.run());
     for policy in &config.tenants {
         apply(&shard, policy).await?;
     }
-    let grpc = bind("server.grpc_listen", config.server.grpc_listen).await?;
-    let grpc_addr = grpc.local_addr()?;
+
+    let grpc = bind("server.grpc_listen", server.grpc_listen).await?;
+    let http = bind("server.http_listen", server.http_listen).await?;
+    let (grpc_addr, http_addr) = (grpc.local_addr()?, http.local_addr()?);
     let (health, health_service) = tonic_health::server::health_reporter();
     let (drain, drained) = watch::channel(false);
-    let options = options(&config.server);
-    let serving = rpc::serve(grpc, shard.clone(), options, health.clone(), health_service, told(drained));
-    let serving = tokio::spawn(serving);
+    let serving = rpc::serve(grpc, shard.clone(), options(server), health.clone(), health_service, told(drained));
+    let mut serving = tokio::spawn(serving);
+    let ready = Arc::new(Readiness::missing_all(&[STARTED]));
+    let (leave, left) = watch::channel(false);
+    let site = Site { metrics: page(telemetry.clone(), shard.clone()), ready: ready.clone() };
+    let watched = tokio::spawn(http::serve(http, site, told(left)));
+
+    ready.done(STARTED);
     if let Some(ready_file) = ready_file {
-        write_ready(ready_file, &grpc_addr.to_string(), "")?;
+        write_ready(ready_file, &grpc_addr.to_string(), &http_addr.to_string())?;
     }
-    info!(config = %path.display(), grpc = %grpc_addr, tenants = config.tenants.len(), "listening");
+    info!(config = %path.display(), grpc = %grpc_addr, http = %http_addr, tenants = config.tenants.len(), "listening");
     notify(sd_notify::NotifyState::Ready);
 
-    stop.wait().await;
-    info!("draining");
-    notify(sd_notify::NotifyState::Stopping);
-    health.set_service_status("", tonic_health::ServingStatus::NotServing).await;
-    shard.drain().await.ok();
-    drain.send(true).ok();
     tokio::select! {
-        ended = serving => ended.context("the gRPC server broke down")??,
-        () = tokio::time::sleep(config.server.drain_grace) => warn!("connections were still open after drain_grace"),
-        () = stop.wait() => warn!("told to stop twice"),
+        () = stop.wait() => {}
+        ended = &mut serving => return broke_down(ended),
     }
-    info!("stopped");
+    info!(grace = ?server.drain_grace, "draining");
+    notify(sd_notify::NotifyState::Stopping);
+    ready.lacks(DRAINING);
+    for service in SERVICES {
+        health.set_service_status(service, tonic_health::ServingStatus::NotServing).await;
+    }
+    tokio::select! {
+        drained = shut(&shard, &drain, &mut serving) => drained?,
+        () = tokio::time::sleep(server.drain_grace) => warn!("connections were still open after drain_grace"),
+        () = stop.wait() => {
+            warn!("told to stop twice");
+            return Ok(());
+        }
+    }
+    // Whoever watches has seen the drain until now; a page half written is not waited for.
+    leave.send(true).ok();
+    tokio::time::timeout(LEAVE, watched).await.ok();
+    let (median, tail) = (telemetry.decisions.quantile(0.5), telemetry.decisions.quantile(0.999));
+    info!(commands = telemetry.decisions.count(), decision_p50 = ?median, decision_p999 = ?tail, "stopped");
     Ok(())
 }
 
-fn start_shard(config: &Config) -> (ShardHandle, shard::Deadlines) {
+/// Takes no more work, lets what was taken be settled and every stream have its last event, then waits for the
+/// connections to end.
+async fn shut(shard: &ShardHandle, drain: &watch::Sender<bool>, serving: &mut Serving) -> anyhow::Result<()> {
+    // A shard that has broken off has nothing left to settle.
+    shard.drain().await.ok();
+    drain.send(true).ok();
+    broke_down(serving.await)
+}
+
+/// The gRPC server in its task.
+type Serving = JoinHandle<anyhow::Result<()>>;
+
+fn broke_down(ended: Result<anyhow::Result<()>, JoinError>) -> anyhow::Result<()> {
+    ended.context("the gRPC server broke down")?.context("the gRPC server failed")
+}
+
+/// Without authentication only this machine may connect, unless configuration says that anybody may.
+fn check_doors(server: &Server) -> anyhow::Result<()> {
+    for (key, addr) in [("grpc_listen", server.grpc_listen), ("http_listen", server.http_listen)] {
+        anyhow::ensure!(
+            server.insecure || addr.ip().is_loopback(),
+            "server.{key} = \"{addr}\" is open to other machines without authentication; set server.insecure = true to allow it"
+        );
+    }
+    Ok(())
+}
+
+fn thresholds(config: &Config) -> impl Iterator<Item = Span> + '_ {
+    config.tenants.iter().flat_map(|policy| policy.queues.iter().map(|queue| queue.service_level.threshold))
+}
+
+async fn keep_up(telemetry: Arc<Telemetry>) {
+    let mut every = tokio::time::interval(telemetry::UPKEEP);
+    every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        every.tick().await;
+        telemetry.upkeep();
+    }
+}
+
+/// What `/metrics` shows.
+fn page(telemetry: Arc<Telemetry>, shard: ShardHandle) -> Arc<dyn Fn() -> String + Send + Sync> {
+    Arc::new(move || {
+        let shell = Shell { ingress_depth: shard.depth() as u64, ingress_refused: shard.refused() };
+        telemetry.render(shard.now(), shell)
+    })
+}
+
+/// Hands what a shard publishes to the metrics. Runs on the writer: it counts, and waits for nothing but the copy that
+/// a scrape takes.
+struct Counting {
+    telemetry: Arc<Telemetry>,
+    folds: Vec<(Text, Fold)>,
+    clock: Clock,
+}
+
+impl Sink for Counting {
+    fn published(&mut self, tenant: &Text, events: &[Arc<Published>]) {
+        let at = self.folds.iter().position(|(known, _)| known == tenant).unwrap_or_else(|| {
+            self.folds.push((tenant.clone(), self.telemetry.fold(tenant)));
+            self.folds.len() - 1
+        });
+        self.folds[at].1.take(events.iter().map(|event| &event.recorded));
+        for event in events {
+            if let Event::OfferIssued { .. } = event.recorded.event {
+                let Span(micros) = self.clock.now().since(event.recorded.time);
+                self.telemetry.offers.record(Duration::from_micros(micros));
+            }
+        }
+    }
+
+    fn decided(&mut self, commands: usize, nanos: u64) {
+        self.telemetry.decisions.share(Duration::from_nanos(nanos), commands as u64);
+    }
+}
+
+fn start_shard(config: &Config, telemetry: Arc<Telemetry>) -> (ShardHandle, shard::Deadlines) {
     // The seed keys hash tables; it is the tenant's name, so that a replay of its events lays them out the same.
-    let make = |tenant: &crate::engine::id::Text| {
+    let make = |tenant: &Text| {
         let seed = tenant
             .bytes()
             .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
         Box::new(Engine::new(seed)) as Box<dyn shard::Machine>
     };
-    let shard = Shard::new(Box::new(MemoryJournal::new()), Box::new(make), Limits::default());
+    let mut shard = Shard::new(Box::new(MemoryJournal::new()), Box::new(make), Limits::default());
     let clock = Clock::start(shard.now());
+    shard.follow(Box::new(Counting { telemetry, folds: Vec::new(), clock }));
     let (handle, deadlines) = shard::start(shard, clock, config.server.limits.ingress);
     for tenant in &config.tenants {
         handle.open(&tenant.tenant);
@@ -134,12 +254,10 @@ impl Stop {
         Ok(Stop { term: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
     }
 
-    fn wait(&mut self) -> impl Future<Output = ()> + '_ {
-        async {
-            tokio::select! {
-                _ = self.term.recv() => {}
-                _ = self.interrupt.recv() => {}
-            }
+    async fn wait(&mut self) {
+        tokio::select! {
+            _ = self.term.recv() => {}
+            _ = self.interrupt.recv() => {}
         }
     }
 }

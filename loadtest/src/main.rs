@@ -1,3 +1,128 @@
-//! The load harness.
+//! Load tests of an usher server through its gRPC API.
+//!
+//! Exit codes: 0 passed, 1 the ledger is broken (the server answered wrongly), 98 the arguments are wrong or the test
+//! could not run, 99 a threshold was missed.
 
-fn main() {}
+mod ledger;
+mod machine;
+mod measure;
+mod outbox;
+mod report;
+mod scene;
+mod server;
+mod streams;
+mod throughput;
+mod unary;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+/// The test could not run.
+const COULD_NOT_RUN: u8 = 98;
+
+/// Load tests of an usher server.
+#[derive(Debug, Parser)]
+#[command(name = "usher-loadtest", version, disable_help_subcommand = true, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Measure no-op, matching and lifecycle throughput in one run, in alternating slices.
+    Throughput(Options),
+    /// Print the configuration a server must run with for `throughput --addr`.
+    Config(Size),
+}
+
+/// How much there is of everything.
+#[derive(Clone, Debug, Args)]
+pub struct Size {
+    /// Agents that work by unary calls, and as many that work in sessions.
+    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=500))]
+    pub agents: u32,
+    /// Gateway sessions.
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub gateways: u32,
+    /// Contacts one gateway session has under way at once.
+    #[arg(long, default_value_t = 512, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub window: u32,
+}
+
+/// What to measure, and on which server.
+#[derive(Debug, Args)]
+pub struct Options {
+    /// The usher binary to start; without it and `--addr`, the one beside this program.
+    #[arg(long, value_name = "FILE", conflicts_with = "addr")]
+    pub server: Option<PathBuf>,
+    /// A running server, with the configuration that `config` prints.
+    #[arg(long, value_name = "HOST:PORT")]
+    pub addr: Option<String>,
+    /// Seconds each class is measured.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=600))]
+    pub seconds: u64,
+    /// Milliseconds of one slice; the classes take turns.
+    #[arg(long, default_value_t = 250, value_parser = clap::value_parser!(u64).range(20..=10_000))]
+    pub slice: u64,
+    /// Callers of unary methods.
+    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    pub callers: u32,
+    /// Connections the callers share, and as many for the agents' sessions.
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub connections: u32,
+    /// Commands in one frame of a session at most.
+    #[arg(long, default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    pub frame: u32,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "its fields are the options")]
+    pub size: Size,
+    /// Fail with 99 when matching reaches less than this share of no-op calls.
+    #[arg(long, value_name = "RATIO")]
+    pub min_matching_ratio: Option<f64>,
+    /// Fail with 99 when sessions reach less than this many times the lifecycles of unary calls.
+    #[arg(long, value_name = "RATIO")]
+    pub min_stream_ratio: Option<f64>,
+    /// Print one JSON object.
+    #[arg(long)]
+    pub json: bool,
+}
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Nothing is left to tell when the terminal is gone.
+            let _ = error.print();
+            return ExitCode::from(if error.exit_code() == 0 { 0 } else { COULD_NOT_RUN });
+        }
+    };
+    let ended = match cli.command {
+        Command::Throughput(options) => throughput::run(&options),
+        Command::Config(size) => {
+            print!("{}", scene::config(&size));
+            return ExitCode::SUCCESS;
+        }
+    };
+    match ended {
+        Ok(verdict) => ExitCode::from(verdict.code()),
+        Err(error) => {
+            eprintln!("usher-loadtest: {error:#}");
+            ExitCode::from(COULD_NOT_RUN)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn arguments_are_consistent() {
+        Cli::command().debug_assert();
+    }
+}

@@ -130,6 +130,12 @@ pub struct Agent {
     pub faults: [u32; 3],
     /// Declines in a row.
     pub declines: u32,
+    /// Legs CONNECTED in this sign-in.
+    pub contacts: u32,
+    /// When this sign-in began.
+    pub signed_in_since: Time,
+    /// When the routing word last changed.
+    pub routing_since: Time,
     /// Units in use and reserved.
     pub used: u32,
     /// Contacts in hand per channel.
@@ -179,6 +185,9 @@ impl Agent {
             not_responding: None,
             faults: [0; 3],
             declines: 0,
+            contacts: 0,
+            signed_in_since: Time(0),
+            routing_since: Time(0),
             used: 0,
             in_hand: [0; limits::CHANNELS],
             idle_since: None,

@@ -90,7 +90,7 @@ impl State {
         }
     }
 
-    /// Invariant 3 and what is counted per agent.
+    /// What is counted per agent. Invariant 3 is asserted as an offer is issued: capacity may shrink under one.
     fn audit_agents(&self, faults: &mut Vec<String>) {
         for agent in self.agents_from(0) {
             let held = self.agent(agent);
@@ -108,11 +108,6 @@ impl State {
             });
             let (said, derived) = (held.routing, held.derive_routing());
             check(faults, said == derived, || format!("{agent:?} is said {said:?}, but is {derived:?}"));
-            let reserved: u32 = legs.iter().filter(|leg| leg.state == LegState::Offered).map(|leg| leg.cost).sum();
-            let forced = legs.iter().any(|leg| leg.offer == OfferState::None);
-            check(faults, reserved == 0 || forced || held.used <= held.profile.capacity, || {
-                format!("an offer to {agent:?} exceeds his capacity")
-            });
         }
     }
 

@@ -58,6 +58,8 @@ pub struct Facts {
     pub hold: Span,
     /// The leg's time wrapping up, once it has ended.
     pub wrap_up: Span,
+    /// Whether this ends the last leg of an answered entry: the entry is handled.
+    pub handled: bool,
 }
 
 /// Why an entry began.
@@ -110,6 +112,8 @@ pub enum Event {
         contact: Option<ContactId>,
         /// The agent it was about, if one.
         agent: Option<AgentId>,
+        /// Whether it created that contact or agent.
+        created: bool,
     },
     /// A policy came into force.
     PolicyApplied {

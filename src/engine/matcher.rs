@@ -256,7 +256,7 @@ impl Index {
             }
             None => {
                 self.idle.places.push(place);
-                self.idle.places.len() as u32 - 1
+                self.idle.places.len() - 1
             }
         };
         Serves { class, place: node }

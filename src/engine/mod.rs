@@ -47,6 +47,8 @@ pub struct Reply {
     pub contact: Option<ContactId>,
     /// The agent it was about.
     pub agent: Option<AgentId>,
+    /// Whether it created that contact or agent.
+    pub created: bool,
     /// Whether this is the answer to an earlier, identical request.
     pub repeated: bool,
 }
@@ -95,25 +97,31 @@ impl Engine {
                 return Err(reject);
             }
         };
-        let contact = subject.contact.or_else(|| created(&events));
+        let contact = subject.contact;
         self.emit_all(now, &mut events, out);
         self.scratch = events;
         self.lease(now, &request.command);
         self.settle(now, out);
         if let Some(stamp) = &request.stamp {
             // Last in its batch, so that a repeat is told the sequence that covers all of it.
-            let event = Event::RequestRemembered { stamp: stamp.clone(), contact, agent: subject.agent };
+            let event = Event::RequestRemembered {
+                stamp: stamp.clone(),
+                contact,
+                agent: subject.agent,
+                created: subject.created,
+            };
             self.emit(now, event, out);
         }
         let sequence = self.state.sequence();
-        Ok(Reply { sequence, contact, agent: subject.agent, repeated: false })
+        Ok(Reply { sequence, contact, agent: subject.agent, created: subject.created, repeated: false })
     }
 
     /// Fires deadlines due at or before `now`, at most `max` of them; whether more are due.
     pub fn fire_due(&mut self, now: Time, max: usize, out: &mut Vec<Recorded>) -> bool {
         assert!(now >= self.state.now(), "engine time went backwards");
         for _ in 0..max {
-            let Some(due) = self.state.pop_due(now) else { return false };
+            let Some(popped) = self.state.pop_due(now) else { return false };
+            let Some(due) = popped else { continue };
             let mut events = core::mem::take(&mut self.scratch);
             decide::deadline(&self.state, now, due, &mut events);
             self.emit_all(now, &mut events, out);
@@ -191,12 +199,5 @@ impl Engine {
             Command::CloseGatewaySession { gateway_id } => self.state.renew_gateway(now, gateway_id, -1),
             _ => {}
         }
-    }
-}
-
-fn created(events: &[Event]) -> Option<ContactId> {
-    match events {
-        [Event::ContactCreated { contact, .. }, ..] => Some(*contact),
-        _ => None,
     }
 }

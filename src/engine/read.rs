@@ -143,6 +143,12 @@ pub struct AgentView {
     pub not_responding: Option<Time>,
     /// Whether he goes with his last leg.
     pub removed: bool,
+    /// Legs CONNECTED in this sign-in.
+    pub contacts: u32,
+    /// When this sign-in began; none while he is signed out.
+    pub signed_in_since: Option<Time>,
+    /// When the routing word last changed.
+    pub routing_since: Option<Time>,
     /// His live legs, oldest first.
     pub legs: Vec<LegView>,
 }
@@ -176,6 +182,10 @@ impl State {
             (facts.talk, facts.hold, facts.wrap_up) = (leg.talk, leg.hold, leg.wrap_up);
             if leg.connected_once {
                 (facts.queue, facts.entry) = (leg.queue, leg.entry);
+                let of_entry = |other: &contact::Leg| other.entry == leg.entry && other.state != LegState::Ended;
+                facts.handled = matches!(event, Event::LegEnded { .. })
+                    && leg.entry > 0
+                    && !self.contact_legs(id).any(|(_, other)| of_entry(other));
             }
         }
         facts
@@ -293,6 +303,9 @@ impl State {
             lease_expires: self.lease_expires(agent),
             not_responding: held.not_responding,
             removed: held.removed,
+            contacts: held.contacts,
+            signed_in_since: Some(held.signed_in_since).filter(|_| held.signed_in()),
+            routing_since: Some(held.routing_since).filter(|since| *since > Time(0)),
             legs,
         }
     }

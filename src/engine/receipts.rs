@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use super::Reply;
 use super::command::RequestStamp;
-use super::id::{AgentId, ContactId};
+use super::id::ContactId;
 use super::reject::Reject;
 use super::slab::Slab;
 use super::table::{IdTable, hash_bytes};
@@ -15,9 +15,7 @@ use super::time::{Span, Time};
 #[derive(Clone, Debug)]
 struct Receipt {
     stamp: Arc<RequestStamp>,
-    contact: Option<ContactId>,
-    agent: Option<AgentId>,
-    sequence: u64,
+    first: Reply,
     time: Time,
     newer: u32,
 }
@@ -77,19 +75,11 @@ impl Receipts {
         if receipt.stamp.digest != stamp.digest {
             return Err(Reject::IdempotencyMismatch);
         }
-        let Receipt { sequence, contact, agent, .. } = *receipt;
-        Ok(Some(Reply { sequence, contact, agent, repeated: true }))
+        Ok(Some(receipt.first))
     }
 
-    pub(super) fn remember(
-        &mut self,
-        now: Time,
-        sequence: u64,
-        stamp: &Arc<RequestStamp>,
-        contact: Option<ContactId>,
-        agent: Option<AgentId>,
-    ) {
-        let receipt = Receipt { stamp: stamp.clone(), contact, agent, sequence, time: now, newer: NONE };
+    pub(super) fn remember(&mut self, now: Time, stamp: &Arc<RequestStamp>, first: Reply) {
+        let receipt = Receipt { stamp: stamp.clone(), first, time: now, newer: NONE };
         let hash = self.hash(stamp);
         self.drop_same(hash, stamp);
         let slot = self.held.insert(receipt).slot;
@@ -129,8 +119,10 @@ impl Receipts {
             if now.since(receipt.time) <= self.window && !over {
                 return;
             }
-            let keep =
-                over && spared < 8 && now.since(receipt.time) <= self.window && receipt.contact.is_some_and(&open);
+            let keep = over
+                && spared < 8
+                && now.since(receipt.time) <= self.window
+                && receipt.first.contact.is_some_and(&open);
             self.oldest = receipt.newer;
             if self.oldest == NONE {
                 self.newest = NONE;
@@ -154,7 +146,7 @@ impl Receipts {
         let (mut all, mut slot) = (Vec::new(), self.oldest);
         while slot != NONE {
             let receipt = self.held.at(slot);
-            all.push((receipt.sequence, receipt.stamp.digest));
+            all.push((receipt.first.sequence, receipt.stamp.digest));
             slot = receipt.newer;
         }
         all

@@ -73,7 +73,8 @@ pub struct Edge {
 
 impl Edge {
     fn new(shard: ShardHandle, options: Options) -> Edge {
-        Edge { shard, context: Arc::default(), options: Arc::new(options) }
+        let context = Arc::new(Context::new(shard.now()));
+        Edge { shard, context, options: Arc::new(options) }
     }
 
     /// Hands a mutation in; it is carried out whether or not the answer is awaited.

@@ -3,6 +3,7 @@
 //! Unary methods and sessions both go through here, so that they cannot differ.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use tonic::Code;
 use usher_proto::v1;
@@ -13,13 +14,30 @@ use super::status::{Problem, refused};
 use crate::engine::command::{Command, Request, RequestStamp, TransferTarget};
 use crate::engine::contact::{DeclineReason, RequeueCause};
 use crate::engine::id::{LegId, Text};
+use crate::engine::limits;
+use crate::engine::time::{Span, Time};
 use crate::shard::{Done, Refused};
 
 /// What verbs need beside their request.
-#[derive(Default)]
 pub struct Context {
     /// Requirement texts parsed before.
     pub requirements: input::Requirements,
+    /// When the server began, in microseconds: no two servers make the same ids.
+    began: u64,
+    made: AtomicU64,
+}
+
+impl Context {
+    /// A context of a server that began at `began`.
+    #[must_use]
+    pub fn new(began: Time) -> Context {
+        Context { requirements: input::Requirements::default(), began: began.0, made: AtomicU64::new(0) }
+    }
+
+    /// An id for a contact whose client gave none.
+    fn make_id(&self) -> String {
+        format!("u{:x}-{:x}", self.began, self.made.fetch_add(1, Ordering::Relaxed))
+    }
 }
 
 /// A mutation of `usher.v1`.
@@ -98,7 +116,7 @@ macro_rules! contact_verb {
                 $command
             }
             fn render(done: Done) -> v1::$response {
-                v1::$response { contact: contact_of(&done), sequence: done.reply.sequence, ..Default::default() }
+                v1::$response { contact: contact_of(&done), sequence: done.reply.sequence }
             }
             $(fn problem(refusal: Refused) -> Problem {
                 let $problem = refused(refusal);
@@ -110,7 +128,7 @@ macro_rules! contact_verb {
 
 /// A verb that is answered with `{agent, sequence}`.
 macro_rules! agent_verb {
-    ($request:ident, $response:ident, $method:literal, |$verb:ident| $command:expr $(, |$problem:ident| $refine:expr)?) => {
+    ($request:ident, $response:ident, $method:literal, |$verb:ident| $command:expr) => {
         impl Verb for v1::$request {
             type Response = v1::$response;
             const METHOD: u16 = $method;
@@ -125,12 +143,8 @@ macro_rules! agent_verb {
                 $command
             }
             fn render(done: Done) -> v1::$response {
-                v1::$response { agent: agent_of(&done), sequence: done.reply.sequence, ..Default::default() }
+                v1::$response { agent: agent_of(&done), sequence: done.reply.sequence }
             }
-            $(fn problem(refusal: Refused) -> Problem {
-                let $problem = refused(refusal);
-                $refine
-            })?
         }
     };
 }
@@ -141,6 +155,16 @@ fn contact_id(contact_id: String) -> Result<Text, Problem> {
 
 fn agent_id(agent_id: String) -> Result<Text, Problem> {
     input::id("agent_id", agent_id)
+}
+
+/// A lease: none at all, or 1 s to 24 h.
+fn lease(lease: Option<prost_types::Duration>) -> Result<Option<Span>, Problem> {
+    let lease = input::span("session_lease", lease)?;
+    let least = Span::from_secs(1);
+    if lease.is_some_and(|lease| !lease.is_zero() && !(least..=limits::LEASE).contains(&lease)) {
+        return Err(Problem::field("session_lease", "be 0 for none, or 1 s to 24 h"));
+    }
+    Ok(lease)
 }
 
 fn whole_contact(leg_number: i32) -> Result<(), Problem> {
@@ -154,7 +178,10 @@ contact_verb!(
     CreateContactRequest,
     CreateContactResponse,
     1,
-    |verb, context| Ok(Command::CreateContact(Arc::new(input::new_contact(&context.requirements, verb.contact)?))),
+    |verb, context| {
+        let new = input::new_contact(&context.requirements, verb.contact, || context.make_id())?;
+        Ok(Command::CreateContact(Arc::new(new)))
+    },
     |problem| under_contact(referred(problem, "AGENT_NOT_FOUND", "contact.agent_id"))
 );
 
@@ -260,16 +287,30 @@ contact_verb!(CompleteWrapUpRequest, CompleteWrapUpResponse, 12, |verb, context|
     })
 });
 
-agent_verb!(
-    UpsertAgentRequest,
-    UpsertAgentResponse,
-    20,
-    |verb| Ok(Command::UpsertAgent { profile: Arc::new(input::agent_profile(verb.agent)?) }),
-    |problem| match problem.reason {
-        "TEAM_NOT_FOUND" | "SKILL_NOT_FOUND" => problem.under("agent"),
-        _ => problem,
+impl Verb for v1::UpsertAgentRequest {
+    type Response = v1::UpsertAgentResponse;
+    const METHOD: u16 = 20;
+    fn tenant(&self) -> &str {
+        &self.tenant
     }
-);
+    fn take_request_id(&mut self) -> String {
+        std::mem::take(&mut self.request_id)
+    }
+    fn command(self, _: &Context) -> Result<Command, Problem> {
+        Ok(Command::UpsertAgent { profile: Arc::new(input::agent_profile(self.agent)?) })
+    }
+    fn render(done: Done) -> v1::UpsertAgentResponse {
+        let (sequence, created) = (done.reply.sequence, done.reply.created);
+        v1::UpsertAgentResponse { agent: agent_of(&done), sequence, created }
+    }
+    fn problem(refusal: Refused) -> Problem {
+        let problem = refused(refusal);
+        match problem.reason {
+            "TEAM_NOT_FOUND" | "SKILL_NOT_FOUND" => problem.under("agent"),
+            _ => problem,
+        }
+    }
+}
 
 agent_verb!(DeleteAgentRequest, DeleteAgentResponse, 21, |verb| {
     Ok(Command::DeleteAgent { agent_id: agent_id(verb.agent_id)? })
@@ -279,7 +320,7 @@ agent_verb!(SignInRequest, SignInResponse, 22, |verb| {
     Ok(Command::SignIn {
         agent_id: agent_id(verb.agent_id)?,
         presence: input::presence("presence", verb.presence, verb.reason)?,
-        lease: input::span("session_lease", verb.session_lease)?,
+        lease: lease(verb.session_lease)?,
     })
 });
 

@@ -120,7 +120,6 @@ pub struct Envelope {
 
 impl Envelope {
     /// A command, and where its answer will be.
-    #[must_use]
     pub fn call(seat: SeatId, request: Request, views: bool) -> (Envelope, Pending<Done>) {
         let (reply, answer) = oneshot::channel();
         (Envelope { seat, work: Work::Call { request, views, reply } }, Pending(Stage::Waiting(answer)))
@@ -152,7 +151,6 @@ impl Envelope {
     }
 
     /// Ends the shard's service, and where the end of it will be told.
-    #[must_use]
     pub fn drain() -> (Envelope, Pending<()>) {
         let (reply, answer) = oneshot::channel();
         (Envelope { seat: SeatId(0), work: Work::Drain(reply) }, Pending(Stage::Waiting(answer)))

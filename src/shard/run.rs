@@ -67,6 +67,7 @@ pub struct Counts {
 }
 
 /// An answer on its way out.
+#[expect(clippy::large_enum_variant, reason = "nearly all are answers: a box for each would cost more than the room")]
 enum Effect {
     Answer(oneshot::Sender<Result<Done, Refused>>, Result<Done, Refused>),
     Asked(Box<dyn Query>, Result<(), Refused>),
@@ -399,7 +400,9 @@ impl Shard {
             }
         }
         self.fresh.extend(self.drains.drain(..).map(Effect::Drained));
-        self.held.extend(self.fresh.drain(..).map(|effect| (self.appended, effect)));
+        // After a failure none of the step's outputs ever leaves: what it recorded is not in the journal.
+        let needs = if failed.is_some() { Position(u64::MAX) } else { self.appended };
+        self.held.extend(self.fresh.drain(..).map(|effect| (needs, effect)));
         let committed = match failed {
             Some(fault) => Err(fault),
             None if self.appended > self.durable => self.journal.commit(),

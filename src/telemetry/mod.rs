@@ -1,3 +1,206 @@
-//! Logs. Metrics follow.
+//! What the server tells about itself: metrics for Prometheus, folded from the events of every tenant, and log lines.
+//!
+//! [`Telemetry`] holds it all; each tenant's events are handed to its [`Fold`], batch by batch and in order. A reading
+//! takes a copy of the figures of this instant and writes them after the events have gone on, so it never holds them
+//! up for longer than that copy. This room knows the engine's types and nothing of shards or gRPC: what those can tell
+//! comes in as plain numbers ([`Shell`]). Read `names` for what there is, `record` for how it is counted.
 
+mod agents;
+mod cells;
+pub mod latency;
 pub mod logging;
+pub mod names;
+mod process;
+mod record;
+mod text;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use metrics::{Recorder, Unit};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+
+use crate::engine::event::Recorded;
+use crate::engine::id::Text;
+use crate::engine::time::{Span, Time};
+use cells::{Registrar, seconds};
+use latency::Latency;
+use names::{Kind, Metric};
+use record::{Books, CellFigures, Figures};
+use text::Page;
+
+/// How often [`Telemetry::upkeep`] wants to be called. Nobody else does it when nobody scrapes.
+pub const UPKEEP: Duration = Duration::from_secs(5);
+/// Thresholds of the configuration that become buckets, at most: each is a series per queue.
+const THRESHOLDS: usize = 32;
+
+/// Figures of the process that no event tells.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Shell {
+    /// Commands taken in and not yet looked at.
+    pub ingress_depth: u64,
+    /// Commands refused because the ingress was full.
+    pub ingress_refused: u64,
+}
+
+/// The metrics of the process.
+pub struct Telemetry {
+    registrar: Registrar,
+    handle: PrometheusHandle,
+    tenants: Mutex<Vec<(Text, Arc<Mutex<Books>>)>>,
+    /// Time a command took.
+    pub decisions: Latency,
+    /// Time from what made an offer possible to the offer.
+    pub offers: Latency,
+}
+
+/// One tenant's events on their way into the metrics.
+pub struct Fold {
+    books: Arc<Mutex<Books>>,
+}
+
+impl Fold {
+    /// Takes in the next events, in order. Those seen already change nothing.
+    pub fn take<'a>(&self, events: impl IntoIterator<Item = &'a Recorded>) {
+        let mut books = lock(&self.books);
+        for recorded in events {
+            books.take(recorded);
+        }
+    }
+}
+
+impl Telemetry {
+    /// Nothing counted yet. `thresholds` are the service-level thresholds of the configuration in force at start.
+    #[must_use]
+    pub fn new(thresholds: impl IntoIterator<Item = Span>) -> Telemetry {
+        let mut more: Vec<f64> = thresholds.into_iter().map(seconds).filter(|bound| *bound > 0.0).collect();
+        more.sort_by(f64::total_cmp);
+        more.dedup();
+        more.truncate(THRESHOLDS);
+        let mut builder = PrometheusBuilder::new();
+        for metric in [&names::WAIT, &names::TALK, &names::HOLD, &names::WRAP_UP, &names::HANDLE] {
+            let usual = if metric.name == names::WAIT.name { names::WAIT_BOUNDS } else { names::HANDLE_BOUNDS };
+            let mut bounds: Vec<f64> = usual.iter().chain(&more).copied().collect();
+            bounds.sort_by(f64::total_cmp);
+            bounds.dedup();
+            let name = Matcher::Full(metric.name.into());
+            builder = builder.set_buckets_for_metric(name, &bounds).expect("there is at least one bound");
+        }
+        let recorder = builder.build_recorder();
+        for metric in names::ALL {
+            describe(&recorder, metric);
+        }
+        Telemetry {
+            handle: recorder.handle(),
+            registrar: Registrar(Arc::new(recorder)),
+            tenants: Mutex::default(),
+            decisions: Latency::default(),
+            offers: Latency::default(),
+        }
+    }
+
+    /// Where a tenant's events go, from its first. Asked again for the same tenant, it begins anew: its counters go on,
+    /// its books are empty.
+    #[must_use]
+    pub fn fold(&self, tenant: &Text) -> Fold {
+        let books = Arc::new(Mutex::new(Books::new(self.registrar.clone(), tenant.clone())));
+        let mut tenants = lock(&self.tenants);
+        tenants.retain(|(known, _)| known != tenant);
+        tenants.push((tenant.clone(), books.clone()));
+        Fold { books }
+    }
+
+    /// Everything, in the text format, as it stands at `now`.
+    #[must_use]
+    pub fn render(&self, now: Time, shell: Shell) -> String {
+        let tenants = lock(&self.tenants).clone();
+        let figures: Vec<Figures> = tenants.iter().map(|(_, books)| lock(books).figures(now)).collect();
+        let mut page = Page::after(self.handle.render());
+        write_queues(&mut page, &figures);
+        write_agents(&mut page, &figures);
+        page.begin(&names::CONFIG_VERSION);
+        for tenant in figures.iter().filter(|tenant| tenant.version > 0) {
+            page.sample(&names::CONFIG_VERSION, &[&tenant.tenant, &tenant.version.to_string()], 1);
+        }
+        self.decisions.write(&mut page, &names::DECISION, names::DECISION_BOUNDS);
+        self.offers.write(&mut page, &names::OFFER_LATENCY, names::OFFER_BOUNDS);
+        page.single(&names::INGRESS_DEPTH, shell.ingress_depth);
+        page.single(&names::INGRESS_REFUSED, shell.ingress_refused);
+        page.begin(&names::BUILD);
+        page.sample(&names::BUILD, &[env!("CARGO_PKG_VERSION")], 1);
+        process::write(&mut page);
+        page.finish()
+    }
+
+    /// Puts recorded samples in their buckets: without this they pile up until somebody scrapes.
+    pub fn upkeep(&self) {
+        self.handle.run_upkeep();
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn describe(recorder: &impl Recorder, metric: &Metric) {
+    let unit = match metric.unit {
+        names::Unit::Count | names::Unit::Units => Unit::Count,
+        names::Unit::Seconds => Unit::Seconds,
+        names::Unit::Bytes => Unit::Bytes,
+    };
+    match metric.kind {
+        Kind::Counter => recorder.describe_counter(metric.name.into(), Some(unit), metric.help.into()),
+        Kind::Gauge => recorder.describe_gauge(metric.name.into(), Some(unit), metric.help.into()),
+        Kind::Histogram => recorder.describe_histogram(metric.name.into(), Some(unit), metric.help.into()),
+    }
+}
+
+fn write_queues(page: &mut Page, figures: &[Figures]) {
+    let each = |visit: &mut dyn FnMut(&[&str], &CellFigures)| {
+        for tenant in figures {
+            for cell in &tenant.cells {
+                visit(&[&tenant.tenant, &cell.queue, &cell.channel, cell.direction], cell);
+            }
+        }
+    };
+    page.begin(&names::CONTACTS_WAITING);
+    each(&mut |own, cell| {
+        for ((_, state), count) in names::WAITING.iter().zip(cell.waiting) {
+            page.sample(&names::CONTACTS_WAITING, &[own, &[*state]].concat(), count);
+        }
+    });
+    page.begin(&names::LONGEST_WAIT);
+    each(&mut |own, cell| page.sample(&names::LONGEST_WAIT, own, seconds(cell.longest)));
+    page.begin(&names::CONTACTS_OVER_MAX_HANDLE);
+    for tenant in figures {
+        for cell in tenant.cells.iter().chain(&tenant.direct) {
+            let own = [&*tenant.tenant, &cell.queue, &cell.channel, cell.direction];
+            page.sample(&names::CONTACTS_OVER_MAX_HANDLE, &own, cell.over_max_handle);
+        }
+    }
+}
+
+fn write_agents(page: &mut Page, figures: &[Figures]) {
+    let teams = || figures.iter().flat_map(|tenant| tenant.teams.iter().map(|team| (&*tenant.tenant, team)));
+    page.begin(&names::AGENTS);
+    for (tenant, team) in teams() {
+        for (state, count) in names::AGENT_STATES.iter().zip(team.states) {
+            page.sample(&names::AGENTS, &[tenant, &team.team, state], count);
+        }
+    }
+    page.begin(&names::AGENT_STATE_SECONDS);
+    for tenant in figures {
+        for time in &tenant.times {
+            let own = [&*tenant.tenant, &time.team, names::AGENT_STATES[time.state], &time.reason];
+            page.sample(&names::AGENT_STATE_SECONDS, &own, seconds(time.time));
+        }
+    }
+    page.begin(&names::CAPACITY_USED);
+    for (tenant, team) in teams() {
+        page.sample(&names::CAPACITY_USED, &[tenant, &team.team], team.used);
+    }
+    page.begin(&names::CAPACITY);
+    for (tenant, team) in teams() {
+        page.sample(&names::CAPACITY, &[tenant, &team.team], team.capacity);
+    }
+}

@@ -182,7 +182,7 @@ class Lifecycle(ServerTest):
             after = word(event, "after") if "after" in event.DESCRIPTOR.fields_by_name else "UNSPECIFIED"
             if after != "UNSPECIFIED" and states[-1:] != [after]:
                 states.append(after)
-        path = ["QUEUED", "OFFERED", "ASSIGNED", "CONNECTED", "ON_HOLD", "CONNECTED", "WRAP_UP", "CLOSED"]
+        path = ["SCHEDULED", "QUEUED", "OFFERED", "ASSIGNED", "CONNECTED", "ON_HOLD", "CONNECTED", "WRAP_UP", "CLOSED"]
         self.assertEqual(states, path)
         names = [name for name, _ in mine]
         order = ["contact_created", "contact_queued", "offer_issued", "offer_accepted", "leg_connected", "leg_held"]

@@ -45,8 +45,9 @@ pub(super) fn upsert(state: &State, profile: &Arc<AgentProfile>, out: &mut Vec<E
         return Err(Reject::LimitReached { limit: "agents", max: limits::AGENTS as u64 });
     }
     let agent = slot.unwrap_or(AgentId(state.agent_slots()));
+    let created = slot.is_none_or(|agent| state.agent(agent).deleted);
     out.push(Event::AgentUpserted { agent, profile: profile.clone() });
-    Ok(agent.into())
+    Ok(Subject { contact: None, agent: Some(agent), created })
 }
 
 pub(super) fn delete(state: &State, agent_id: &Text, out: &mut Vec<Event>) -> Verdict {
@@ -233,7 +234,7 @@ fn own_offer(state: &State, agent_id: &Text, offer: LegId) -> Result<(AgentId, O
 }
 
 fn about(state: &State, agent: AgentId, leg: LegId) -> Subject {
-    Subject { contact: Some(state.leg(leg).contact), agent: Some(agent) }
+    Subject { contact: Some(state.leg(leg).contact), agent: Some(agent), created: false }
 }
 
 pub(super) fn accept(state: &State, now: Time, agent_id: &Text, offer: LegId, out: &mut Vec<Event>) -> Verdict {
@@ -300,7 +301,7 @@ pub(super) fn complete_wrap_up(
     let contact = find_contact(state, contact_id)?;
     let agent = find_agent(state, agent_id)?;
     known_disposition(state, disposition)?;
-    let subject = Subject { contact: Some(contact), agent: Some(agent) };
+    let subject = Subject { contact: Some(contact), agent: Some(agent), created: false };
     let own = || state.contact_legs(contact).filter(|(_, leg)| leg.agent == agent && leg.connected_once);
     if let Some((leg, held)) = own().find(|(_, leg)| leg.state == LegState::WrapUp) {
         let cause = held.end_cause.unwrap_or(EndCause::Completed);

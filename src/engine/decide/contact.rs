@@ -66,7 +66,7 @@ pub(super) fn create(state: &State, now: Time, new: &Arc<NewContact>, out: &mut 
             only: None,
         }),
     }
-    Ok(Subject { contact: Some(contact), agent: direct })
+    Ok(Subject { contact: Some(contact), agent: direct, created: true })
 }
 
 /// A leg that begins ASSIGNED, without an offer.

@@ -31,21 +31,27 @@ pub(in crate::engine) fn follow_up(state: &mut State, now: Time, out: &mut Vec<E
     }
     state.sort_agenda();
     while let Some(agent) = state.next_hungry() {
-        // The contact is the agent's best; the agent is then that contact's best, who may have been idle for longer.
         let Some((_, contact)) = state.best_contact(agent) else {
             state.fed();
             continue;
         };
-        let agent = state.best_agent(contact).expect("whoever takes a contact can be found for it");
+        let (contact, agent) = pair(state, contact, Some(agent));
         return offer(state, now, contact, agent, out);
     }
     while let Some(contact) = state.next_waiting() {
         if state.try_contact(contact).is_none() || state.contact_state(contact) != ContactState::Queued {
             continue;
         }
-        if let Some(agent) = state.best_agent(contact) {
+        let Some(agent) = state.best_agent(contact) else { continue };
+        // Alone on the agenda, it is the only contact its agent could take: had there been another, it would be gone.
+        if !state.others_wait() {
             return offer(state, now, contact, agent, out);
         }
+        let (best, agent) = pair(state, contact, None);
+        if best != contact {
+            state.wait_again(contact);
+        }
+        return offer(state, now, best, agent, out);
     }
     while let Some(agent) = state.next_changed() {
         let held = state.agent(agent);
@@ -53,6 +59,23 @@ pub(in crate::engine) fn follow_up(state: &mut State, now: Time, out: &mut Vec<E
         if before != after {
             return out.push(Event::AgentRoutingChanged { agent, before, after });
         }
+    }
+}
+
+/// The pair a contact leads to in which each is the other's first: its agent may have a better contact, which may have
+/// an agent who is idle for longer. Every agent on the way is idle for longer than the last, so it ends. `of` is an
+/// agent whose first the contact is, if that is known.
+fn pair(state: &State, mut contact: ContactId, mut of: Option<AgentId>) -> (ContactId, AgentId) {
+    loop {
+        let agent = state.best_agent(contact).expect("whoever takes a contact can be found for it");
+        if of == Some(agent) {
+            return (contact, agent);
+        }
+        let (_, best) = state.best_contact(agent).expect("an agent finds the contact he was found for");
+        if best == contact {
+            return (contact, agent);
+        }
+        (contact, of) = (best, Some(agent));
     }
 }
 
@@ -69,7 +92,8 @@ fn offer(state: &State, now: Time, contact: ContactId, agent: AgentId, out: &mut
     }
 }
 
-/// A contact may be past a deadline that waited, may close, or may have an offer that is no longer allowed.
+/// A contact may be past a deadline that waited, may close, may have an offer that is no longer allowed, or may come
+/// back to wait for one agent who has signed out meanwhile.
 fn check_contact(state: &State, now: Time, contact: ContactId, out: &mut Vec<Event>) {
     let Some(held) = state.try_contact(contact).filter(|held| !held.closed) else { return };
     if let Some((outcome, reason)) = held.outcome {
@@ -82,7 +106,17 @@ fn check_contact(state: &State, now: Time, contact: ContactId, out: &mut Vec<Eve
         }
     } else if state.contact_deadline(held).is_some_and(|at| at <= now) {
         contact_due(state, now, contact, out);
+    } else if let Some(entry) = held.entry.filter(|entry| entry.parked_since.is_none())
+        && entry.only.is_some_and(|(agent, _)| signs_out(state, agent))
+    {
+        out.push(Event::ContactUnrestricted { contact });
     }
+}
+
+/// Whether an agent has signed out, or will with his last leg: then nothing waits for him alone.
+fn signs_out(state: &State, agent: AgentId) -> bool {
+    let held = state.agent(agent);
+    !held.signed_in() || held.removed || held.next_presence == Some(Presence::Offline)
 }
 
 /// An agent's waiting presence may apply, he may go, or an offer to him may no longer be allowed.

@@ -28,17 +28,18 @@ use super::time::Time;
 pub(super) struct Subject {
     pub(super) contact: Option<ContactId>,
     pub(super) agent: Option<AgentId>,
+    pub(super) created: bool,
 }
 
 impl From<ContactId> for Subject {
     fn from(contact: ContactId) -> Subject {
-        Subject { contact: Some(contact), agent: None }
+        Subject { contact: Some(contact), agent: None, created: false }
     }
 }
 
 impl From<AgentId> for Subject {
     fn from(agent: AgentId) -> Subject {
-        Subject { contact: None, agent: Some(agent) }
+        Subject { contact: None, agent: Some(agent), created: false }
     }
 }
 

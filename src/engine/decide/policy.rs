@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 
 use super::agent::remove;
 use super::{Subject, Verdict};
+use crate::engine::contact::Contact;
 use crate::engine::event::Event;
 use crate::engine::id::AgentId;
 use crate::engine::limits;
@@ -52,10 +53,10 @@ pub(super) fn apply(state: &State, policy: &Arc<Policy>, out: &mut Vec<Event>) -
     Ok(Subject::default())
 }
 
+/// Whether a contact could still come back to wait in a queue: it waits there, or talks to someone after it did. One
+/// that is only SCHEDULED for it ends by itself. A pass over all contacts, only for a queue that goes.
 fn in_use(state: &State, queue: &str) -> bool {
     let queue = state.registry().queue(queue);
-    queue.is_some_and(|queue| {
-        let books = |direction| state.tally().books(queue, direction).waiting;
-        crate::engine::contact::Direction::ALL.into_iter().any(|direction| books(direction) > 0)
-    })
+    let holds = |held: &Contact| held.queue == queue && held.queued.is_some() && held.outcome.is_none();
+    queue.is_some() && state.contacts_from(0).any(|(_, held)| holds(held))
 }

@@ -3,6 +3,7 @@
 use alloc::sync::Arc;
 
 use super::{Due, Gateway, State};
+use crate::engine::Reply;
 use crate::engine::agent::{Agent, AgentProfile, Fault, Presence};
 use crate::engine::command::{ContactChange, NewContact};
 use crate::engine::contact::{
@@ -23,8 +24,9 @@ impl State {
         self.now = now;
         self.sequence = sequence;
         match event {
-            Event::RequestRemembered { stamp, contact, agent } => {
-                self.receipts.remember(now, sequence, stamp, *contact, *agent);
+            Event::RequestRemembered { stamp, contact, agent, created } => {
+                let first = Reply { sequence, contact: *contact, agent: *agent, created: *created, repeated: true };
+                self.receipts.remember(now, stamp, first);
                 let contacts = &self.contacts;
                 let open = |contact: ContactId| contacts.get(contact.0).is_some_and(|contact| !contact.closed);
                 self.receipts.trim(now, self.registry.policy.rules.remembered_requests, open);
@@ -41,7 +43,10 @@ impl State {
                 (held.session, held.grace) = (false, Some(*until));
                 self.arm(Due::Gateway, gateway.0, Some(*until));
             }
-            Event::GatewaySwept { gateway } => self.gateways[gateway.index()].grace = None,
+            Event::GatewaySwept { gateway } => {
+                self.gateways[gateway.index()].grace = None;
+                self.arm(Due::Gateway, gateway.0, None);
+            }
             _ => match (event.contact(), event.leg(), event.agent()) {
                 (Some(contact), Some(leg), _) => self.evolve_leg(contact, leg, event),
                 (Some(contact), None, _) => self.evolve_contact(contact, event),
@@ -55,6 +60,7 @@ impl State {
         self.registry.apply(policy);
         self.skilled.resize_with(self.registry.skills.all.len(), Default::default);
         self.receipts.set_window(policy.rules.request_window);
+        self.arm_retention();
         self.enrol_all();
         for class in 0..self.index.len() as u32 {
             let waiting = &self.index.class(ClassId(class)).waiting;
@@ -121,6 +127,7 @@ impl State {
                 let since = entry.parked_since.take().expect("a parked entry knows since when");
                 entry.parked += now.since(since);
                 self.line_up(contact);
+                self.agenda.checks.push(contact);
                 self.arm_contact(contact);
             }
             Event::ContactTransferred { .. } => {}
@@ -422,6 +429,9 @@ impl State {
     fn evolve_leg(&mut self, contact: ContactId, leg: LegId, event: &Event) {
         match event {
             Event::OfferIssued { agent, cost, expires, .. } => {
+                let (held, channel) = (&self.agents[agent.0], self.contacts.at(contact.slot()).channel);
+                let most = self.registry.channels[channel.index()].max;
+                assert!(held.has_room(channel, *cost, most), "an offer exceeds the capacity of {agent:?}");
                 self.step_out(contact);
                 self.begin_leg(contact, leg, *agent, *cost, (LegState::Offered, OfferState::Issued), *expires);
                 self.contacts.at_mut(contact.slot()).entry_leg = Some(leg);
@@ -605,6 +615,7 @@ impl State {
         held.connected = Some(now);
         let agent = held.agent;
         self.agents[agent.0].faults[Fault::Connect as usize] = 0;
+        self.agents[agent.0].contacts += 1;
         self.move_leg(leg, LegState::Connected, None);
         if let Some(answer) = answer {
             let direction = self.contacts.at(contact.slot()).profile.direction;
@@ -643,7 +654,8 @@ impl State {
         let held = &mut self.agents[agent.0];
         held.used -= cost;
         held.in_hand[channel.index()] -= 1;
-        if matches!(cause, EndCause::ConnectTimeout | EndCause::AgentUnreachable) {
+        // A leg put back after it was connected is no connect failure, whatever its cause.
+        if !connected_once && matches!(cause, EndCause::ConnectTimeout | EndCause::AgentUnreachable) {
             held.faults[Fault::Connect as usize] += 1;
         }
         if connected_once {
@@ -691,12 +703,14 @@ impl State {
             Event::AgentDeleted { .. } => {
                 let held = &mut self.agents[agent.0];
                 (held.deleted, held.presence, held.session) = (true, Presence::Offline, false);
+                held.streams = 0;
                 self.enrol_agent(agent);
             }
             Event::AgentSignedIn { presence, lease, .. } => {
                 let held = &mut self.agents[agent.0];
                 (held.session, held.lease) = (true, *lease);
                 (held.faults, held.declines, held.not_responding) = ([0; 3], 0, None);
+                (held.contacts, held.signed_in_since) = (0, self.now);
                 self.arm(Due::Agent, agent.0, None);
                 self.take_presence(agent, presence);
             }
@@ -710,7 +724,8 @@ impl State {
                 self.agents[agent.0].next_presence.clone_from(next);
             }
             Event::AgentRoutingChanged { after, .. } => {
-                self.agents[agent.0].routing = *after;
+                let held = &mut self.agents[agent.0];
+                (held.routing, held.routing_since) = (*after, self.now);
                 return;
             }
             Event::AgentNotResponding { until, .. } => {

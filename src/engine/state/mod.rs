@@ -21,7 +21,7 @@ use super::slab::{Chunked, Slab};
 use super::table::{IdTable, hash_bytes};
 use super::tally::Tally;
 use super::time::{Span, Time};
-use super::timers::Timers;
+use super::timers::{Popped, Timers};
 use registry::Registry;
 
 /// What a deadline belongs to, with the slot beside it.
@@ -261,7 +261,8 @@ impl State {
             Some(LegState::Connected) => ContactState::Connected,
             Some(LegState::OnHold) => ContactState::OnHold,
             _ if contact.live_legs > 0 => ContactState::WrapUp,
-            _ if contact.outcome.is_some() => ContactState::Closed,
+            // Between two events of a batch a contact that had a leg or an entry may have neither.
+            _ if contact.outcome.is_some() || contact.legs > 0 || contact.queued.is_some() => ContactState::Closed,
             _ => ContactState::Scheduled,
         }
     }
@@ -487,7 +488,7 @@ impl State {
 
     // ---- deadlines
 
-    /// When the next deadline is due.
+    /// When the next deadline is due, at the earliest: it may have been put off since.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Time> {
         self.timers.next().map(Time)
@@ -498,10 +499,12 @@ impl State {
         self.timers.get(Due::Lease as u8, agent.0).map(Time)
     }
 
-    /// Takes the first deadline due at `now`.
-    pub(super) fn pop_due(&mut self, now: Time) -> Option<(Due, u32)> {
-        let (_, kind, slot) = self.timers.pop_due(now.0)?;
-        Some((Due::ALL[kind as usize], slot))
+    /// Takes the first deadline due at `now`; none inside when the first was put off, and more may be due.
+    pub(super) fn pop_due(&mut self, now: Time) -> Option<Option<(Due, u32)>> {
+        Some(match self.timers.pop_due(now.0)? {
+            Popped::Due(_, kind, slot) => Some((Due::ALL[kind as usize], slot)),
+            Popped::PutOff => None,
+        })
     }
 
     /// After a fold: what follows was recorded too.
@@ -563,6 +566,16 @@ impl State {
         if let Some(agent) = self.agenda.agents.pop() {
             self.agents[agent.0].hungry = false;
         }
+    }
+
+    /// Whether more contacts may now be matched.
+    pub(super) fn others_wait(&self) -> bool {
+        !self.agenda.contacts.is_empty()
+    }
+
+    /// Puts back a contact just taken: it is still the best.
+    pub(super) fn wait_again(&mut self, contact: ContactId) {
+        self.agenda.contacts.push(contact);
     }
 
     /// The best of the contacts that may now be matched.

@@ -57,7 +57,7 @@ impl State {
         let rarest = asked.filter_map(|(skill, _)| self.skilled.get(skill.index())).min_by_key(|agents| agents.len());
         let mut agents = match rarest {
             Some(agents) => agents.clone(),
-            None => (0..self.agents.len() as u32).map(AgentId).collect(),
+            None => (0..self.agents.len()).map(AgentId).collect(),
         };
         agents.sort_unstable();
         agents.dedup();
@@ -102,7 +102,7 @@ impl State {
         for class in (0..self.index.len() as u32).map(ClassId) {
             self.compile_class(class);
         }
-        for agent in (0..self.agents.len() as u32).map(AgentId) {
+        for agent in (0..self.agents.len()).map(AgentId) {
             let profile = self.agents[agent.0].profile.clone();
             self.compile_agent(agent, &profile);
             self.enrol_agent(agent);

@@ -1,6 +1,8 @@
 //! Events as `usher.v1` has them. What the engine keeps for itself (remembered requests, bars lifted, records dropped)
 //! is not an event for clients.
 
+#![expect(clippy::needless_update, reason = "one macro fills payloads that have more fields and those that have none")]
+
 use usher_proto::v1;
 use usher_proto::v1::event::Payload;
 
@@ -332,6 +334,7 @@ fn issued(about: &About<'_>, leg: LegId, cost: u32, expires: prost_types::Timest
     }
 }
 
+// tidy: table
 fn leg_payload(about: &About<'_>, event: &Event) -> Payload {
     let facts = about.facts;
     let (before, after, wait) = (about.before, about.after, Some(span(facts.wait)));
@@ -396,6 +399,7 @@ fn leg_payload(about: &About<'_>, event: &Event) -> Payload {
                 disposition: disposition.to_string(),
                 resolved: *resolved,
                 retry_time: barred.map(|(_, until)| time(until)),
+                entry_handled: facts.handled,
                 before: before,
                 after: after,
             }

@@ -109,9 +109,14 @@ pub fn optional_id(field: &str, id: String) -> Checked<Text> {
 }
 
 /// Free text of bounded length.
-pub fn words(field: &str, words: String) -> Checked<Text> {
-    if words.len() > limits::ATTRIBUTE_BYTES {
-        return Err(Problem::field(field, &format!("be at most {} bytes", limits::ATTRIBUTE_BYTES)));
+pub fn words(field: &str, given: String) -> Checked<Text> {
+    bounded(field, given, limits::ATTRIBUTE_BYTES)
+}
+
+/// Text of at most so many bytes.
+fn bounded(field: &str, words: String, most: usize) -> Checked<Text> {
+    if words.len() > most {
+        return Err(Problem::field(field, &format!("be at most {most} bytes")));
     }
     Ok(text(words))
 }
@@ -192,6 +197,14 @@ fn value(field: &str, value: v1::Value) -> Checked<Value> {
     })
 }
 
+fn attribute_name(field: &str, name: String) -> Checked<Text> {
+    let letters = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+    if !(1..=limits::CONFIG_ID_BYTES).contains(&name.len()) || !name.bytes().all(letters) {
+        return Err(Problem::field(field, "be named by 1-64 letters, digits, dots, underscores or hyphens"));
+    }
+    Ok(text(name))
+}
+
 /// Attributes, sorted by name as the wire has them.
 pub fn attributes(field: &str, given: BTreeMap<String, v1::Value>) -> Checked<Attributes> {
     if given.len() > limits::ATTRIBUTES {
@@ -199,14 +212,14 @@ pub fn attributes(field: &str, given: BTreeMap<String, v1::Value>) -> Checked<At
     }
     let mut checked = Attributes::with_capacity(given.len());
     for (name, held) in given {
-        let path = format!("{field}[{name}]");
-        let name = id(&path, name)?;
-        checked.push((name, value(&path, held)?));
+        let path = format!("{field}[{name:?}]");
+        checked.push((attribute_name(&path, name)?, value(&path, held)?));
     }
     Ok(checked)
 }
 
 const DEPTH: usize = grammar::DEPTH;
+const PARTS: usize = 64;
 
 fn expr(field: &str, node: &v1::Requirement, depth: usize) -> Checked<Expr> {
     use v1::requirement::Node;
@@ -214,6 +227,9 @@ fn expr(field: &str, node: &v1::Requirement, depth: usize) -> Checked<Expr> {
         return Err(Problem::field(field, &format!("be nested at most {DEPTH} deep")));
     }
     let list = |list: &v1::RequirementList| -> Checked<Vec<Expr>> {
+        if list.parts.len() > PARTS {
+            return Err(Problem::field(field, &format!("have at most {PARTS} parts in a list")));
+        }
         list.parts.iter().map(|part| expr(field, part, depth + 1)).collect()
     };
     Ok(match node.node.as_ref().ok_or_else(|| Problem::field(field, "have a node"))? {
@@ -300,33 +316,39 @@ fn split_personal(contact: &mut v1::Contact) -> Checked<(Option<Arc<Customer>>, 
     }
     let customer = Customer {
         customer_id: optional_id("contact.customer_id", std::mem::take(&mut contact.customer_id))?,
-        address: words("contact.customer_address", std::mem::take(&mut contact.customer_address))?,
+        address: bounded("contact.customer_address", std::mem::take(&mut contact.customer_address), NAME_BYTES)?,
         attributes: attributes("contact.attributes", personal)?,
     };
     let rest = attributes("contact.attributes", std::mem::take(&mut contact.attributes))?;
     Ok(((customer != Customer::default()).then(|| Arc::new(customer)), rest))
 }
 
-/// Fields whose capability is not in this release are refused, never ignored.
-fn not_yet(contact: &v1::Contact) -> Checked<()> {
-    let kind = v1::ContactKind::try_from(contact.kind);
-    let later = [
-        (!matches!(kind, Ok(v1::ContactKind::Unspecified | v1::ContactKind::Standard)), "contact.kind"),
-        (!contact.parent_contact_id.is_empty(), "contact.parent_contact_id"),
-        (!contact.preferred_agent_id.is_empty(), "contact.preferred_agent_id"),
-        (!contact.resumed_contact_id.is_empty(), "contact.resumed_contact_id"),
-    ];
-    match later.iter().find(|(set, _)| *set) {
-        Some((_, field)) => Err(Problem { field: Some((*field).to_owned()), ..Problem::unimplemented(field) }),
-        None => Ok(()),
+/// A preferred agent comes with steps: refused until then, never ignored.
+fn not_yet(contact: &mut v1::Contact) -> Checked<()> {
+    let preferred = optional_id("contact.preferred_agent_id", std::mem::take(&mut contact.preferred_agent_id))?;
+    if preferred.is_empty() {
+        return Ok(());
     }
+    let field = Some("contact.preferred_agent_id".to_owned());
+    Err(Problem { field, ..Problem::unimplemented("a preferred agent") })
 }
 
-/// A contact to be created.
-pub fn new_contact(requirements: &Requirements, contact: Option<v1::Contact>) -> Checked<NewContact> {
+/// A contact to be created. `make_id` names it when the client does not.
+pub fn new_contact(
+    requirements: &Requirements,
+    contact: Option<v1::Contact>,
+    make_id: impl FnOnce() -> String,
+) -> Checked<NewContact> {
     let mut contact = contact.ok_or_else(|| Problem::field("contact", "be set"))?;
     let digest = digest(&contact);
-    not_yet(&contact)?;
+    if !matches!(v1::ContactKind::try_from(contact.kind), Ok(v1::ContactKind::Unspecified | v1::ContactKind::Standard))
+    {
+        return Err(Problem::field("contact.kind", "be STANDARD"));
+    }
+    not_yet(&mut contact)?;
+    if contact.contact_id.is_empty() {
+        contact.contact_id = make_id();
+    }
     let requirement = requirements.either(
         ("contact.requirements", &contact.requirements),
         ("contact.requirement", contact.requirement.as_ref()),
@@ -416,6 +438,9 @@ pub fn contact_change(
     Ok(change)
 }
 
+/// Longest display name or address in bytes.
+const NAME_BYTES: usize = 256;
+
 /// Capacity units of an agent who does not say.
 const CAPACITY: u32 = 100;
 
@@ -428,15 +453,15 @@ pub fn agent_profile(agent: Option<v1::Agent>) -> Checked<AgentProfile> {
     };
     let mut skills = Vec::with_capacity(agent.skills.len());
     for (skill, level) in agent.skills {
-        let path = format!("agent.skills[{skill}]");
+        let path = format!("agent.skills[{skill:?}]");
         let level = u8::try_from(level).ok().filter(|level| (1..=limits::SKILL_LEVEL).contains(level));
         let level = level.ok_or_else(|| Problem::field(&path, "be a level from 1 to 10"))?;
         skills.push((id(&path, skill)?, level));
     }
     let team = optional_id("agent.team", agent.team)?;
-    let site = optional_id("agent.site", agent.site)?;
+    let site = bounded("agent.site", agent.site, limits::CONFIG_ID_BYTES)?;
     let agent_id = id("agent.agent_id", agent.agent_id)?;
-    let display_name = words("agent.display_name", agent.display_name)?;
+    let display_name = bounded("agent.display_name", agent.display_name, NAME_BYTES)?;
     Ok(AgentProfile {
         display_name: if display_name.is_empty() { agent_id.clone() } else { display_name },
         agent_id,

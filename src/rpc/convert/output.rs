@@ -37,7 +37,7 @@ pub fn contact(view: &ContactView) -> v1::Contact {
         None => (0, String::new()),
     };
     let resolved = view.legs.iter().rev().find_map(|leg| leg.resolved);
-    let offers = view.legs.iter().filter(|leg| leg.offer != OfferState::None);
+    let offers = view.legs.iter().filter(|leg| leg.offer == OfferState::Issued);
     v1::Contact {
         queue: view.queue.to_string(),
         priority: view.priority,
@@ -153,6 +153,9 @@ pub fn agent(view: &AgentView) -> v1::Agent {
         not_responding_until_time: view.not_responding.map(time),
         lease_expire_time: view.lease_expires.map(time),
         deleting: view.removed,
+        contacts_handled: view.contacts as i32,
+        sign_in_time: view.signed_in_since.map(time),
+        routing_time: view.routing_since.map(time),
         ..agent_profile(&view.profile)
     }
 }

@@ -9,7 +9,9 @@ use usher_proto::v1::{
     agent_session_reply::Result as Answer,
 };
 
-use super::{EVENTS, FRAME, Reply, brief, later, not_open, open_twice, own, refuse, settle_tenant, submit, too_many};
+use super::{
+    FRAME, Reply, answers, brief, gather, later, not_open, open_twice, own, refuse, settle_tenant, submit, too_many,
+};
 use crate::engine::publish::Published;
 use crate::rpc::Edge;
 use crate::rpc::convert::{event::event, span, time};
@@ -101,16 +103,10 @@ impl Session {
             };
             handed_in.push((command.correlation_id, reply));
         }
-        let mut items = Vec::with_capacity(handed_in.len());
-        for (correlation_id, reply) in handed_in {
-            let answer = match reply.await {
-                Ok(_) if correlation_id == 0 => continue,
-                Ok(answer) => answer,
-                Err(problem) => Answer::Error(problem.into()),
-            };
-            items.push(Item::Reply(pb::AgentSessionReply { correlation_id, result: Some(answer) }));
-        }
-        self.send(items, String::new()).await
+        let items = answers(handed_in, Answer::Error).await.into_iter().map(|(correlation_id, answer)| {
+            Item::Reply(pb::AgentSessionReply { correlation_id, result: Some(answer) })
+        });
+        self.send(items.collect(), String::new()).await
     }
 
     // tidy: table
@@ -169,24 +165,10 @@ impl Session {
     }
 
     async fn events(&mut self, first: Arc<Published>) -> Result<(), Problem> {
-        let mut items = Vec::new();
-        let mut sequence = first.recorded.sequence;
-        let mut next = Some(first);
-        while let Some(published) = next {
-            sequence = published.recorded.sequence;
-            if let Some(told) = event(&self.stream.tenant, &published) {
-                items.push(Item::Event(told));
-            }
-            next = match self.stream.events.try_next().filter(|_| items.len() < EVENTS) {
-                Some(Ok(published)) => Some(published),
-                Some(Err(why)) => {
-                    self.send(items, self.stream.token(sequence)).await?;
-                    return Err(ended(why));
-                }
-                None => None,
-            };
-        }
-        self.send(items, self.stream.token(sequence)).await
+        let tenant = &self.stream.tenant;
+        let (told, sequence, over) = gather(&mut self.stream.events, first, |published| event(tenant, published));
+        self.send(told.into_iter().map(Item::Event).collect(), self.stream.token(sequence)).await?;
+        over.map_or(Ok(()), |why| Err(ended(why)))
     }
 
     async fn send(&self, items: Vec<Item>, resume_token: String) -> Result<(), Problem> {

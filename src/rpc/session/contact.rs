@@ -12,7 +12,8 @@ use usher_proto::v1::{
 };
 
 use super::{
-    EVENTS, FRAME, Reply, brief, later, not_open, open_twice, own, refuse, settle_tenant, submit, tenant_of, too_many,
+    FRAME, Reply, answers, brief, gather, later, not_open, open_twice, own, refuse, settle_tenant, submit, tenant_of,
+    too_many,
 };
 use crate::engine::command::Command;
 use crate::engine::id::Text;
@@ -186,16 +187,10 @@ impl Session {
             };
             handed_in.push((command.correlation_id, reply));
         }
-        let mut items = Vec::with_capacity(handed_in.len());
-        for (correlation_id, reply) in handed_in {
-            let answer = match reply.await {
-                Ok(_) if correlation_id == 0 => continue,
-                Ok(answer) => answer,
-                Err(problem) => Answer::Error(problem.into()),
-            };
-            items.push(Item::Reply(pb::ContactSessionReply { correlation_id, result: Some(answer) }));
-        }
-        Ok(self.send(items, String::new()).await?)
+        let items = answers(handed_in, Answer::Error).await.into_iter().map(|(correlation_id, answer)| {
+            Item::Reply(pb::ContactSessionReply { correlation_id, result: Some(answer) })
+        });
+        Ok(self.send(items.collect(), String::new()).await?)
     }
 
     // tidy: table
@@ -265,35 +260,10 @@ impl Session {
 
     /// Tells an event and those that are there with it.
     async fn events(&mut self, first: Arc<Published>) -> Result<(), Problem> {
-        let mut items = Vec::new();
-        let mut sequence = first.recorded.sequence;
-        let mut next = Some(first);
-        while let Some(published) = next {
-            sequence = published.recorded.sequence;
-            if let Some(told) = self.tell(&published) {
-                items.push(Item::Event(told));
-            }
-            next = match self.events.try_next().filter(|_| items.len() < EVENTS) {
-                Some(Ok(published)) => Some(published),
-                Some(Err(why)) => {
-                    self.send(items, self.token(sequence)).await?;
-                    return Err(ended(why));
-                }
-                None => None,
-            };
-        }
-        Ok(self.send(items, self.token(sequence)).await?)
-    }
-
-    fn tell(&self, published: &Published) -> Option<pb::Event> {
-        if self.shown.as_ref().is_some_and(|shown| shown.has_shown(published)) {
-            return None;
-        }
-        let told = event(&self.tenant, published)?;
-        match &self.wanted {
-            Some(wanted) => wanted.contains(&payload_number(&told)).then_some(told),
-            None => Some(told),
-        }
+        let teller = Teller { tenant: &self.tenant, shown: self.shown.as_ref(), wanted: self.wanted.as_ref() };
+        let (told, sequence, over) = gather(&mut self.events, first, |published| teller.tell(published));
+        self.send(told.into_iter().map(Item::Event).collect(), self.token(sequence)).await?;
+        over.map_or(Ok(()), |why| Err(ended(why)))
     }
 
     async fn send(&self, items: Vec<Item>, resume_token: String) -> Result<(), Gone> {
@@ -303,6 +273,23 @@ impl Session {
         let items = items.into_iter().map(|item| pb::ContactSessionItem { item: Some(item) }).collect();
         let frame = pb::ContactServiceSessionResponse { items, resume_token };
         self.outbox.send(Ok(frame)).await.map_err(|_| Gone)
+    }
+}
+
+/// Which events a session tells.
+struct Teller<'a> {
+    tenant: &'a str,
+    shown: Option<&'a CatchUp>,
+    wanted: Option<&'a HashSet<u32>>,
+}
+
+impl Teller<'_> {
+    fn tell(&self, published: &Published) -> Option<pb::Event> {
+        if self.shown.is_some_and(|shown| shown.has_shown(published)) {
+            return None;
+        }
+        let told = event(self.tenant, published)?;
+        self.wanted.is_none_or(|wanted| wanted.contains(&payload_number(&told))).then_some(told)
     }
 }
 

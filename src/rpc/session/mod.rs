@@ -5,6 +5,7 @@ pub(super) mod agent;
 pub(super) mod contact;
 
 use std::pin::Pin;
+use std::sync::Arc;
 
 use tonic::Code;
 use usher_proto::v1 as pb;
@@ -13,6 +14,8 @@ use super::Edge;
 use super::convert::input;
 use super::status::Problem;
 use super::verbs::Verb;
+use crate::engine::publish::Published;
+use crate::shard::{Ended, Subscription};
 
 /// Commands in one frame at most.
 const FRAME: usize = 1000;
@@ -79,6 +82,41 @@ fn refuse<T: Send + 'static>(problem: Problem) -> Reply<T> {
 
 fn later<T: Send + 'static>(method: &str) -> Reply<T> {
     refuse(Problem::unimplemented(method))
+}
+
+/// Awaits the replies of a frame in the order its commands were handed in. A correlation id of 0 wants a reply only when
+/// it is a refusal.
+async fn answers<A>(handed_in: Vec<(u64, Reply<A>)>, refused: fn(pb::CommandError) -> A) -> Vec<(u64, A)> {
+    let mut answers = Vec::with_capacity(handed_in.len());
+    for (correlation_id, reply) in handed_in {
+        match reply.await {
+            Ok(_) if correlation_id == 0 => {}
+            Ok(answer) => answers.push((correlation_id, answer)),
+            Err(problem) => answers.push((correlation_id, refused(problem.into()))),
+        }
+    }
+    answers
+}
+
+/// Events that are there, told from the first on; the last one's sequence, and why the stream ended if it did.
+fn gather<T>(
+    events: &mut Subscription,
+    first: Arc<Published>,
+    tell: impl Fn(&Published) -> Option<T>,
+) -> (Vec<T>, u64, Option<Ended>) {
+    let (mut told, mut sequence, mut next) = (Vec::new(), 0, first);
+    loop {
+        sequence = next.recorded.sequence.max(sequence);
+        told.extend(tell(&next));
+        if told.len() >= EVENTS {
+            return (told, sequence, None);
+        }
+        next = match events.try_next() {
+            Some(Ok(published)) => published,
+            Some(Err(why)) => return (told, sequence, Some(why)),
+            None => return (told, sequence, None),
+        };
+    }
 }
 
 fn too_many() -> Problem {

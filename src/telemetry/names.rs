@@ -1,0 +1,232 @@
+//! Every metric once: name, kind, unit, labels, help. No other file holds a metric's name.
+//!
+//! Labels come from configuration or are closed enumerations; an agent, a contact or a customer is never one. A figure
+//! of a queue counts queue entries, so work given to an agent directly, which has no entry, is in none of them.
+
+use crate::engine::agent::Routing;
+use crate::engine::contact::{ContactState, Direction, Outcome};
+
+/// What a metric is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Only grows.
+    Counter,
+    /// Goes up and down.
+    Gauge,
+    /// Counts by bucket, with sum and count.
+    Histogram,
+}
+
+impl Kind {
+    /// As the text format says it.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Kind::Counter => "counter",
+            Kind::Gauge => "gauge",
+            Kind::Histogram => "histogram",
+        }
+    }
+}
+
+/// What a metric is measured in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unit {
+    /// Things.
+    Count,
+    /// Seconds.
+    Seconds,
+    /// Bytes.
+    Bytes,
+    /// Capacity units.
+    Units,
+}
+
+/// A metric.
+#[derive(Debug)]
+pub struct Metric {
+    /// Its full name, as it is scraped.
+    pub name: &'static str,
+    /// What it is.
+    pub kind: Kind,
+    /// What it is measured in.
+    pub unit: Unit,
+    /// The names of its labels, in the order in which their values are given.
+    pub labels: &'static [&'static str],
+    /// What it says, with the formula where there is one.
+    pub help: &'static str,
+}
+
+macro_rules! metrics {
+    ($($name:ident = $text:literal $kind:ident $unit:ident [$($label:literal)*] $help:literal;)*) => {
+        $(
+            #[doc = $help]
+            pub const $name: Metric = Metric {
+                name: $text,
+                kind: Kind::$kind,
+                unit: Unit::$unit,
+                labels: &[$($label),*],
+                help: $help,
+            };
+        )*
+
+        /// All of them, in the order of this file.
+        pub const ALL: &[&Metric] = &[$(&$name),*];
+    };
+}
+
+metrics! {
+    CONTACTS_RECEIVED = "usher_contacts_received_total" Counter Count ["tenant" "channel" "direction"]
+        "Contacts created, each counted once at the door.";
+    CONTACTS_CLOSED = "usher_contacts_closed_total" Counter Count ["tenant" "channel" "direction" "outcome"]
+        "Contacts closed, each counted once at its end, by outcome.";
+    CONTACTS_OFFERED = "usher_contacts_offered_total" Counter Count ["tenant" "queue" "channel" "direction"]
+        "Queue entries begun. Offered = answered + abandoned + exits + waiting.";
+    CONTACTS_ANSWERED = "usher_contacts_answered_total" Counter Count ["tenant" "queue" "channel" "direction"]
+        "Queue entries answered: customer and agent connected.";
+    CONTACTS_ANSWERED_WITHIN_THRESHOLD = "usher_contacts_answered_within_threshold_total" Counter Count
+        ["tenant" "queue" "channel" "direction"]
+        "Queue entries answered at or under the threshold in force when they began. Service level = this / offered.";
+    CONTACTS_ABANDONED = "usher_contacts_abandoned_total" Counter Count
+        ["tenant" "queue" "channel" "direction" "kind" "within_threshold"]
+        "Queue entries whose customer left unanswered; short = before the queue's short_abandon. Abandonment = this / offered.";
+    CONTACTS_EXITS = "usher_contacts_exits_total" Counter Count ["tenant" "queue" "channel" "direction" "reason"]
+        "Queue entries that ended neither answered nor abandoned, by reason.";
+    CONTACTS_HANDLED = "usher_contacts_handled_total" Counter Count ["tenant" "queue" "channel" "direction"]
+        "Answered queue entries whose legs have all ended. Average handle time = (talk + hold + wrap-up) / this.";
+    CONTACTS_TRANSFERRED = "usher_contacts_transferred_total" Counter Count ["tenant" "queue" "channel" "direction"]
+        "Distinct contacts transferred, in the queue the first transfer left. Transfer rate = this / handled.";
+    TRANSFERS = "usher_transfers_total" Counter Count ["tenant" "queue" "channel" "direction"]
+        "Transfers to a queue or an agent, in the queue they left.";
+    OFFERS = "usher_offers_total" Counter Count ["tenant" "queue" "channel" "direction" "result"]
+        "Offers to agents that have ended, by result.";
+    WAIT = "usher_wait_seconds" Histogram Seconds ["tenant" "queue" "channel" "direction" "outcome"]
+        "Measured wait of queue entries that ended, time parked left out. Average speed of answer = sum / count of answered.";
+    TALK = "usher_talk_seconds" Histogram Seconds ["tenant" "queue" "channel" "direction"]
+        "Time in conversation of handled queue entries, hold left out.";
+    HOLD = "usher_hold_seconds" Histogram Seconds ["tenant" "queue" "channel" "direction"]
+        "Time on hold of handled queue entries, those never held included.";
+    WRAP_UP = "usher_wrap_up_seconds" Histogram Seconds ["tenant" "queue" "channel" "direction"]
+        "Wrap-up time of handled queue entries, those without included.";
+    HANDLE = "usher_handle_seconds" Histogram Seconds ["tenant" "queue" "channel" "direction"]
+        "Handle time of handled queue entries: talk + hold + wrap-up.";
+    CONTACTS_WAITING = "usher_contacts_waiting" Gauge Count ["tenant" "queue" "channel" "direction" "state"]
+        "Queue entries open now, by state of their contact.";
+    LONGEST_WAIT = "usher_longest_wait_seconds" Gauge Seconds ["tenant" "queue" "channel" "direction"]
+        "Longest measured wait among queue entries open now and not parked; 0 when there is none.";
+    CONTACTS_OVER_MAX_HANDLE = "usher_contacts_over_max_handle" Gauge Count ["tenant" "queue" "channel" "direction"]
+        "Contacts in conversation for longer than max_handle now; direct work has an empty queue.";
+    AGENTS = "usher_agents" Gauge Count ["tenant" "team" "state"]
+        "Agents now, by what their state means for routing; off_queue includes those not signed in.";
+    AGENT_STATE_SECONDS = "usher_agent_state_seconds_total" Counter Seconds ["tenant" "team" "state" "reason"]
+        "Time signed-in agents spent in each state, up to now; not_ready by reason, other where reasons are free text.";
+    CAPACITY_USED = "usher_capacity_used_units" Gauge Units ["tenant" "team"]
+        "Capacity units in use or reserved by offers now.";
+    CAPACITY = "usher_capacity_units" Gauge Units ["tenant" "team"]
+        "Capacity units of the agents signed in now.";
+    CONFIG_VERSION = "usher_config_version_info" Gauge Count ["tenant" "version"]
+        "1 for the version of the policy in force.";
+    DECISION = "usher_decision_seconds" Histogram Seconds []
+        "Time a command took in its shard: decided, evolved, matched until quiet, journalled and told. A step's time is shared equally among its commands.";
+    OFFER_LATENCY = "usher_offer_latency_seconds" Histogram Seconds []
+        "Time from the instant of the command or deadline that made an offer possible to the offer being published.";
+    INGRESS_DEPTH = "usher_ingress_depth" Gauge Count []
+        "Commands taken in and not yet looked at.";
+    INGRESS_REFUSED = "usher_ingress_refused_total" Counter Count []
+        "Commands refused because the ingress was full.";
+    BUILD = "usher_build_info" Gauge Count ["version"]
+        "1 for the running version.";
+    PROCESS_CPU = "process_cpu_seconds_total" Counter Seconds []
+        "User and system CPU time of the process.";
+    PROCESS_RESIDENT = "process_resident_memory_bytes" Gauge Bytes []
+        "Resident memory of the process.";
+    PROCESS_VIRTUAL = "process_virtual_memory_bytes" Gauge Bytes []
+        "Virtual memory of the process.";
+    PROCESS_OPEN_FDS = "process_open_fds" Gauge Count []
+        "Open file descriptors of the process.";
+    PROCESS_MAX_FDS = "process_max_fds" Gauge Count []
+        "File descriptors the process may open.";
+    PROCESS_THREADS = "process_threads" Gauge Count []
+        "Threads of the process.";
+    PROCESS_START = "process_start_time_seconds" Gauge Seconds []
+        "When the process started, in seconds since 1970.";
+}
+
+/// Bounds of the wait histogram, in seconds; thresholds of the configuration come in between.
+pub const WAIT_BOUNDS: &[f64] =
+    &[1.0, 2.0, 5.0, 10.0, 15.0, 20.0, 30.0, 45.0, 60.0, 90.0, 120.0, 180.0, 300.0, 600.0, 1200.0, 1800.0];
+/// Bounds of talk, hold, wrap-up and handle, in seconds; thresholds of the configuration come in between.
+pub const HANDLE_BOUNDS: &[f64] = &[15.0, 30.0, 60.0, 120.0, 180.0, 240.0, 300.0, 420.0, 600.0, 900.0, 1800.0, 3600.0];
+/// Bounds of the decision time, in seconds.
+pub const DECISION_BOUNDS: &[f64] = &[1e-6, 2.5e-6, 5e-6, 1e-5, 2.5e-5, 5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 1e-2, 1e-1];
+/// Bounds of the offer latency, in seconds.
+pub const OFFER_BOUNDS: &[f64] = &[1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 5e-2, 1e-1, 2.5e-1, 1.0, 10.0];
+
+/// A direction as a label value.
+#[must_use]
+pub const fn direction(direction: Direction) -> &'static str {
+    match direction {
+        Direction::Inbound => "inbound",
+        Direction::Outbound => "outbound",
+        Direction::Callback => "callback",
+        Direction::Internal => "internal",
+    }
+}
+
+/// An outcome as a label value.
+#[must_use]
+pub const fn outcome(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Completed => "completed",
+        Outcome::Abandoned => "abandoned",
+        Outcome::Cancelled => "cancelled",
+        Outcome::Refused => "refused",
+        Outcome::Overflowed => "overflowed",
+        Outcome::Expired => "expired",
+        Outcome::Failed => "failed",
+    }
+}
+
+/// The outcome of an entry that was answered, among those of [`outcome`].
+pub const ANSWERED: &str = "answered";
+
+/// The states in which a contact with an open entry waits, with their label values.
+pub const WAITING: [(ContactState, &str); 4] = [
+    (ContactState::Queued, "queued"),
+    (ContactState::Offered, "offered"),
+    (ContactState::Assigned, "assigned"),
+    (ContactState::Parked, "parked"),
+];
+
+/// The states of agents as label values: the routing words and, apart from OFF_QUEUE, NOT_READY.
+pub const AGENT_STATES: [&str; 8] =
+    ["draining", "off_queue", "not_responding", "offering", "busy", "wrap_up", "idle", "not_ready"];
+
+/// Where a routing word stands in [`AGENT_STATES`].
+#[must_use]
+pub const fn agent_state(routing: Routing) -> usize {
+    routing as usize
+}
+
+/// Where NOT_READY stands in [`AGENT_STATES`].
+pub const NOT_READY: usize = 7;
+
+/// How an offer ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OfferResult {
+    /// The agent took it.
+    Accepted,
+    /// The agent refused it.
+    Declined,
+    /// Nobody answered it in time.
+    Expired,
+    /// The contact left.
+    Cancelled,
+    /// The agent or the policy changed.
+    Revoked,
+    /// It could not be delivered, or the agent's session was lost.
+    Failed,
+}
+
+/// The results of offers as label values, in order.
+pub const OFFER_RESULTS: [&str; 6] = ["accepted", "declined", "expired", "cancelled", "revoked", "failed"];

@@ -1,0 +1,75 @@
+//! The usual `process_*` figures, read from `/proc`. What cannot be read is left out.
+
+use std::fs;
+
+use super::names;
+use super::text::Page;
+
+/// Entries of the auxiliary vector: bytes of a page, clock ticks of a second.
+const AT_PAGESZ: u64 = 6;
+const AT_CLKTCK: u64 = 17;
+
+/// Writes them.
+pub fn write(page: &mut Page) {
+    let _ = write_stat(page);
+    if let Ok(open) = fs::read_dir("/proc/self/fd") {
+        // The directory that is being read is one of them.
+        page.single(&names::PROCESS_OPEN_FDS, open.count().saturating_sub(1));
+    }
+    if let Some(most) = max_fds() {
+        page.single(&names::PROCESS_MAX_FDS, most);
+    }
+}
+
+fn write_stat(page: &mut Page) -> Option<()> {
+    let text = fs::read_to_string("/proc/self/stat").ok()?;
+    // The name in brackets may hold anything; the third field comes after the last bracket.
+    let fields: Vec<&str> = text.rsplit_once(')')?.1.split_whitespace().collect();
+    let field = |number: usize| fields.get(number - 3)?.parse::<u64>().ok();
+    let (page_bytes, ticks) = (auxiliary(AT_PAGESZ)?, auxiliary(AT_CLKTCK)? as f64);
+    page.single(&names::PROCESS_CPU, (field(14)? + field(15)?) as f64 / ticks);
+    page.single(&names::PROCESS_RESIDENT, field(24)? * page_bytes);
+    page.single(&names::PROCESS_VIRTUAL, field(23)?);
+    page.single(&names::PROCESS_THREADS, field(20)?);
+    page.single(&names::PROCESS_START, boot_seconds()? as f64 + field(22)? as f64 / ticks);
+    Some(())
+}
+
+fn boot_seconds() -> Option<u64> {
+    let text = fs::read_to_string("/proc/stat").ok()?;
+    text.lines().find_map(|line| line.strip_prefix("btime "))?.trim().parse().ok()
+}
+
+fn max_fds() -> Option<u64> {
+    let text = fs::read_to_string("/proc/self/limits").ok()?;
+    text.lines().find_map(|line| line.strip_prefix("Max open files"))?.split_whitespace().next()?.parse().ok()
+}
+
+/// A number the kernel gave the process at its start.
+fn auxiliary(wanted: u64) -> Option<u64> {
+    let bytes = fs::read("/proc/self/auxv").ok()?;
+    let (words, _) = bytes.as_chunks::<8>();
+    let words: Vec<u64> = words.iter().map(|word| u64::from_ne_bytes(*word)).collect();
+    words.chunks_exact(2).find(|pair| pair[0] == wanted).map(|pair| pair[1])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn everything_is_there_on_linux() {
+        let mut page = Page::default();
+        write(&mut page);
+        let text = page.finish();
+        let value = |name: &str| -> f64 {
+            let line = text.lines().find(|line| line.starts_with(name)).expect(name);
+            line.rsplit(' ').next().and_then(|number| number.parse().ok()).expect(line)
+        };
+        assert!(value("process_resident_memory_bytes ") > 100_000.0);
+        assert!(value("process_virtual_memory_bytes ") >= value("process_resident_memory_bytes "));
+        assert!(value("process_open_fds ") >= 3.0 && value("process_max_fds ") > value("process_open_fds "));
+        assert!(value("process_threads ") >= 1.0 && value("process_cpu_seconds_total ") >= 0.0);
+        assert!(value("process_start_time_seconds ") > 1.6e9);
+    }
+}

@@ -1,0 +1,367 @@
+//! The fold: events of one tenant become counters as they happen, and books of what is waiting, in conversation and
+//! signed in, from which the figures of this instant are taken when they are asked for.
+//!
+//! Counters and histograms move at the event, through handles kept per queue, channel and direction. Gauges are never
+//! set: they are read off the books, so that a queue taken out of the configuration leaves none behind, and the longest
+//! wait and time in state are exact at the instant of reading. Reading costs one step per queue and per team, whatever
+//! the number of contacts and agents; the books keep one small record per contact, leg and agent in place.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use metrics::Counter;
+
+use super::agents::{AgentBooks, StateTime, TeamFigures};
+use super::cells::{Registrar, Series};
+use super::names::{self, OfferResult};
+use crate::engine::contact::{Direction, Outcome};
+use crate::engine::event::{Event, Facts, Recorded};
+use crate::engine::id::{AgentId, ChannelId, ContactId, LegId, QueueId, Text};
+use crate::engine::policy::Policy;
+use crate::engine::time::{Span, Time};
+
+/// Queue, channel and direction by handle. No queue for work given to an agent directly.
+type Key = (Option<QueueId>, ChannelId, Direction);
+
+/// One queue, channel and direction.
+struct Cell {
+    key: Key,
+    series: Series,
+    /// Entries open, by place in [`names::WAITING`].
+    waiting: [u64; names::WAITING.len()],
+    /// Entries not parked: since when each has waited, parked time added, with its contact's slot.
+    line: BTreeSet<(Time, u32)>,
+}
+
+/// The place of PARKED in [`names::WAITING`].
+const PARKED: usize = 3;
+
+/// A contact with an open entry.
+#[derive(Clone, Copy)]
+struct Waiting {
+    cell: usize,
+    state: usize,
+    since: Time,
+}
+
+/// A live leg.
+#[derive(Clone, Copy)]
+struct LiveLeg {
+    agent: AgentId,
+    cost: u32,
+    key: Key,
+    connected: bool,
+    over_max_handle: bool,
+}
+
+/// One tenant's books.
+pub(super) struct Books {
+    tenant: Text,
+    registrar: Registrar,
+    version: u64,
+    sequence: u64,
+    now: Time,
+    /// Names by handle, with whether the policy in force has the queue. The engine gives handles at first sight and
+    /// never again, so the same order of policies gives the same handles here.
+    queues: Vec<(Text, bool)>,
+    channels: Vec<Text>,
+    cells: Vec<Cell>,
+    index: BTreeMap<Key, usize>,
+    doors: BTreeMap<(ChannelId, Direction), Counter>,
+    closed: BTreeMap<(ChannelId, Direction, Outcome), Counter>,
+    contacts: Vec<Option<Waiting>>,
+    legs: Vec<Option<LiveLeg>>,
+    over_max_handle: BTreeMap<Key, u64>,
+    agents: AgentBooks,
+}
+
+/// The figures of one queue, channel and direction, now.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct CellFigures {
+    pub(super) queue: Text,
+    pub(super) channel: Text,
+    pub(super) direction: &'static str,
+    pub(super) waiting: [u64; names::WAITING.len()],
+    pub(super) longest: Span,
+    pub(super) over_max_handle: u64,
+}
+
+/// The figures of one tenant, now.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Figures {
+    pub(super) tenant: Text,
+    pub(super) version: u64,
+    pub(super) cells: Vec<CellFigures>,
+    /// Direct work in conversation past `max_handle`.
+    pub(super) direct: Vec<CellFigures>,
+    pub(super) teams: Vec<TeamFigures>,
+    pub(super) times: Vec<StateTime>,
+}
+
+impl Books {
+    pub(super) fn new(registrar: Registrar, tenant: Text) -> Books {
+        Books {
+            tenant,
+            registrar,
+            version: 0,
+            sequence: 0,
+            now: Time(0),
+            queues: Vec::new(),
+            channels: Vec::new(),
+            cells: Vec::new(),
+            index: BTreeMap::new(),
+            doors: BTreeMap::new(),
+            closed: BTreeMap::new(),
+            contacts: Vec::new(),
+            legs: Vec::new(),
+            over_max_handle: BTreeMap::new(),
+            agents: AgentBooks::default(),
+        }
+    }
+
+    /// Takes in one event; one it has seen already changes nothing.
+    pub(super) fn take(&mut self, recorded: &Recorded) {
+        if recorded.sequence <= self.sequence {
+            return;
+        }
+        (self.sequence, self.now) = (recorded.sequence, recorded.time);
+        let (event, facts) = (&recorded.event, &recorded.facts);
+        match event {
+            Event::PolicyApplied { policy } => self.apply_policy(policy),
+            Event::ContactCreated { .. } => self.receive(facts),
+            Event::ContactQueued { contact, queue, .. } => self.enter(*contact, *queue, facts),
+            Event::ContactTransferred { from: Some(from), again, .. } => {
+                if let Some(cell) = self.cell(Some(*from), facts) {
+                    cell.series.transfers.increment(1);
+                    cell.series.transferred.increment(u64::from(!again));
+                }
+            }
+            Event::ContactEnded { outcome, exit: Some(exit), .. } => {
+                if let Some(cell) = self.cell(Some(exit.queue), facts) {
+                    cell.series.exit(*outcome, exit);
+                }
+            }
+            Event::ContactClosed { outcome, .. } => self.close(*outcome, facts),
+            Event::LegConnected { answer: Some(answer), .. } => {
+                if let Some(cell) = self.cell(Some(answer.queue), facts) {
+                    cell.series.answer(answer);
+                }
+            }
+            _ => {}
+        }
+        match (event.contact(), event.leg(), event.agent()) {
+            (Some(contact), leg, _) => {
+                if let Some(leg) = leg {
+                    self.take_leg(leg, event, facts);
+                }
+                self.follow(contact, recorded);
+            }
+            (None, _, Some(agent)) => self.agents.take(self.now, agent, event),
+            (None, _, None) => {}
+        }
+    }
+
+    fn apply_policy(&mut self, policy: &Policy) {
+        self.version = policy.version;
+        self.queues.iter_mut().for_each(|(_, live)| *live = false);
+        for queue in &policy.queues {
+            match self.queues.iter_mut().find(|(name, _)| *name == queue.id) {
+                Some((_, live)) => *live = true,
+                None => self.queues.push((queue.id.clone(), true)),
+            }
+        }
+        for channel in &policy.channels {
+            if !self.channels.contains(&channel.id) {
+                self.channels.push(channel.id.clone());
+            }
+        }
+        self.agents.apply_policy(policy);
+    }
+
+    fn receive(&mut self, facts: &Facts) {
+        let Some(channel) = facts.channel else { return };
+        let Some(name) = self.channels.get(channel.index()) else { return };
+        let values = [&*self.tenant, name, names::direction(facts.direction)];
+        let counter = || self.registrar.counter(&names::CONTACTS_RECEIVED, &values);
+        self.doors.entry((channel, facts.direction)).or_insert_with(counter).increment(1);
+    }
+
+    fn close(&mut self, outcome: Outcome, facts: &Facts) {
+        let Some(channel) = facts.channel else { return };
+        let Some(name) = self.channels.get(channel.index()) else { return };
+        let values = [&*self.tenant, name, names::direction(facts.direction), names::outcome(outcome)];
+        let counter = || self.registrar.counter(&names::CONTACTS_CLOSED, &values);
+        self.closed.entry((channel, facts.direction, outcome)).or_insert_with(counter).increment(1);
+    }
+
+    /// The cell of a queue with an event's channel and direction, made when it is the first there.
+    fn cell(&mut self, queue: Option<QueueId>, facts: &Facts) -> Option<&mut Cell> {
+        let key = (queue, facts.channel?, facts.direction);
+        if let Some(&at) = self.index.get(&key) {
+            return self.cells.get_mut(at);
+        }
+        let (name, _) = self.queues.get(queue?.index())?;
+        let channel = self.channels.get(facts.channel?.index())?;
+        let series = Series::new(&self.registrar, &self.tenant, name, channel, facts.direction);
+        self.index.insert(key, self.cells.len());
+        self.cells.push(Cell { key, series, waiting: [0; names::WAITING.len()], line: BTreeSet::new() });
+        self.cells.last_mut()
+    }
+
+    // ---- contacts that wait
+
+    fn enter(&mut self, contact: ContactId, queue: QueueId, facts: &Facts) {
+        self.leave(contact);
+        let (now, slot) = (self.now, contact.slot());
+        let Some(cell) = self.cell(Some(queue), facts) else { return };
+        cell.series.offered.increment(1);
+        cell.waiting[0] += 1;
+        cell.line.insert((now, slot));
+        let key = cell.key;
+        *place(&mut self.contacts, slot) = Some(Waiting { cell: self.index[&key], state: 0, since: now });
+    }
+
+    fn leave(&mut self, contact: ContactId) {
+        let Some(held) = self.contacts.get_mut(contact.slot() as usize).and_then(Option::take) else { return };
+        let cell = &mut self.cells[held.cell];
+        cell.waiting[held.state] -= 1;
+        cell.line.remove(&(held.since, contact.slot()));
+    }
+
+    /// Moves a waiting contact to the state it is in after an event; takes it out when it no longer waits.
+    fn follow(&mut self, contact: ContactId, recorded: &Recorded) {
+        let Some((_, after)) = recorded.contact_states else { return };
+        let Some(held) = self.contacts.get_mut(contact.slot() as usize).and_then(Option::as_mut) else { return };
+        let Some(state) = names::WAITING.iter().position(|(state, _)| *state == after) else {
+            return self.leave(contact);
+        };
+        if held.state == state {
+            return;
+        }
+        let cell = &mut self.cells[held.cell];
+        cell.waiting[held.state] -= 1;
+        cell.waiting[state] += 1;
+        if state == PARKED {
+            cell.line.remove(&(held.since, contact.slot()));
+        } else if held.state == PARKED {
+            held.since = recorded.time - recorded.facts.wait;
+            cell.line.insert((held.since, contact.slot()));
+        }
+        held.state = state;
+    }
+
+    // ---- legs
+
+    fn take_leg(&mut self, leg: LegId, event: &Event, facts: &Facts) {
+        let result = match event {
+            Event::OfferIssued { agent, cost, .. } | Event::LegAssigned { agent, cost, .. } => {
+                return self.begin_leg(leg, *agent, *cost, facts);
+            }
+            Event::LegConnected { .. } => return self.mark(leg, |held| held.connected = true),
+            Event::MaxHandlePassed { .. } => return self.pass_max_handle(leg),
+            Event::LegWrapUpStarted { .. } => return self.leave_conversation(leg),
+            Event::LegEnded { .. } => None,
+            Event::OfferAccepted { .. } => Some(OfferResult::Accepted),
+            Event::OfferDeclined { .. } => Some(OfferResult::Declined),
+            Event::OfferExpired { .. } => Some(OfferResult::Expired),
+            Event::OfferCancelled { .. } => Some(OfferResult::Cancelled),
+            Event::OfferRevoked { .. } => Some(OfferResult::Revoked),
+            Event::OfferFailed { .. } => Some(OfferResult::Failed),
+            _ => return,
+        };
+        let Some(Some(held)) = self.legs.get(leg.slot() as usize).copied() else { return };
+        let cell = self.index.get(&held.key).map(|at| &self.cells[*at]);
+        if let (Some(result), Some(cell)) = (result, cell) {
+            cell.series.offer(result);
+        }
+        if result == Some(OfferResult::Accepted) {
+            return;
+        }
+        if let (true, Some(cell)) = (held.connected, cell) {
+            cell.series.handle(facts);
+        }
+        self.leave_conversation(leg);
+        self.agents.use_units(held.agent, held.cost, false);
+        self.legs[leg.slot() as usize] = None;
+    }
+
+    fn begin_leg(&mut self, leg: LegId, agent: AgentId, cost: u32, facts: &Facts) {
+        self.agents.use_units(agent, cost, true);
+        let Some(channel) = facts.channel else { return };
+        // Without an entry it is direct work.
+        let queue = facts.queue.filter(|_| facts.entry > 0);
+        let key = (queue, channel, facts.direction);
+        let begun = LiveLeg { agent, cost, key, connected: false, over_max_handle: false };
+        *place(&mut self.legs, leg.slot()) = Some(begun);
+    }
+
+    fn mark(&mut self, leg: LegId, change: impl FnOnce(&mut LiveLeg)) {
+        if let Some(Some(held)) = self.legs.get_mut(leg.slot() as usize) {
+            change(held);
+        }
+    }
+
+    fn pass_max_handle(&mut self, leg: LegId) {
+        if let Some(Some(held)) = self.legs.get_mut(leg.slot() as usize)
+            && !core::mem::replace(&mut held.over_max_handle, true)
+        {
+            *self.over_max_handle.entry(held.key).or_default() += 1;
+        }
+    }
+
+    fn leave_conversation(&mut self, leg: LegId) {
+        if let Some(Some(held)) = self.legs.get_mut(leg.slot() as usize)
+            && core::mem::replace(&mut held.over_max_handle, false)
+        {
+            *self.over_max_handle.entry(held.key).or_default() -= 1;
+        }
+    }
+
+    // ---- reading
+
+    /// The figures at `now`, or at the last event if that is later.
+    pub(super) fn figures(&self, now: Time) -> Figures {
+        let now = now.max(self.now);
+        let over = |key: &Key| self.over_max_handle.get(key).copied().unwrap_or(0);
+        let cell = |cell: &Cell| {
+            let (queue, channel, direction) = cell.key;
+            let (name, live) = &self.queues[queue?.index()];
+            let over_max_handle = over(&cell.key);
+            let shown = *live || over_max_handle > 0 || cell.waiting.iter().any(|&count| count > 0);
+            shown.then(|| CellFigures {
+                queue: name.clone(),
+                channel: self.channels[channel.index()].clone(),
+                direction: names::direction(direction),
+                waiting: cell.waiting,
+                longest: cell.line.first().map_or(Span::ZERO, |(since, _)| now.since(*since)),
+                over_max_handle,
+            })
+        };
+        let direct = |(key, count): (&Key, &u64)| {
+            key.0.is_none().then(|| CellFigures {
+                queue: Text::default(),
+                channel: self.channels[key.1.index()].clone(),
+                direction: names::direction(key.2),
+                waiting: [0; names::WAITING.len()],
+                longest: Span::ZERO,
+                over_max_handle: *count,
+            })
+        };
+        Figures {
+            tenant: self.tenant.clone(),
+            version: self.version,
+            cells: self.cells.iter().filter_map(cell).collect(),
+            direct: self.over_max_handle.iter().filter_map(direct).collect(),
+            teams: self.agents.teams(),
+            times: self.agents.times(now),
+        }
+    }
+}
+
+/// The place of a slot in a table that grows to hold it.
+fn place<T>(table: &mut Vec<Option<T>>, slot: u32) -> &mut Option<T> {
+    let at = slot as usize;
+    if table.len() <= at {
+        table.resize_with(at + 1, || None);
+    }
+    &mut table[at]
+}

@@ -1,0 +1,533 @@
+//! What each event may do, and what it does.
+
+use usher::engine::agent::{Fault, Presence};
+use usher::engine::command::{ContactChange, NewContact};
+use usher::engine::contact::{ContactState, EndCause, FailCause, LegState, OfferState, Outcome};
+use usher::engine::event::{Answer, EntryExit, Event, Recorded};
+use usher::engine::id::{AgentId, BarId, ContactId, LegId, QueueId};
+use usher::engine::policy::{Channel, Policy};
+use usher::engine::time::{Span, Time};
+
+use super::{Agent, Contact, Entry, Gateway, Leg, Model, Promise, must};
+
+type Check = Result<(), String>;
+
+/// The steps a contact may take, beside staying where it is. What ends an offer stands before what ends its contact.
+fn allowed(before: ContactState, after: ContactState) -> bool {
+    use ContactState::*;
+    let next: &[ContactState] = match before {
+        Scheduled => &[Queued, Assigned, Closed],
+        Parked => &[Queued, WrapUp, Closed],
+        Queued => &[Parked, Offered, WrapUp, Closed],
+        Offered => &[Queued, Assigned],
+        Assigned => &[Queued, Connected, WrapUp, Closed],
+        Connected => &[OnHold, Queued, Assigned, WrapUp, Closed],
+        OnHold => &[Connected, Queued, Assigned, WrapUp, Closed],
+        WrapUp => &[Closed],
+        Closed => &[],
+    };
+    before == after || next.contains(&after)
+}
+
+impl Model {
+    /// Takes in one event, or says what is wrong with it.
+    pub fn take(&mut self, recorded: &Recorded) -> Check {
+        let Recorded { sequence, time, event, .. } = recorded;
+        must(*sequence == self.sequence + 1, || "a gap in the sequence".into())?;
+        self.sequence = *sequence;
+        let contact = event.contact();
+        let state = |model: &Model| {
+            contact.filter(|contact| model.contacts.contains_key(contact)).map(|contact| model.state(contact))
+        };
+        let before = state(self);
+        self.evolve(*time, event).map_err(|fault| format!("event {sequence}: {fault}"))?;
+        if let (Some(before), Some(after)) = (before, state(self)) {
+            must(allowed(before, after), || format!("event {sequence}: {before:?} -> {after:?} is no step"))?;
+            must(recorded.contact_states == Some((before, after)), || {
+                format!("event {sequence}: {before:?} -> {after:?}, said {:?}", recorded.contact_states)
+            })?;
+        }
+        Ok(())
+    }
+
+    fn evolve(&mut self, now: Time, event: &Event) -> Check {
+        match event {
+            Event::RequestRemembered { .. } => Ok(()),
+            Event::PolicyApplied { policy } => self.policy_applied(policy),
+            Event::GatewaySessionOpened { gateway, gateway_id, lease } => {
+                let held = self.gateways.entry(*gateway).or_default();
+                let (id, streams) = (gateway_id.clone(), held.streams);
+                *held = Gateway { id, session: true, lease: *lease, streams, lease_until: None, grace: None };
+                Ok(())
+            }
+            Event::GatewaySessionLost { gateway, until } => {
+                let grace = self.policy.rules.gateway_grace;
+                let held = self.gateways.get_mut(gateway).ok_or("an unknown gateway is lost")?;
+                must(held.lease_until.is_some_and(|at| at <= now), || "a gateway is lost before its time".into())?;
+                must(*until == now + grace, || "a gateway has another grace".into())?;
+                (held.session, held.lease_until, held.grace) = (false, None, Some(*until));
+                Ok(())
+            }
+            Event::GatewaySwept { gateway } => {
+                let id = self.gateways[gateway].id.clone();
+                self.gateways.get_mut(gateway).expect("it was lost").grace = None;
+                let left = self.contacts.values().any(|held| held.gateway == id && held.outcome.is_none());
+                must(!left, || "a lost gateway keeps a contact".into())
+            }
+            _ => match (event.contact(), event.leg(), event.agent()) {
+                (Some(contact), Some(leg), _) => self.leg_event(now, contact, leg, event),
+                (Some(contact), None, _) => self.contact_event(now, contact, event),
+                (None, _, Some(agent)) => self.agent_event(now, agent, event),
+                (None, _, None) => Err("an event about nothing".into()),
+            },
+        }
+    }
+
+    fn policy_applied(&mut self, policy: &std::sync::Arc<Policy>) -> Check {
+        must(policy.version == self.policy.version + 1, || "a policy version is skipped".into())?;
+        self.policy = policy.clone();
+        for channel in &policy.channels {
+            self.channels.insert(channel.id.clone(), channel.clone());
+        }
+        for queue in &policy.queues {
+            match self.queues.iter_mut().find(|known| known.id == queue.id) {
+                Some(known) => *known = queue.clone(),
+                None => self.queues.push(queue.clone()),
+            }
+        }
+        Ok(())
+    }
+
+    // ---- contacts
+
+    fn contact_event(&mut self, now: Time, id: ContactId, event: &Event) -> Check {
+        if let Event::ContactCreated { new, .. } = event {
+            return self.created(now, id, new);
+        }
+        let state = self.state(id);
+        let held = self.contacts.get_mut(&id).ok_or("an unknown contact")?;
+        match event {
+            Event::ContactQueued { queue, only, .. } => return self.queued(now, id, *queue, *only),
+            Event::ContactEnded { outcome, exit, .. } => return self.ended(now, id, *outcome, *exit),
+            Event::ContactUpdated { change, .. } => updated(held, change),
+            Event::ContactTransferred { .. } => {
+                must(matches!(state, ContactState::Connected | ContactState::OnHold), || {
+                    "a transfer of nobody".into()
+                })?;
+            }
+            Event::ContactClosed { outcome, .. } => {
+                must(!held.closed && held.outcome == Some(*outcome), || "a contact closes otherwise".into())?;
+                held.closed = true;
+                must(self.live_legs(id).next().is_none(), || "a contact closes over a live leg".into())?;
+            }
+            Event::ContactForgotten { .. } => {
+                must(held.closed, || "a contact is forgotten before it is closed".into())?;
+                let legs = self.contacts.remove(&id).map(|held| held.legs).unwrap_or_default();
+                legs.iter().for_each(|leg| drop(self.legs.remove(leg)));
+            }
+            _ => return self.entry_event(now, id, event),
+        }
+        Ok(())
+    }
+
+    /// What happens to an open entry.
+    fn entry_event(&mut self, now: Time, id: ContactId, event: &Event) -> Check {
+        let state = self.state(id);
+        let park = self.policy.rules.park_timeout;
+        let entry = self.contacts.get_mut(&id).and_then(|held| held.entry.as_mut()).ok_or("no entry is open")?;
+        match event {
+            Event::ContactUnrestricted { .. } => must(entry.only.take().is_some(), || "nothing to unrestrict".into()),
+            Event::ContactParked { until, .. } => {
+                must(state == ContactState::Queued, || format!("parked while {state:?}"))?;
+                must(*until == now + park, || "parked for another time".into())?;
+                (entry.parked_at, entry.park_until) = (Some(now), *until);
+                Ok(())
+            }
+            Event::ContactUnparked { .. } => {
+                let since = entry.parked_at.take().ok_or("unparked while not parked")?;
+                entry.parked += now.since(since);
+                Ok(())
+            }
+            Event::NoWillingAgent { .. } => {
+                entry.bars.clear();
+                entry.declines = 0;
+                self.kept(&Promise::NoWillingAgent(id))
+            }
+            Event::BarLifted { bar, agent, .. } => {
+                let at = entry.bars.iter().position(|held| held.0 == *bar).ok_or("no such bar")?;
+                let lifted = entry.bars.remove(at);
+                must(lifted.1 == *agent && lifted.2 <= now, || "a bar is lifted too soon".into())
+            }
+            _ => Err(format!("{event:?} is not a contact's")),
+        }
+    }
+
+    fn created(&mut self, now: Time, id: ContactId, new: &NewContact) -> Check {
+        let arrival = new.arrival.unwrap_or(now) - new.age_credit;
+        let contact = Contact {
+            serial: self.sequence,
+            channel: new.profile.channel.clone(),
+            direction: new.profile.direction as usize,
+            gateway: new.profile.gateway_id.clone(),
+            priority: new.priority,
+            arrival,
+            requirement: new.requirement.clone(),
+            schedule: new.schedule,
+            expire: new.expire,
+            entry: None,
+            owner: None,
+            legs: Vec::new(),
+            queued_once: false,
+            outcome: None,
+            closed: false,
+        };
+        must(self.contacts.insert(id, contact).is_none(), || "a contact is created twice".into())
+    }
+
+    fn queued(&mut self, now: Time, id: ContactId, queue: QueueId, only: Option<(AgentId, Time)>) -> Check {
+        let rules = &self.queues[queue.index()];
+        let held = self.contacts.get_mut(&id).expect("it was found");
+        must(held.entry.is_none() && held.outcome.is_none(), || "an entry begins over another".into())?;
+        let max_wait = rules.max_wait.unwrap_or(self.channels[&held.channel].max_wait);
+        held.entry = Some(Entry {
+            queue,
+            since: now,
+            parked: Span::ZERO,
+            parked_at: None,
+            park_until: Time(0),
+            only,
+            bars: Vec::new(),
+            declines: 0,
+            leg: None,
+            threshold: rules.service_level.threshold,
+            short: rules.short_abandon,
+            max_wait,
+        });
+        (held.owner, held.queued_once) = (None, true);
+        let books = self.books.entry((queue, held.direction)).or_default();
+        (books.offered, books.waiting) = (books.offered + 1, books.waiting + 1);
+        Ok(())
+    }
+
+    fn ended(&mut self, now: Time, id: ContactId, outcome: Outcome, exit: Option<EntryExit>) -> Check {
+        let held = self.contacts.get_mut(&id).expect("it was found");
+        must(held.outcome.is_none(), || "a contact ends twice".into())?;
+        held.outcome = Some(outcome);
+        let entry = held.entry.take();
+        let expected = entry.as_ref().map(|entry| {
+            let wait = entry.wait(now);
+            EntryExit { queue: entry.queue, wait, within_threshold: wait <= entry.threshold, short: wait < entry.short }
+        });
+        must(exit == expected, || format!("the entry ends as {exit:?}, not {expected:?}"))?;
+        let Some(entry) = entry else { return Ok(()) };
+        must(entry.leg.is_none(), || "an entry ends over its leg".into())?;
+        let books = self.books.entry((entry.queue, held.direction)).or_default();
+        books.waiting -= 1;
+        let count = match outcome {
+            Outcome::Abandoned => &mut books.abandoned,
+            Outcome::Cancelled => &mut books.cancelled,
+            Outcome::Expired => &mut books.expired,
+            other => return Err(format!("a waiting contact ends {other:?}")),
+        };
+        *count += 1;
+        Ok(())
+    }
+
+    // ---- legs
+
+    fn leg_event(&mut self, now: Time, id: ContactId, leg: LegId, event: &Event) -> Check {
+        match event {
+            Event::OfferIssued { agent, cost, expires, wait, .. } => {
+                self.check_offer(id, *agent)?;
+                let rules = self.rules(id);
+                must(*wait == self.entry(id)?.wait(now), || "an offer says another wait".into())?;
+                must(*cost == rules.cost && *expires == now + rules.offer_timeout, || "an offer's terms".into())?;
+                self.begin(id, leg, (*agent, *cost), (LegState::Offered, OfferState::Issued), *expires)?;
+                self.entry(id)?.leg = Some(leg);
+                Ok(())
+            }
+            Event::LegAssigned { agent, cost, connect_by, .. } => {
+                must(self.contacts[&id].entry.is_none(), || "assigned while it waits".into())?;
+                let until = now + self.rules(id).connect_timeout;
+                must(*connect_by == until, || "another connect timeout".into())?;
+                self.begin(id, leg, (*agent, *cost), (LegState::Assigned, OfferState::None), until)?;
+                let held = self.contacts.get_mut(&id).expect("it was found");
+                (held.owner, held.schedule) = (Some(leg), None);
+                Ok(())
+            }
+            Event::LegConnected { answer, .. } => self.connected(now, id, leg, *answer),
+            Event::LegHeld { .. } => self.pass(leg, LegState::Connected, (LegState::OnHold, None)),
+            Event::LegResumed { .. } => self.pass(leg, LegState::OnHold, (LegState::Connected, None)),
+            Event::LegWrapUpStarted { until, .. } => {
+                must(self.legs[&leg].state != LegState::Assigned, || "wrap-up of nothing".into())?;
+                self.legs.get_mut(&leg).ok_or("no such leg")?.state = LegState::WrapUp;
+                self.pass(leg, LegState::WrapUp, (LegState::WrapUp, Some(*until)))
+            }
+            Event::LegEnded { cause, barred, .. } => self.leg_ended(now, leg, *cause, *barred),
+            Event::MaxHandlePassed { .. } => must(self.legs[&leg].connected_once, || "an alarm over nothing".into()),
+            _ => self.offer_over(now, id, leg, event),
+        }
+    }
+
+    fn entry(&mut self, id: ContactId) -> Result<&mut Entry, String> {
+        self.contacts.get_mut(&id).and_then(|held| held.entry.as_mut()).ok_or_else(|| "no entry is open".into())
+    }
+
+    /// The rules of a contact's channel.
+    fn rules(&self, id: ContactId) -> Channel {
+        self.channels[&self.contacts[&id].channel].clone()
+    }
+
+    fn begin(
+        &mut self,
+        contact: ContactId,
+        leg: LegId,
+        (agent, cost): (AgentId, u32),
+        (state, offer): (LegState, OfferState),
+        until: Time,
+    ) -> Check {
+        let held = self.contacts.get_mut(&contact).ok_or("an unknown contact")?;
+        held.legs.push(leg);
+        let channel = held.channel.clone();
+        let until = Some(until);
+        let new = Leg { contact, agent, channel, cost, state, offer, connected_once: false, until };
+        must(self.legs.insert(leg, new).is_none(), || "a leg's id is used twice".into())
+    }
+
+    /// Moves a leg from the state it must be in to the next.
+    fn pass(&mut self, leg: LegId, from: LegState, (to, until): (LegState, Option<Time>)) -> Check {
+        let held = self.legs.get_mut(&leg).ok_or("no such leg")?;
+        must(held.state == from, || format!("a leg goes from {:?} to {to:?}", held.state))?;
+        (held.state, held.until) = (to, until);
+        Ok(())
+    }
+
+    fn connected(&mut self, now: Time, id: ContactId, leg: LegId, answer: Option<Answer>) -> Check {
+        self.pass(leg, LegState::Assigned, (LegState::Connected, None))?;
+        let held = self.legs.get_mut(&leg).expect("it was found");
+        held.connected_once = true;
+        let agent = held.agent;
+        self.agent(agent).faults[Fault::Connect as usize] = 0;
+        let contact = self.contacts.get_mut(&id).expect("it was found");
+        contact.owner = Some(leg);
+        let entry = contact.entry.take();
+        must(entry.as_ref().is_none_or(|entry| entry.leg == Some(leg)), || "another leg answers".into())?;
+        let expected = entry.map(|entry| {
+            let wait = entry.wait(now);
+            Answer { queue: entry.queue, wait, within_threshold: wait <= entry.threshold }
+        });
+        must(answer == expected, || format!("answered as {answer:?}, not {expected:?}"))?;
+        if let Some(answer) = answer {
+            let books = self.books.entry((answer.queue, contact.direction)).or_default();
+            books.waiting -= 1;
+            books.answered += 1;
+            books.answered_within_threshold += u64::from(answer.within_threshold);
+        }
+        Ok(())
+    }
+
+    fn leg_ended(&mut self, now: Time, leg: LegId, cause: EndCause, barred: Option<(BarId, Time)>) -> Check {
+        let (held, retry) = (&self.legs[&leg], self.policy.rules.retry_time);
+        let failed = held.state == LegState::Assigned;
+        let by_agent = failed && matches!(cause, EndCause::ConnectTimeout | EndCause::AgentUnreachable);
+        let bars = by_agent || failed && cause == EndCause::MediaFailed;
+        let waits = self.contacts[&held.contact].entry.is_some();
+        let until = (bars && waits && !retry.is_zero()).then_some(now + retry);
+        must(barred.map(|bar| bar.1) == until, || format!("barred {barred:?}, not until {until:?}"))?;
+        must(cause != EndCause::ConnectTimeout || held.until.is_some_and(|at| at <= now), || "too soon".into())?;
+        let agent = held.agent;
+        if by_agent {
+            self.fault(leg, Fault::Connect);
+        }
+        if self.legs[&leg].connected_once {
+            self.agent(agent).idle_since = Some(now);
+        }
+        self.end(leg, barred)
+    }
+
+    /// How offers end: each once, and only two of the ways are held against the agent.
+    fn offer_over(&mut self, now: Time, id: ContactId, leg: LegId, event: &Event) -> Check {
+        let held = self.legs.get_mut(&leg).ok_or("no such offer")?;
+        must(held.offer == OfferState::Issued, || format!("an offer that was {:?} ends again", held.offer))?;
+        let (agent, rang_out) = (held.agent, held.until.is_some_and(|at| at <= now));
+        let retry = self.policy.rules.retry_time;
+        let default_bar = (!retry.is_zero()).then_some(now + retry);
+        let (offer, barred) = match event {
+            Event::OfferAccepted { connect_by, .. } => return self.accepted(now, id, leg, *connect_by),
+            Event::OfferDeclined { barred, .. } => (OfferState::Declined, *barred),
+            Event::OfferExpired { barred, .. } => (OfferState::Expired, *barred),
+            Event::OfferFailed { barred, .. } => (OfferState::Failed, *barred),
+            Event::OfferCancelled { .. } => (OfferState::Cancelled, None),
+            Event::OfferRevoked { .. } => (OfferState::Revoked, None),
+            _ => return Err(format!("{event:?} is not an offer's")),
+        };
+        held.offer = offer;
+        match event {
+            Event::OfferDeclined { .. } => {
+                self.agent(agent).declines += 1;
+                let most = self.policy.rules.max_declines;
+                let entry = self.entry(id)?;
+                entry.declines += 1;
+                if most > 0 && entry.declines >= most {
+                    self.promises.push(Promise::NoWillingAgent(id));
+                }
+            }
+            Event::OfferExpired { .. } => {
+                must(rang_out, || "an offer expires too soon".into())?;
+                must(barred.map(|bar| bar.1) == default_bar, || format!("an expired pair is barred {barred:?}"))?;
+                self.agent(agent).idle_since = Some(now);
+                self.fault(leg, Fault::Expired);
+            }
+            Event::OfferFailed { cause: FailCause::Delivery, .. } => {
+                must(barred.map(|bar| bar.1) == default_bar, || format!("a failed pair is barred {barred:?}"))?;
+                self.fault(leg, Fault::Delivery);
+            }
+            Event::OfferFailed { .. } => must(barred.is_none(), || "a lost session bars a pair".into())?,
+            _ => {}
+        }
+        self.end(leg, barred)
+    }
+
+    fn accepted(&mut self, now: Time, id: ContactId, leg: LegId, connect_by: Time) -> Check {
+        let until = now + self.rules(id).connect_timeout;
+        must(connect_by == until, || "another connect timeout".into())?;
+        let held = self.legs.get_mut(&leg).ok_or("no such offer")?;
+        held.offer = OfferState::Accepted;
+        let agent = held.agent;
+        let held = self.agent(agent);
+        (held.faults[Fault::Expired as usize], held.faults[Fault::Delivery as usize], held.declines) = (0, 0, 0);
+        self.pass(leg, LegState::Offered, (LegState::Assigned, Some(until)))
+    }
+
+    fn end(&mut self, leg: LegId, barred: Option<(BarId, Time)>) -> Check {
+        let held = self.legs.get_mut(&leg).ok_or("no such leg")?;
+        must(held.state != LegState::Ended, || "a leg ends twice".into())?;
+        (held.state, held.until) = (LegState::Ended, None);
+        let (contact, agent) = (held.contact, held.agent);
+        let contact = self.contacts.get_mut(&contact).ok_or("an unknown contact")?;
+        contact.owner = contact.owner.filter(|&owner| owner != leg);
+        if let Some(entry) = &mut contact.entry {
+            entry.leg = entry.leg.filter(|&of| of != leg);
+            entry.bars.extend(barred.map(|(bar, until)| (bar, agent, until)));
+        }
+        Ok(())
+    }
+
+    /// One more held against the agent of a leg; N in a row make him NOT_RESPONDING.
+    fn fault(&mut self, leg: LegId, fault: Fault) {
+        let (agent, most) = (self.legs[&leg].agent, self.channels[&self.legs[&leg].channel].rona);
+        let held = self.agent(agent);
+        held.faults[fault as usize] += 1;
+        if most > 0 && held.faults[fault as usize] >= most && held.away.is_none() {
+            self.promises.push(Promise::NotResponding(agent));
+        }
+    }
+
+    fn kept(&mut self, promise: &Promise) -> Check {
+        let at = self.promises.iter().position(|held| held == promise);
+        at.map(|at| {
+            self.promises.remove(at);
+        })
+        .ok_or_else(|| format!("{promise:?} comes from nowhere"))
+    }
+
+    // ---- agents
+
+    fn agent(&mut self, agent: AgentId) -> &mut Agent {
+        self.agents.get_mut(&agent).expect("an event names an agent that is there")
+    }
+
+    fn agent_event(&mut self, now: Time, id: AgentId, event: &Event) -> Check {
+        if let Event::AgentUpserted { profile, .. } = event {
+            let held = self.agents.entry(id).or_insert_with(|| Agent::new(profile.clone()));
+            (held.profile, held.removed, held.deleted) = (profile.clone(), false, false);
+            return Ok(());
+        }
+        if let Event::AgentNotResponding { until, fault, .. } = event {
+            self.kept(&Promise::NotResponding(id))?;
+            let _ = fault;
+            must(*until > now, || "NOT_RESPONDING for no time".into())?;
+            self.agent(id).away = Some(*until);
+            return Ok(());
+        }
+        let works = self.agent_legs(id).any(|leg| leg.state != LegState::Offered);
+        let held = self.agent(id);
+        match event {
+            Event::AgentRemoved { .. } => held.removed = true,
+            Event::AgentDeleted { .. } => {
+                must(held.removed && !works, || "an agent at work is deleted".into())?;
+                (held.deleted, held.presence, held.session) = (true, Presence::Offline, false);
+                (held.streams, held.lease_until) = (0, None);
+            }
+            Event::AgentSignedIn { presence, lease, .. } => {
+                must(held.presence == Presence::Offline, || "a shift begins twice".into())?;
+                (held.session, held.lease) = (true, *lease);
+                (held.faults, held.declines, held.away) = ([0; 3], 0, None);
+                held.turn(now, presence, None);
+            }
+            Event::AgentSignedOut { .. } => {
+                (held.session, held.lease_until) = (false, None);
+                held.turn(now, &Presence::Offline, None);
+            }
+            Event::AgentPresenceChanged { before, after, next, .. } => {
+                must(held.presence == *before, || "a presence that was not".into())?;
+                must(next.is_none() || works, || "a presence waits for nothing".into())?;
+                held.turn(now, after, next.clone());
+            }
+            Event::AgentRoutingChanged { before, after, .. } => {
+                must(held.routing == *before, || "a routing word that was not said".into())?;
+                held.routing = *after;
+            }
+            Event::AgentResponding { .. } => {
+                must(held.away.take().is_some(), || "back from nowhere".into())?;
+                held.faults = [0; 3];
+            }
+            Event::AgentSessionOpened { .. } => held.session = true,
+            Event::AgentSessionLost { .. } => {
+                must(held.lease_until.is_some_and(|at| at <= now), || "a session is lost before its time".into())?;
+                (held.session, held.lease_until) = (false, None);
+            }
+            _ => return Err(format!("{event:?} is not an agent's")),
+        }
+        Ok(())
+    }
+}
+
+impl Agent {
+    fn new(profile: std::sync::Arc<usher::engine::agent::AgentProfile>) -> Agent {
+        Agent {
+            profile,
+            presence: Presence::Offline,
+            next: None,
+            session: false,
+            away: None,
+            idle_since: None,
+            faults: [0; 3],
+            declines: 0,
+            removed: false,
+            deleted: false,
+            routing: usher::engine::agent::Routing::OffQueue,
+            lease: Span::ZERO,
+            streams: 0,
+            lease_until: None,
+        }
+    }
+
+    /// A new presence; the idle clock starts at becoming AVAILABLE.
+    fn turn(&mut self, now: Time, presence: &Presence, next: Option<Presence>) {
+        if *presence == Presence::Available && self.presence != Presence::Available {
+            self.idle_since = Some(now);
+        }
+        (self.presence, self.next) = (presence.clone(), next);
+    }
+}
+
+fn updated(held: &mut Contact, change: &ContactChange) {
+    held.priority = change.priority.unwrap_or(held.priority);
+    if let Some(requirement) = &change.requirement {
+        held.requirement.clone_from(requirement);
+    }
+    if let Some(expire) = change.expire {
+        held.expire = expire;
+    }
+}

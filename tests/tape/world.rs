@@ -1,0 +1,236 @@
+//! Small worlds: few agents, few queues, round times, so that everything meets everything.
+
+use std::sync::Arc;
+
+use usher::engine::agent::{AgentProfile, AgentType};
+use usher::engine::id::Text;
+use usher::engine::policy::{Channel, Connect, Membership, Policy, Queue, Rules, ServiceLevel, Skill, Team, WrapUp};
+use usher::engine::requirement::{Attributes, Comparison, Expr, Requirement, Value};
+use usher::engine::time::Span;
+
+use super::rng::Rng;
+
+pub const SKILLS: [&str; 3] = ["fr", "de", "tax"];
+
+/// What a tape plays with.
+pub struct World {
+    /// Whether anything has a lease; without one an engine folded from events goes on exactly like the first.
+    pub leases: bool,
+    pub agents: usize,
+    pub queues: usize,
+    pub teams: usize,
+    pub channels: usize,
+    pub gateways: usize,
+    pub requirements: Vec<Arc<Requirement>>,
+    /// Policies that may come into force, in no order.
+    pub policies: Vec<Arc<Policy>>,
+    /// Profiles an agent may be upserted with, several for each.
+    pub profiles: Vec<Arc<AgentProfile>>,
+}
+
+pub fn agent_id(at: usize) -> Text {
+    format!("a{at}").into()
+}
+
+pub fn queue_id(at: usize) -> Text {
+    format!("q{at}").into()
+}
+
+pub fn channel_id(at: usize) -> Text {
+    ["voice", "chat", "email"][at].into()
+}
+
+fn secs(rng: &mut Rng, of: &[u64]) -> Span {
+    Span::from_secs(rng.pick(of))
+}
+
+impl World {
+    pub fn draw(rng: &mut Rng) -> World {
+        let mut world = World {
+            leases: !rng.one_in(3),
+            agents: rng.range(2, 8),
+            queues: rng.range(1, 5),
+            teams: rng.range(1, 3),
+            channels: rng.range(1, 3),
+            gateways: rng.range(1, 2),
+            requirements: Vec::new(),
+            policies: Vec::new(),
+            profiles: Vec::new(),
+        };
+        for depth in [0, 0, 1, 1, 2, 3] {
+            let expr = world.expr(rng, depth);
+            let text: Text = format!("{expr:?}").into();
+            world.requirements.push(Arc::new(Requirement { text, expr }));
+        }
+        for at in (0..world.agents).flat_map(|at| [at; 3]) {
+            let profile = world.profile(rng, at, false);
+            world.profiles.push(Arc::new(profile));
+        }
+        let first = world.policy(rng);
+        world.policies.push(Arc::new(first));
+        for _ in 0..rng.range(0, 3) {
+            let next = world.changed_policy(rng);
+            world.policies.push(Arc::new(next));
+        }
+        world
+    }
+
+    fn expr(&self, rng: &mut Rng, depth: usize) -> Expr {
+        if depth > 0 {
+            let parts =
+                |world: &World, rng: &mut Rng| (0..rng.range(1, 3)).map(|_| world.expr(rng, depth - 1)).collect();
+            return match rng.below(4) {
+                0 => Expr::Any(parts(self, rng)),
+                1 => Expr::Not(Arc::new(self.expr(rng, depth - 1))),
+                _ => Expr::All(parts(self, rng)),
+            };
+        }
+        match rng.below(10) {
+            0..=4 => Expr::Skill {
+                skill: rng.pick(&SKILLS).into(),
+                comparison: Comparison::AtLeast,
+                level: rng.pick(&[1, 3, 5]),
+            },
+            5 => Expr::Skill {
+                skill: rng.pick(&SKILLS).into(),
+                comparison: rng.pick(&[Comparison::Less, Comparison::AtMost, Comparison::NotEqual, Comparison::Equal]),
+                level: rng.pick(&[1, 3, 5]),
+            },
+            6 => Expr::Agents((0..rng.range(1, 3)).map(|_| agent_id(rng.below(self.agents))).collect()),
+            7 => Expr::Attribute {
+                name: "site".into(),
+                comparison: rng.pick(&[Comparison::Equal, Comparison::NotEqual]),
+                value: Value::Str("lyon".into()),
+            },
+            8 => Expr::In { name: "grade".into(), values: vec![Value::Int(1), Value::Int(3)] },
+            _ => Expr::Has { name: "tags".into(), item: "vip".into() },
+        }
+    }
+
+    fn profile(&self, rng: &mut Rng, at: usize, managed_by_config: bool) -> AgentProfile {
+        let mut skills: Vec<(Text, u8)> =
+            SKILLS.iter().filter(|_| !rng.one_in(3)).map(|skill| (Text::from(*skill), 0)).collect();
+        skills.iter_mut().for_each(|skill| skill.1 = rng.pick(&[1, 3, 5, 10]));
+        skills.sort();
+        let mut attributes = Attributes::new();
+        if rng.one_in(2) {
+            attributes.push(("grade".into(), Value::Int(rng.range(1, 3) as i64)));
+        }
+        if rng.one_in(2) {
+            attributes.push(("site".into(), Value::Str(rng.pick(&["lyon", "metz"]).into())));
+        }
+        if rng.one_in(2) {
+            attributes.push(("tags".into(), Value::List(vec!["vip".into()])));
+        }
+        AgentProfile {
+            agent_id: agent_id(at),
+            display_name: Text::default(),
+            team: (!rng.one_in(12)).then(|| format!("t{}", rng.below(self.teams)).into()),
+            site: None,
+            agent_type: if rng.one_in(4) { AgentType::Ai } else { AgentType::Human },
+            skills,
+            attributes,
+            capacity: rng.pick(&[1, 2, 3, 4, 6]),
+            managed_by_config,
+        }
+    }
+
+    fn channel(&self, rng: &mut Rng, at: usize) -> Channel {
+        Channel {
+            cost: rng.pick(&[1, 1, 2]),
+            max: rng.pick(&[1, 2, 3]),
+            connect: rng.pick(&[Connect::Explicit, Connect::Explicit, Connect::OnAccept]),
+            auto_accept: rng.one_in(5),
+            offer_timeout: secs(rng, &[5, 10, 20]),
+            connect_timeout: secs(rng, &[5, 10]),
+            max_wait: secs(rng, &[20, 60, 600]),
+            max_handle: secs(rng, &[20, 600]),
+            rona: rng.pick(&[0, 1, 2, 3]),
+            rona_reset: secs(rng, &[5, 20]),
+            ..Channel::named(channel_id(at))
+        }
+    }
+
+    fn queue(&self, rng: &mut Rng, at: usize) -> Queue {
+        Queue {
+            require: rng.one_in(3).then(|| rng.pick(&self.requirements)),
+            max_wait: rng.one_in(3).then(|| secs(rng, &[10, 30, 600])),
+            short_abandon: secs(rng, &[0, 5]),
+            wrap_up: match rng.below(4) {
+                0 => WrapUp::Timed(secs(rng, &[0, 5, 10])),
+                1 => WrapUp::Manual(secs(rng, &[10, 60])),
+                _ => WrapUp::None,
+            },
+            service_level: ServiceLevel { threshold: secs(rng, &[0, 5, 20]), target_ppm: 800_000 },
+            ..Queue::named(queue_id(at))
+        }
+    }
+
+    fn team(&self, rng: &mut Rng, at: usize) -> Team {
+        let mut queues = Vec::new();
+        for queue in 0..self.queues {
+            if !rng.one_in(3) {
+                queues.push(Membership { queue: queue_id(queue), priority: rng.pick(&[1, 1, 2, 9]) });
+            }
+        }
+        if rng.one_in(4) {
+            let at = rng.range(0, queues.len());
+            queues.insert(at, Membership { queue: "*".into(), priority: rng.pick(&[1, 5]) });
+        }
+        let id: Text = format!("t{at}").into();
+        Team { display_name: id.clone(), id, parent: None, leader: None, site: None, queues }
+    }
+
+    fn rules(&self, rng: &mut Rng) -> Rules {
+        Rules {
+            session_lease: if self.leases { secs(rng, &[0, 10, 30]) } else { Span::ZERO },
+            gateway_grace: secs(rng, &[0, 5, 30]),
+            retry_time: secs(rng, &[0, 5, 30]),
+            max_declines: rng.pick(&[0, 1, 2, 3]),
+            transfer_timeout: secs(rng, &[5, 20]),
+            park_timeout: secs(rng, &[5, 30]),
+            retention: secs(rng, &[5, 60, 3_600]),
+            retained_contacts: rng.pick(&[1, 3, 100]),
+            request_window: secs(rng, &[10, 86_400]),
+            remembered_requests: rng.pick(&[2, 5, 1_000]),
+        }
+    }
+
+    fn policy(&self, rng: &mut Rng) -> Policy {
+        Policy {
+            tenant: "acme".into(),
+            time_zone: "UTC".into(),
+            not_ready_reasons: if rng.one_in(2) { vec!["lunch".into(), "training".into()] } else { Vec::new() },
+            dispositions: if rng.one_in(2) { vec!["sold".into()] } else { Vec::new() },
+            skills: SKILLS.iter().map(|id| Skill { id: (*id).into(), display_name: Text::default() }).collect(),
+            channels: (0..self.channels).map(|at| self.channel(rng, at)).collect(),
+            queues: (0..self.queues).map(|at| self.queue(rng, at)).collect(),
+            teams: (0..self.teams).map(|at| self.team(rng, at)).collect(),
+            agents: self.managed(rng),
+            rules: self.rules(rng),
+            ..Policy::default()
+        }
+    }
+
+    fn managed(&self, rng: &mut Rng) -> Vec<Arc<AgentProfile>> {
+        let some: Vec<usize> = (0..self.agents).filter(|_| rng.one_in(4)).collect();
+        some.into_iter().map(|at| Arc::new(self.profile(rng, at, true))).collect()
+    }
+
+    /// The first policy with something else in it: what a reload in daylight brings.
+    fn changed_policy(&self, rng: &mut Rng) -> Policy {
+        let mut policy = (*self.policies[0]).clone();
+        match rng.below(9) {
+            0 => policy.teams = (0..self.teams).map(|at| self.team(rng, at)).collect(),
+            1 => policy.channels = (0..self.channels).map(|at| self.channel(rng, at)).collect(),
+            2 => policy.queues = (0..self.queues).map(|at| self.queue(rng, at)).collect(),
+            3 => policy.agents = self.managed(rng),
+            4 => policy.rules = self.rules(rng),
+            5 => drop(policy.queues.remove(rng.below(self.queues))),
+            6 => drop(policy.teams.remove(rng.below(self.teams))),
+            7 => drop(policy.channels.remove(rng.below(self.channels))),
+            _ => policy = self.policy(rng),
+        }
+        policy
+    }
+}

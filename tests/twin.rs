@@ -1,0 +1,44 @@
+//! The engine against a slow, obvious twin that sees nothing but its events: every offer is the right one, nothing
+//! eligible is left waiting, every event is allowed where it stands, and every figure is the twin's.
+//!
+//! 10,000 tapes in an optimised build (`cargo test --profile ci`), 750 in a plain one; `USHER_TAPES` and `USHER_SEED`
+//! as in `tapes`.
+
+mod model;
+#[allow(dead_code, unused_imports, reason = "each test uses its part of the tapes")]
+mod tape;
+
+use model::Model;
+use tape::{Batch, Run, Witness, hunt};
+use usher::engine::state::State;
+
+impl Witness for Model {
+    fn see(&mut self, state: &State, batch: &Batch<'_>) -> Result<(), String> {
+        for recorded in batch.events {
+            self.take(recorded)?;
+        }
+        self.know_gateways(state);
+        if let Some((request, Ok(reply))) = batch.command
+            && !reply.repeated
+        {
+            self.sign_of_life(batch.now, &request.command);
+        }
+        self.check_nothing_left()?;
+        self.check_people()?;
+        if batch.quiet && batch.command.is_none() {
+            self.check_nothing_stuck(batch.now)?;
+        }
+        self.compare(state)
+    }
+}
+
+#[test]
+fn the_twin_agrees() {
+    hunt(75, (10_000, 750), |tape| Run::tape(tape, &mut Model::default()).map(drop));
+}
+
+/// Longer days in which slots are used again and again.
+#[test]
+fn the_twin_agrees_for_long() {
+    hunt(600, (300, 15), |tape| Run::tape(tape, &mut Model::default()).map(drop));
+}
