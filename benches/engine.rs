@@ -343,11 +343,8 @@ fn first_sights(world: &mut World) -> (f64, f64) {
     for at in 0..world.classes.len() {
         let class = &world.classes[at];
         let contact_id: Text = format!("first-{at}").into();
-        let profile = ContactProfile {
-            contact_id: contact_id.clone(),
-            channel: "voice".into(),
-            ..ContactProfile::default()
-        };
+        let profile =
+            ContactProfile { contact_id: contact_id.clone(), channel: "voice".into(), ..ContactProfile::default() };
         let new = NewContact {
             profile: Arc::new(profile),
             queue: class.queue.clone(),
@@ -409,9 +406,8 @@ fn scan(size: Size) -> (f64, f64) {
     let begun = cpu();
     for round in 0..rounds {
         let class = &classes[(round % size.classes as u64) as usize];
-        let able = |&(at, since): &(usize, &Option<u64>)| {
-            since.is_some() && levels[at][class.skill as usize] >= class.level
-        };
+        let able =
+            |&(at, since): &(usize, &Option<u64>)| since.is_some() && levels[at][class.skill as usize] >= class.level;
         black_box(idle.iter().enumerate().filter(able).min_by_key(|(at, since)| (**since, *at)));
     }
     let arrival = (cpu() - begun) as f64 / rounds as f64;
@@ -450,8 +446,20 @@ fn numbers(arguments: &[String], name: &str, otherwise: &[usize]) -> Vec<usize> 
 fn print(rows: &[Row]) {
     println!(
         "{:>7} {:>8} {:>7} | {:>9} | {:>6} {:>6} {:>6} {:>8} | {:>13} | {:>7} {:>7} | {:>8} | {:>9} {:>10}",
-        "agents", "waiting", "classes", "lifecycle", "p50", "p99", "p99.9", "max", "first sight", "B/agent", "B/wait",
-        "leaving", "scan agt", "scan wait"
+        "agents",
+        "waiting",
+        "classes",
+        "lifecycle",
+        "p50",
+        "p99",
+        "p99.9",
+        "max",
+        "first sight",
+        "B/agent",
+        "B/wait",
+        "leaving",
+        "scan agt",
+        "scan wait"
     );
     for row in rows {
         let at = |quantile: f64| row.decisions.value_at_quantile(quantile);
@@ -477,7 +485,10 @@ fn growth(rows: &[Row]) {
     for row in rows.iter().filter(|row| Some(row.size.agents) == many && row.size.agents != few) {
         if let Some(small) = of(Size { agents: few, ..row.size }) {
             let Size { agents, waiting, classes } = row.size;
-            println!("growth {few} -> {agents} agents, {waiting} waiting, {classes} classes: {:.2}x", row.lifecycle / small);
+            println!(
+                "growth {few} -> {agents} agents, {waiting} waiting, {classes} classes: {:.2}x",
+                row.lifecycle / small
+            );
         }
     }
 }
