@@ -28,8 +28,7 @@ pub(super) fn upsert(state: &State, profile: &Arc<AgentProfile>, out: &mut Vec<E
     if let Some(team) = profile.team.as_ref().filter(|team| state.registry().team(team).is_none()) {
         return Err(Reject::TeamNotFound { team: team.clone() });
     }
-    let known = &state.policy().skills;
-    if let Some((skill, _)) = profile.skills.iter().find(|(skill, _)| !known.iter().any(|known| known.id == *skill)) {
+    if let Some((skill, _)) = profile.skills.iter().find(|(skill, _)| !state.registry().knows_skill(skill)) {
         return Err(Reject::SkillNotFound { skill: skill.clone() });
     }
     let slot = state.agent_slot(id);

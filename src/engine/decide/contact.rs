@@ -132,9 +132,8 @@ fn valid_priority(priority: i32) -> Result<(), Reject> {
 fn known_skills(state: &State, requirement: Option<&Arc<Requirement>>) -> Result<(), Reject> {
     let mut unknown = None;
     if let Some(requirement) = requirement {
-        let live = &state.policy().skills;
         requirement.expr.each_skill(&mut |skill| {
-            if unknown.is_none() && !live.iter().any(|known| known.id == *skill) {
+            if unknown.is_none() && !state.registry().knows_skill(skill) {
                 unknown = Some(skill.clone());
             }
         });

@@ -21,7 +21,7 @@ use super::slab::{Chunked, Slab};
 use super::table::{IdTable, hash_bytes};
 use super::tally::Tally;
 use super::time::{Span, Time};
-use super::timers::Timers;
+use super::timers::{Popped, Timers};
 use registry::Registry;
 
 /// What a deadline belongs to, with the slot beside it.
@@ -488,7 +488,7 @@ impl State {
 
     // ---- deadlines
 
-    /// When the next deadline is due.
+    /// When the next deadline is due, at the earliest: it may have been put off since.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Time> {
         self.timers.next().map(Time)
@@ -499,10 +499,12 @@ impl State {
         self.timers.get(Due::Lease as u8, agent.0).map(Time)
     }
 
-    /// Takes the first deadline due at `now`.
-    pub(super) fn pop_due(&mut self, now: Time) -> Option<(Due, u32)> {
-        let (_, kind, slot) = self.timers.pop_due(now.0)?;
-        Some((Due::ALL[kind as usize], slot))
+    /// Takes the first deadline due at `now`; none inside when the first was put off, and more may be due.
+    pub(super) fn pop_due(&mut self, now: Time) -> Option<Option<(Due, u32)>> {
+        Some(match self.timers.pop_due(now.0)? {
+            Popped::Due(_, kind, slot) => Some((Due::ALL[kind as usize], slot)),
+            Popped::PutOff => None,
+        })
     }
 
     /// After a fold: what follows was recorded too.

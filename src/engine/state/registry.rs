@@ -54,6 +54,8 @@ pub(in crate::engine) struct TeamRules {
 pub(in crate::engine) struct Registry {
     pub(in crate::engine) policy: Arc<Policy>,
     pub(in crate::engine) skills: Names,
+    /// Whether the policy in force has a skill, by handle.
+    live_skills: Vec<bool>,
     pub(in crate::engine) queue_names: Names,
     pub(in crate::engine) queues: Vec<QueueRules>,
     team_names: Names,
@@ -66,8 +68,9 @@ impl Registry {
     /// Puts a policy in force: known names keep their handles, names it lacks stay as they last were, not live.
     pub(in crate::engine) fn apply(&mut self, policy: &Arc<Policy>) {
         self.policy = policy.clone();
+        self.live_skills.fill(false);
         for skill in &policy.skills {
-            self.skills.intern(&skill.id);
+            place(&mut self.live_skills, self.skills.intern(&skill.id), true);
         }
         for channel in &policy.channels {
             place(&mut self.channels, self.channel_names.intern(&channel.id), channel.clone());
@@ -98,6 +101,11 @@ impl Registry {
             }
         }
         bands
+    }
+
+    /// Whether the policy in force has a skill of this name.
+    pub(in crate::engine) fn knows_skill(&self, name: &str) -> bool {
+        self.skills.find(name).is_some_and(|skill| self.live_skills[skill as usize])
     }
 
     /// A live queue by name.
