@@ -314,7 +314,7 @@ fn measure(size: Size, lifecycles: usize) -> Row {
     let mut world = World::new(size);
     let (sight_mean, sight_max) = first_sights(&mut world);
     world.sign_in();
-    let agent_bytes = (resident() - empty) as f64 / size.agents as f64;
+    let agent_bytes = resident().saturating_sub(empty) as f64 / size.agents as f64;
     let before = resident();
     // Half the agents talk where nobody is to wait; where many do, all talk and the rest of the contacts wait.
     let backlog = if size.waiting == 0 { size.agents / 2 } else { size.agents + size.waiting };
