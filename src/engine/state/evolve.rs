@@ -343,15 +343,12 @@ impl State {
     }
 
     fn arm_retention(&mut self) {
-        match self.ended.0 {
-            NONE => self.arm(Due::Retention, 0, None),
-            oldest => {
-                let rules = &self.registry.policy.rules;
-                let over = self.ended_count > rules.retained_contacts;
-                let at = if over { self.now } else { self.closed_at(self.contact_at(oldest)) + rules.retention };
-                self.arm(Due::Retention, 0, Some(at));
-            }
-        }
+        let rules = &self.registry.policy.rules;
+        self.retention = match self.ended.0 {
+            NONE => None,
+            _ if self.ended_count > rules.retained_contacts => Some(self.now),
+            oldest => Some(self.closed_at(self.contact_at(oldest)) + rules.retention),
+        };
     }
 
     /// Sets the contact's one timer to the next deadline of its state.
