@@ -110,7 +110,8 @@ fn main() -> ExitCode {
         Ok(verdict) => ExitCode::from(verdict.code()),
         Err(error) => {
             eprintln!("usher-loadtest: {error:#}");
-            ExitCode::from(COULD_NOT_RUN)
+            let stuck = error.downcast_ref::<streams::Stuck>().is_some();
+            ExitCode::from(if stuck { report::Verdict::Broken.code() } else { COULD_NOT_RUN })
         }
     }
 }

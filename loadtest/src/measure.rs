@@ -7,6 +7,9 @@ use tonic::{Code, Status};
 
 use crate::machine::cpu_time;
 
+/// The longest latency told apart, in nanoseconds: a minute.
+const LONGEST: u64 = 60_000_000_000;
+
 /// What came back, and how long it took.
 pub struct Tally {
     /// Operations done.
@@ -24,7 +27,7 @@ pub struct Tally {
 impl Tally {
     /// Nothing yet.
     pub fn new() -> Tally {
-        let latency = Histogram::new(3).expect("three digits are allowed");
+        let latency = Histogram::new_with_bounds(1, LONGEST, 3).expect("three digits are allowed");
         Tally { done: 0, refused: 0, failed: 0, first: None, latency }
     }
 

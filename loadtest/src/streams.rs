@@ -29,7 +29,19 @@ use crate::scene;
 use crate::unary::new_contact;
 
 /// How long what is under way may take to end once nothing new begins.
-const SETTLE: Duration = Duration::from_secs(20);
+const SETTLE: Duration = Duration::from_secs(10);
+
+/// The server left something undone: as wrong as a wrong answer.
+#[derive(Debug)]
+pub struct Stuck(String);
+
+impl std::fmt::Display for Stuck {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Stuck {}
 
 /// Commands of a contact's life, and the correlation id they are sent with: the contact's number four times over, plus
 /// this. 0 would ask for no reply, so contacts count from 1 here.
@@ -197,7 +209,10 @@ impl Floor {
         if let Some(why) = &*shared.broken.borrow() {
             bail!("{why}");
         }
-        ensure!(!late, "{} steps were not answered within {} s", shared.open.get(), SETTLE.as_secs());
+        if late {
+            let refused = shared.tally.borrow().first.clone().unwrap_or_default();
+            bail!(Stuck(format!("{} steps had no end after {} s {refused}", shared.open.get(), SETTLE.as_secs())));
+        }
         Ok(())
     }
 }

@@ -117,12 +117,15 @@ async fn measure(options: &Options, server: &Server) -> anyhow::Result<Measured>
         ledger: ledger.clone(),
     };
     let mut classes = classes();
-    round(&callers, &floor, &mut classes, WARM_UP, false).await?;
+    let ran = round(&callers, &floor, &mut classes, WARM_UP, false).await;
+    explained(ran, &first, run).await?;
     classes = self::classes();
     let rounds = (options.seconds * 1_000).div_ceil(options.slice);
     let bar = progress(rounds);
     for number in 0..rounds {
-        round(&callers, &floor, &mut classes, Duration::from_millis(options.slice), number % 2 == 1).await?;
+        let length = Duration::from_millis(options.slice);
+        let ran = round(&callers, &floor, &mut classes, length, number % 2 == 1).await;
+        explained(ran, &first, run).await?;
         bar.inc(1);
     }
     bar.finish_and_clear();
@@ -134,8 +137,8 @@ async fn measure(options: &Options, server: &Server) -> anyhow::Result<Measured>
     }
     let items_per_frame = floor.items_per_frame();
     let open = open_contacts(first, run).await?;
-    if open > 0 {
-        ledger.borrow_mut().fault(|| format!("{open} contacts were still open at the end"));
+    if let Some(one) = open.first() {
+        ledger.borrow_mut().fault(|| format!("{} contacts were open at the end: {} ...", open.len(), describe(one)));
     }
     drop((callers, floor));
     let balance = ledger.replace(Ledger::new(options.size.clone(), run)).balance();
@@ -185,16 +188,31 @@ async fn sign_in(options: &Options, channel: Channel) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// How many contacts of this run are not closed.
-async fn open_contacts(channel: Channel, run: u32) -> anyhow::Result<usize> {
+/// Says what is open where a round came to no end.
+async fn explained(ran: anyhow::Result<()>, channel: &Channel, run: u32) -> anyhow::Result<()> {
+    let Err(error) = ran else { return Ok(()) };
+    let open = open_contacts(channel.clone(), run).await.unwrap_or_default();
+    let some: Vec<String> = open.iter().take(3).map(describe).collect();
+    Err(error.context(format!("{} contacts are open: {}", open.len(), some.join("; "))))
+}
+
+fn describe(contact: &pb::Contact) -> String {
+    let legs: Vec<String> = contact.legs.iter().map(|leg| format!("{} {:?}", leg.agent_id, leg.state())).collect();
+    format!("{} {:?} in {}, legs [{}]", contact.contact_id, contact.state(), contact.queue, legs.join(", "))
+}
+
+/// Contacts of this run that are not closed.
+async fn open_contacts(channel: Channel, run: u32) -> anyhow::Result<Vec<pb::Contact>> {
     let mut contacts = ContactServiceClient::new(channel);
-    let (mut open, mut page_token) = (0, String::new());
+    let (mut open, mut page_token) = (Vec::new(), String::new());
     let ours = scene::contact_id(run, 0);
     let ours = ours.trim_end_matches('0');
+    let live = pb::ContactState::Scheduled as i32..pb::ContactState::Closed as i32;
     loop {
-        let list = pb::ListContactsRequest { page_size: 1_000, page_token, ..Default::default() };
+        let states = live.clone().collect();
+        let list = pb::ListContactsRequest { states, page_size: 1_000, page_token, ..Default::default() };
         let page = contacts.list_contacts(list).await.context("failed to list contacts")?.into_inner();
-        open += page.contacts.iter().filter(|contact| contact.contact_id.starts_with(ours)).count();
+        open.extend(page.contacts.into_iter().filter(|contact| contact.contact_id.starts_with(ours)));
         page_token = page.next_page_token;
         if page_token.is_empty() {
             return Ok(open);

@@ -120,8 +120,7 @@ impl Engine {
     pub fn fire_due(&mut self, now: Time, max: usize, out: &mut Vec<Recorded>) -> bool {
         assert!(now >= self.state.now(), "engine time went backwards");
         for _ in 0..max {
-            let Some(popped) = self.state.pop_due(now) else { return false };
-            let Some(due) = popped else { continue };
+            let Some(due) = self.state.pop_due(now) else { return false };
             let mut events = core::mem::take(&mut self.scratch);
             decide::deadline(&self.state, now, due, &mut events);
             self.emit_all(now, &mut events, out);

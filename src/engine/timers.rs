@@ -1,10 +1,8 @@
 //! Deadlines: at most one per owner, the earliest first.
 //!
-//! An indexed heap with one entry per owner at most. Cancelling takes the entry out at once, and so does an earlier
-//! deadline; a later one is only noted beside it, and the entry moved when it surfaces. A leg's deadline is put off with
-//! each of its states and a lease's with each sign of life, and nearly all of them are cancelled before they surface.
-//! The usual alternative, a new entry each time and stale ones skipped, lets an owner fill the heap with garbage.
-//! Timers never fire by themselves: the host asks for [`Timers::next`] and brings the time.
+//! An indexed heap, so that moving or cancelling a deadline takes it out at once. The usual alternative, leaving
+//! stale entries to be skipped when they surface, lets a contact whose timer is moved every second fill the heap
+//! with garbage. Timers never fire by themselves: the host asks for [`Timers::next`] and brings the time.
 
 use super::slab::Chunked;
 
@@ -23,11 +21,11 @@ const _: () = assert!(DEADLINES_MAX < (u32::MAX - ARITY) / ARITY);
 /// Total order: time, then kind, then slot. So what falls due together fires in one order on every machine, whatever
 /// order it was set in. `T` is the time, any copyable ordered value.
 ///
-/// Kinds are meant to be few, and slots dense, as a `Slab` hands them out: memory is 16 bytes per slot up to the
+/// Kinds are meant to be few, and slots dense, as a `Slab` hands them out: memory is 4 bytes per slot up to the
 /// highest ever used, per kind, and 16 bytes per deadline at the most ever held. None of it is given back.
 ///
 /// ```
-/// # use usher::engine::timers::{Popped, Timers};
+/// # use usher::engine::timers::Timers;
 /// const OFFER: u8 = 0;
 /// const WRAP_UP: u8 = 1;
 /// let mut timers = Timers::<2>::new();
@@ -35,39 +33,15 @@ const _: () = assert!(DEADLINES_MAX < (u32::MAX - ARITY) / ARITY);
 /// timers.set(WRAP_UP, 3, 10);
 /// timers.set(OFFER, 7, 5);
 /// assert_eq!(timers.next(), Some(5));
-/// assert_eq!(timers.pop_due(10), Some(Popped::Due(5, OFFER, 7)));
+/// assert_eq!(timers.pop_due(10), Some((5, OFFER, 7)));
 /// assert_eq!(timers.cancel(WRAP_UP, 3), Some(10));
 /// assert_eq!(timers.pop_due(10), None);
-/// timers.set(OFFER, 7, 30);
-/// timers.set(OFFER, 7, 40);
-/// assert_eq!(timers.pop_due(30), Some(Popped::PutOff));
-/// assert_eq!(timers.next(), Some(40));
 /// ```
 #[derive(Clone, Debug)]
 pub struct Timers<const KINDS: usize, T = u64> {
     heap: Chunked<Deadline<T>>,
-    /// Per kind and slot, where its entry in the heap is, and its deadline.
-    owners: [Chunked<Owner<T>>; KINDS],
-}
-
-/// An owner's side of a deadline. The entry in the heap may stand earlier than the deadline itself: one put off is only
-/// noted here, and moved in the heap when it comes to the top, if it ever does. Most are put off several times and then
-/// cancelled.
-#[derive(Clone, Copy, Debug)]
-struct Owner<T> {
-    /// The position of its entry, or `NONE`.
-    position: u32,
-    /// The deadline. Meaningless without an entry.
-    time: T,
-}
-
-/// What [`Timers::pop_due`] did.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Popped<T> {
-    /// A deadline came: time, kind, slot. It is out.
-    Due(T, u8, u32),
-    /// One had been put off, and was moved to its later time.
-    PutOff,
+    /// Per kind, the heap position of each slot's deadline, or `NONE`.
+    positions: [Chunked<u32>; KINDS],
 }
 
 /// The order of the fields is the order of firing.
@@ -82,7 +56,7 @@ impl<const KINDS: usize, T: Copy + Ord> Timers<KINDS, T> {
     /// No deadlines. Allocates nothing.
     pub fn new() -> Self {
         const { assert!(KINDS <= 1 << u8::BITS, "a kind is a u8") };
-        Self { heap: Chunked::new(), owners: core::array::from_fn(|_| Chunked::new()) }
+        Self { heap: Chunked::new(), positions: core::array::from_fn(|_| Chunked::new()) }
     }
 
     /// The number of deadlines. O(1).
@@ -97,27 +71,24 @@ impl<const KINDS: usize, T: Copy + Ord> Timers<KINDS, T> {
         self.heap.is_empty()
     }
 
-    /// When to ask next: the earliest time of all deadlines, or the time one of them was put off from. O(1).
+    /// The earliest time of all deadlines. O(1).
     #[inline]
     pub fn next(&self) -> Option<T> {
         self.heap.get(0).map(|first| first.time)
     }
 
-    /// Takes out the first deadline if its time is at or before `now`. One that was put off meanwhile is moved to its
-    /// place instead, which counts as a step of its own so that no step is long: ask again. O(log n).
-    pub fn pop_due(&mut self, now: T) -> Option<Popped<T>> {
-        let top = *self.heap.get(0)?;
-        if top.time > now {
-            return None;
-        }
-        let Deadline { time, kind, slot } = top;
-        let due = self.owners[usize::from(kind)][slot].time;
-        if due > time {
-            self.sink(0, Deadline { time: due, ..top });
-            return Some(Popped::PutOff);
-        }
+    /// The first deadline (time, kind, slot) if its time is at or before `now`, left in place. O(1).
+    #[inline]
+    pub fn peek_due(&self, now: T) -> Option<(T, u8, u32)> {
+        let &Deadline { time, kind, slot } = self.heap.get(0)?;
+        (time <= now).then_some((time, kind, slot))
+    }
+
+    /// Takes out the first deadline (time, kind, slot) if its time is at or before `now`. O(log n).
+    pub fn pop_due(&mut self, now: T) -> Option<(T, u8, u32)> {
+        let due = self.peek_due(now)?;
         self.take(0);
-        Some(Popped::Due(time, kind, slot))
+        Some(due)
     }
 
     /// The owner's deadline, if it has one. O(1).
@@ -127,7 +98,8 @@ impl<const KINDS: usize, T: Copy + Ord> Timers<KINDS, T> {
     /// When `kind >= KINDS`.
     #[inline]
     pub fn get(&self, kind: u8, slot: u32) -> Option<T> {
-        self.owner(kind, slot).map(|owner| owner.time)
+        let position = self.position(kind, slot)?;
+        Some(self.heap[position].time)
     }
 
     /// Gives the owner the deadline `time`, in place of any it had. O(log n), plus O(slots) for those first
@@ -138,19 +110,15 @@ impl<const KINDS: usize, T: Copy + Ord> Timers<KINDS, T> {
     /// When `kind >= KINDS`, `slot` is `u32::MAX`, or there are 2^29 deadlines already.
     pub fn set(&mut self, kind: u8, slot: u32, time: T) {
         let deadline = Deadline { time, kind, slot };
-        if let Some(Owner { position, .. }) = self.owner(kind, slot) {
-            self.owners[usize::from(kind)][slot].time = time;
-            if deadline < self.heap[position] {
-                self.rise(position, deadline);
-            }
-        } else {
-            assert!(self.len() < DEADLINES_MAX, "too many deadlines");
-            let owners = &mut self.owners[usize::from(kind)];
-            owners.cover(slot, Owner { position: NONE, time });
-            owners[slot].time = time;
-            let last = self.heap.push(deadline);
-            self.rise(last, deadline);
+        if let Some(position) = self.position(kind, slot) {
+            let before = self.heap[position];
+            self.settle(position, before, deadline);
+            return;
         }
+        assert!(self.len() < DEADLINES_MAX, "too many deadlines");
+        self.positions[usize::from(kind)].cover(slot, NONE);
+        let last = self.heap.push(deadline);
+        self.rise(last, deadline);
     }
 
     /// Takes away the owner's deadline and returns it; `None` when it has none. O(log n).
@@ -159,9 +127,8 @@ impl<const KINDS: usize, T: Copy + Ord> Timers<KINDS, T> {
     ///
     /// When `kind >= KINDS`.
     pub fn cancel(&mut self, kind: u8, slot: u32) -> Option<T> {
-        let Owner { position, time } = self.owner(kind, slot)?;
-        self.take(position);
-        Some(time)
+        let position = self.position(kind, slot)?;
+        Some(self.take(position).time)
     }
 
     /// Checks every invariant. O(n + slots); for audits and tests.
@@ -172,24 +139,25 @@ impl<const KINDS: usize, T: Copy + Ord> Timers<KINDS, T> {
     pub fn check(&self) {
         for (position, deadline) in (0..).zip(self.heap.iter()) {
             let &Deadline { kind, slot, .. } = deadline;
-            let owner = self.owner(kind, slot).expect("an entry has an owner");
-            assert_eq!(owner.position, position, "back-reference");
-            assert!(deadline.time <= owner.time, "an entry stands no later than its deadline");
+            assert_eq!(self.position(kind, slot), Some(position), "back-reference");
             assert!(position == 0 || self.heap[parent(position)] < *deadline, "heap order");
         }
-        let held = self.owners.iter().flat_map(Chunked::iter);
-        let held = held.filter(|owner| owner.position != NONE).count();
+        let held = self.positions.iter().flat_map(Chunked::iter);
+        let held = held.filter(|&&position| position != NONE).count();
         assert_eq!(held, self.len() as usize, "one back-reference per deadline");
     }
 
     #[inline]
-    fn owner(&self, kind: u8, slot: u32) -> Option<Owner<T>> {
-        self.owners[usize::from(kind)].get(slot).copied().filter(|owner| owner.position != NONE)
+    fn position(&self, kind: u8, slot: u32) -> Option<u32> {
+        match self.positions[usize::from(kind)].get(slot) {
+            None | Some(&NONE) => None,
+            Some(&position) => Some(position),
+        }
     }
 
     fn take(&mut self, position: u32) -> Deadline<T> {
         let taken = self.heap[position];
-        self.owners[usize::from(taken.kind)][taken.slot].position = NONE;
+        self.positions[usize::from(taken.kind)][taken.slot] = NONE;
         let last = self.heap.pop().expect("a position is below the length");
         if position < self.heap.len() {
             self.settle(position, taken, last);
@@ -239,7 +207,7 @@ impl<const KINDS: usize, T: Copy + Ord> Timers<KINDS, T> {
     #[inline]
     fn put(&mut self, position: u32, deadline: Deadline<T>) {
         self.heap[position] = deadline;
-        self.owners[usize::from(deadline.kind)][deadline.slot].position = position;
+        self.positions[usize::from(deadline.kind)][deadline.slot] = position;
     }
 }
 
@@ -261,16 +229,6 @@ mod tests {
 
     use super::*;
 
-    /// The next deadline due, those put off passed over.
-    fn fire<const KINDS: usize>(timers: &mut Timers<KINDS>, now: u64) -> Option<(u64, u8, u32)> {
-        loop {
-            match timers.pop_due(now)? {
-                Popped::Due(time, kind, slot) => return Some((time, kind, slot)),
-                Popped::PutOff => {}
-            }
-        }
-    }
-
     #[test]
     fn what_is_due_together_fires_by_kind_then_slot() {
         let mut timers = Timers::<3>::new();
@@ -278,7 +236,7 @@ mod tests {
             timers.set(kind, slot, 50);
         }
         assert_eq!(timers.pop_due(49), None);
-        let fired = core::iter::from_fn(|| fire(&mut timers, 50));
+        let fired = core::iter::from_fn(|| timers.pop_due(50));
         assert!(fired.eq([(50, 0, 2), (50, 0, 9), (50, 1, 0), (50, 1, 4), (50, 2, 0)]));
         assert!(timers.is_empty());
     }
@@ -320,21 +278,21 @@ mod tests {
                 }
                 _ => {
                     now += dice(span / 8 + 1);
-                    while let Some(due) = fire(&mut timers, now) {
+                    while let Some(due) = timers.pop_due(now) {
                         assert_eq!(order.pop_first(), Some(due));
                         owners.remove(&(due.1, due.2));
                     }
                 }
             }
             let first = order.first().copied();
-            assert_eq!(timers.next().is_some(), first.is_some());
-            assert!(first.is_none_or(|(time, ..)| timers.next().is_some_and(|next| next <= time)), "never late");
+            assert_eq!(timers.next(), first.map(|(time, ..)| time));
+            assert_eq!(timers.peek_due(now), first.filter(|(time, ..)| *time <= now));
             assert_eq!(timers.len() as usize, order.len());
             if step % 5_000 == 0 {
                 timers.check();
             }
         }
-        while let Some(due) = fire(&mut timers, u64::MAX) {
+        while let Some(due) = timers.pop_due(u64::MAX) {
             assert_eq!(order.pop_first(), Some(due));
         }
         assert!(order.is_empty());

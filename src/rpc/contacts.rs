@@ -8,7 +8,7 @@ use super::convert::{input, output};
 use super::session::contact as session;
 use super::status::{Problem, rejected};
 use super::{Edge, names, watch};
-use crate::engine::contact::{Contact, Direction};
+use crate::engine::contact::{Contact, ContactState, Direction};
 use crate::engine::id::ContactId;
 use crate::engine::reject::Reject;
 use crate::engine::state::State;
@@ -113,8 +113,16 @@ impl ContactFilter {
             && is(&self.customer_id, customer)
             && self.direction.is_none_or(|direction| direction == profile.direction)
             && (self.queues.is_empty() || self.queues.iter().any(|asked| asked == queue))
-            && (self.states.is_empty() || self.states.contains(&(names::state_to(state.contact_state(id)) as i32)))
+            && self.has_state(state.contact_state(id))
             && (self.agent_id.is_empty() || has_agent(state, id, &self.agent_id))
+    }
+
+    /// No state asked for means all but CLOSED.
+    fn has_state(&self, state: ContactState) -> bool {
+        match self.states.is_empty() {
+            true => state != ContactState::Closed,
+            false => self.states.contains(&(names::state_to(state) as i32)),
+        }
     }
 }
 

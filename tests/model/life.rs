@@ -425,10 +425,8 @@ impl Model {
 
     fn kept(&mut self, promise: &Promise) -> Check {
         let at = self.promises.iter().position(|held| held == promise);
-        at.map(|at| {
-            self.promises.remove(at);
-        })
-        .ok_or_else(|| format!("{promise:?} comes from nowhere"))
+        self.promises.remove(at.ok_or_else(|| format!("{promise:?} comes from nowhere"))?);
+        Ok(())
     }
 
     // ---- agents

@@ -69,7 +69,9 @@ impl Model {
             if entry.leg.is_some() {
                 continue;
             }
-            ahead(&what, contact.expire)?;
+            // Whoever has been answered once does not expire for not being answered.
+            let answered = contact.legs.iter().any(|leg| self.legs[leg].connected_once);
+            ahead(&what, contact.expire.filter(|_| !answered))?;
             match entry.parked_at {
                 Some(_) => ahead(&what, Some(entry.park_until))?,
                 None => {

@@ -21,7 +21,7 @@ use super::slab::{Chunked, Slab};
 use super::table::{IdTable, hash_bytes};
 use super::tally::Tally;
 use super::time::{Span, Time};
-use super::timers::{Popped, Timers};
+use super::timers::Timers;
 use registry::Registry;
 
 /// What a deadline belongs to, with the slot beside it.
@@ -491,7 +491,7 @@ impl State {
 
     // ---- deadlines
 
-    /// When the next deadline is due, at the earliest: it may have been put off since.
+    /// When the next deadline is due.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Time> {
         match (self.timers.next().map(Time), self.retention) {
@@ -505,6 +505,7 @@ impl State {
         self.timers.get(Due::Lease as u8, agent.0).map(Time)
     }
 
+<<<<<<< HEAD
     /// Takes the first deadline due at `now`; none inside when the first was put off, and more may be due.
     pub(super) fn pop_due(&mut self, now: Time) -> Option<Option<(Due, u32)>> {
         if let Some(retention) = self.retention.filter(|&at| at <= now)
@@ -517,6 +518,12 @@ impl State {
             Popped::Due(_, kind, slot) => Some((Due::ALL[kind as usize], slot)),
             Popped::PutOff => None,
         })
+=======
+    /// Takes the first deadline due at `now`.
+    pub(super) fn pop_due(&mut self, now: Time) -> Option<(Due, u32)> {
+        let (_, kind, slot) = self.timers.pop_due(now.0)?;
+        Some((Due::ALL[kind as usize], slot))
+>>>>>>> main
     }
 
     /// After a fold: what follows was recorded too.
