@@ -468,8 +468,8 @@ impl State {
 
     /// When a CLOSED contact was closed: when its customer's part or its last leg was over, whichever was later.
     pub(super) fn closed_at(&self, contact: ContactId) -> Time {
-        let legs = self.contact_legs(contact).filter_map(|(_, leg)| leg.ended);
-        legs.chain(self.contact(contact).ended).max().unwrap_or(self.now)
+        let legs = self.contact_legs(contact).filter_map(|(_, leg)| leg.ended.get());
+        legs.chain(self.contact(contact).ended.get()).max().unwrap_or(self.now)
     }
 
     /// Ended contacts kept, and the oldest of them.
@@ -505,25 +505,16 @@ impl State {
         self.timers.get(Due::Lease as u8, agent.0).map(Time)
     }
 
-<<<<<<< HEAD
-    /// Takes the first deadline due at `now`; none inside when the first was put off, and more may be due.
-    pub(super) fn pop_due(&mut self, now: Time) -> Option<Option<(Due, u32)>> {
+    /// Takes the first deadline due at `now`.
+    pub(super) fn pop_due(&mut self, now: Time) -> Option<(Due, u32)> {
         if let Some(retention) = self.retention.filter(|&at| at <= now)
             && self.timers.next().is_none_or(|timer| timer > retention.0)
         {
             self.retention = None;
-            return Some(Some((Due::Retention, 0)));
+            return Some((Due::Retention, 0));
         }
-        Some(match self.timers.pop_due(now.0)? {
-            Popped::Due(_, kind, slot) => Some((Due::ALL[kind as usize], slot)),
-            Popped::PutOff => None,
-        })
-=======
-    /// Takes the first deadline due at `now`.
-    pub(super) fn pop_due(&mut self, now: Time) -> Option<(Due, u32)> {
         let (_, kind, slot) = self.timers.pop_due(now.0)?;
         Some((Due::ALL[kind as usize], slot))
->>>>>>> main
     }
 
     /// After a fold: what follows was recorded too.
