@@ -2,7 +2,8 @@
 //!
 //! Candidates: `lock` (the caller waits for a mutex and steps the shard), `combine` (flat combining, the product's host),
 //! `thread` (a thread of its own that spins for a while before it parks). Each is compared with a no-op RPC of the same
-//! server in the round next to it, for cells move by a quarter between runs: only ratios are worth reading. An RPC is one
+//! server in the round next to it, for cells move by a quarter between runs: only ratios are worth reading, and
+//! those of CPU time where others use the machine. An RPC is one
 //! command of a contact's life (create, accept, connect, complete) and its answer shows contact and agent.
 //!
 //! `cargo bench --bench thread_model` prints the table; `-- --rounds 9 --millis 1000` makes it longer.
@@ -38,6 +39,10 @@ use usher::engine::time::Span;
 use usher::journal::MemoryJournal;
 use usher::shard::ingress::Ingress;
 use usher::shard::{Clock, Done, Envelope, Limits, Outputs, Pending, Refused, SeatId, Shard, ShardHandle};
+
+/// As the server.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const AGENTS: usize = 1_000;
 const CALLERS: usize = 64;
@@ -361,6 +366,8 @@ fn runtime(workers: usize) -> Runtime {
 
 struct Cell {
     per_second: f64,
+    /// CPU of the whole process per RPC, client included: what is compared when others use the machine too.
+    cpu_us: f64,
     /// Median with a single caller, in microseconds.
     alone_us: f64,
 }
@@ -406,14 +413,15 @@ fn measure(name: &str, workers: usize, length: Duration) -> Cell {
             }
         };
         load(CALLERS..2 * CALLERS, length / 4, None).await;
-        let begun = Instant::now();
+        let (begun, cpu) = (Instant::now(), cpu_nanos());
         let done: u64 = load(0..CALLERS, length, None).await;
+        let cpu_us = (cpu_nanos() - cpu) as f64 / 1_000.0 / done as f64;
         let per_second = done as f64 / begun.elapsed().as_secs_f64();
         let times = Arc::new(Mutex::new(Vec::new()));
         load(2 * CALLERS..2 * CALLERS + 1, length / 2, Some(times.clone())).await;
         let mut times = times.lock().unwrap_or_else(PoisonError::into_inner);
         times.sort_unstable();
-        Cell { per_second, alone_us: times[times.len() / 2] as f64 / 1_000.0 }
+        Cell { per_second, cpu_us, alone_us: times[times.len() / 2] as f64 / 1_000.0 }
     });
     check(&model, &client);
     stop.send(()).expect("it serves");
@@ -435,6 +443,40 @@ fn check(model: &Model, client: &Runtime) {
     assert!(closed > 0 && waiting == 0, "{waiting} of {closed} contacts were left");
 }
 
+/// CPU time of all threads of this process so far, in nanoseconds. Zero where the kernel does not tell.
+fn cpu_nanos() -> u64 {
+    let Ok(tasks) = std::fs::read_dir("/proc/self/task") else { return 0 };
+    let of = |task: std::io::Result<std::fs::DirEntry>| {
+        let text = std::fs::read_to_string(task.ok()?.path().join("schedstat")).ok()?;
+        text.split(' ').next()?.parse::<u64>().ok()
+    };
+    tasks.filter_map(of).sum()
+}
+
+/// What a command costs in this process without gRPC: through a model, views and publication included. In nanoseconds.
+fn in_process(model: &Model, lives: std::ops::Range<usize>) -> f64 {
+    let call = |command: Command| {
+        let mut answer = model.call(command);
+        loop {
+            // At once, but for a thread of its own.
+            match answer.now() {
+                Some(answer) => return answer.expect("accepted"),
+                None => std::hint::spin_loop(),
+            }
+        }
+    };
+    let begun = Instant::now();
+    for life in lives.clone() {
+        let created = call(parse(&format!("create p-{life}")).expect("a command"));
+        let leg = created.contact.expect("a view").legs.remove(0);
+        let offer = format!("{} {}", leg.agent_id, leg.leg.to_u64());
+        for verb in ["accept", "connect", "complete"] {
+            call(parse(&format!("{verb} p-{life} {offer}")).expect("a command"));
+        }
+    }
+    begun.elapsed().as_nanos() as f64 / (4 * lives.len()) as f64
+}
+
 fn argument(name: &str, otherwise: u64) -> u64 {
     let mut arguments = std::env::args().skip_while(|argument| argument != name);
     arguments.nth(1).map_or(otherwise, |value| value.parse().expect("a number"))
@@ -453,10 +495,24 @@ fn main() {
     let length = Duration::from_millis(argument("--millis", 1_000));
     let cores = thread::available_parallelism().map_or(0, usize::from);
     println!("{cores} cores, {AGENTS} agents, {CALLERS} callers on {CONNECTIONS} connections, {rounds} rounds");
-    println!("{:<26} {:<8} {:>9} {:>8} {:>10} {:>8}", "runtime", "host", "RPC/s", "/ no-op", "alone us", "/ no-op");
+    let lives = argument("--lives", 50_000) as usize;
+    for name in ["lock", "combine"] {
+        let runtime = runtime(0);
+        let (model, _) = model(name, &runtime);
+        in_process(&model, 0..10_000);
+        println!("in process, {name}: {:.0} ns a command", in_process(&model, 10_000..10_000 + lives));
+    }
+    if rounds == 0 {
+        return;
+    }
+    println!("each figure the median of the rounds, beside it the median of its ratio to the no-op of the same round");
+    println!(
+        "{:<24} {:<8} {:>8} {:>6} {:>8} {:>6} {:>9} {:>6}",
+        "runtime", "host", "RPC/s", "ratio", "cpu us", "ratio", "alone us", "ratio"
+    );
     for (runtime, workers) in [("current-thread", 0), ("multi-thread, 2 workers", 2)] {
         let names = ["no-op", "lock", "combine", "thread"];
-        let mut cells = names.map(|_| Vec::new());
+        let mut cells = names.map(|_| Vec::<Cell>::new());
         for _ in 0..rounds {
             for (at, name) in names.iter().enumerate() {
                 cells[at].push(measure(name, workers, length));
@@ -467,11 +523,14 @@ fn main() {
             let ratio = |figure: fn(&Cell) -> f64| {
                 median(of(figure, at).iter().zip(of(figure, 0)).map(|(mine, noop)| mine / noop).collect())
             };
-            let (rate, alone) = (|cell: &Cell| cell.per_second, |cell: &Cell| cell.alone_us);
+            let (rate, cpu, alone) =
+                (|cell: &Cell| cell.per_second, |cell: &Cell| cell.cpu_us, |cell: &Cell| cell.alone_us);
             println!(
-                "{runtime:<26} {name:<8} {:>9.0} {:>8.2} {:>10.0} {:>8.2}",
+                "{runtime:<24} {name:<8} {:>8.0} {:>6.2} {:>8.1} {:>6.2} {:>9.0} {:>6.2}",
                 median(of(rate, at)),
                 ratio(rate),
+                median(of(cpu, at)),
+                ratio(cpu),
                 median(of(alone, at)),
                 ratio(alone),
             );

@@ -189,6 +189,11 @@ fn a_filter_that_panics_ends_its_reader_only() {
     assert!(world.run(seat, contact("c1")).is_ok());
     assert!(matches!(bad.try_next(), Some(Err(_))));
     assert!(!drain(&mut good).is_empty());
+    // Nor does it when the events it chooses from are past.
+    let filter = Topic::Filter(Box::new(|_: &usher::engine::publish::Published| panic!("a reader's bug")));
+    let order = Order { start: Start::After(0), ..Order::new(filter) };
+    assert_eq!(world.subscribe(seat, order).map(|_| ()), Err(Refused::QueryFailed));
+    assert!(world.run(seat, contact("c2")).is_ok());
 }
 
 #[test]

@@ -10,7 +10,7 @@ use std::task::{Context, Poll};
 
 use tokio::sync::oneshot;
 
-use crate::engine::Reply;
+use crate::engine;
 use crate::engine::command::Request;
 use crate::engine::id::Text;
 use crate::engine::read::{AgentView, ContactView};
@@ -28,7 +28,7 @@ pub struct SeatId(pub u32);
 #[derive(Clone, Debug, PartialEq)]
 pub struct Done {
     /// The engine's own answer.
-    pub reply: Reply,
+    pub reply: engine::Reply,
     /// The contact it was about; none when views were not asked for.
     pub contact: Option<ContactView>,
     /// The agent it was about; none when views were not asked for.
@@ -93,6 +93,9 @@ pub trait Query: Send {
     fn settle(self: Box<Self>, verdict: Result<(), Refused>);
 }
 
+/// Where an answer goes. Boxed, because it changes hands several times on its way and is large.
+pub type Reply<T> = oneshot::Sender<Result<Box<T>, Refused>>;
+
 /// Something to be done by the shard.
 pub enum Work {
     /// A command.
@@ -102,12 +105,12 @@ pub enum Work {
         /// Whether the answer is to show the contact and the agent.
         views: bool,
         /// Where the answer goes.
-        reply: oneshot::Sender<Result<Done, Refused>>,
+        reply: Reply<Done>,
     },
     /// A query, with the stream to begin where it reads, if one is ordered.
     Query(Box<dyn Query>, Option<Box<Order>>),
     /// Everything before it is to be settled, and every stream of the shard ended.
-    Drain(oneshot::Sender<Result<(), Refused>>),
+    Drain(Reply<()>),
 }
 
 /// Work with the tenant it is for.
@@ -159,8 +162,8 @@ impl Envelope {
 
 struct Reading<R, F> {
     read: Option<F>,
-    found: Option<R>,
-    reply: oneshot::Sender<Result<R, Refused>>,
+    found: Option<Box<R>>,
+    reply: Reply<R>,
 }
 
 impl<R, F> Query for Reading<R, F>
@@ -170,7 +173,7 @@ where
 {
     fn run(&mut self, state: &State, now: Time, stream: Option<Subscription>) {
         if let Some(read) = self.read.take() {
-            self.found = Some(read(state, now, stream));
+            self.found = Some(Box::new(read(state, now, stream)));
         }
     }
 
@@ -184,7 +187,7 @@ where
 
 enum Stage<T> {
     Refused(Option<Refused>),
-    Waiting(oneshot::Receiver<Result<T, Refused>>),
+    Waiting(oneshot::Receiver<Result<Box<T>, Refused>>),
 }
 
 /// An answer to come. The work was handed in when this was made, not when it is first polled, so that calls of one
@@ -203,7 +206,7 @@ impl<T> Pending<T> {
         match &mut self.0 {
             Stage::Refused(why) => why.take().map(Err),
             Stage::Waiting(answer) => match answer.try_recv() {
-                Ok(answer) => Some(answer),
+                Ok(answer) => Some(answer.map(|answer| *answer)),
                 Err(oneshot::error::TryRecvError::Empty) => None,
                 Err(oneshot::error::TryRecvError::Closed) => Some(Err(Refused::TenantStopped)),
             },
@@ -221,7 +224,7 @@ impl<T> Future for Pending<T> {
                 Poll::Pending => Poll::Pending,
                 // The shard went without an answer: it is gone.
                 Poll::Ready(Err(_)) => Poll::Ready(Err(Refused::TenantStopped)),
-                Poll::Ready(Ok(answer)) => Poll::Ready(answer),
+                Poll::Ready(Ok(answer)) => Poll::Ready(answer.map(|answer| *answer)),
             },
         }
     }

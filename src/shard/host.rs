@@ -147,13 +147,11 @@ impl Host {
         while let Some(completion) = self.completed.pop() {
             core.completions.push(completion);
         }
-        let begun = self.clock.nanos();
+        let begun = core.shard.sink().map(|_| self.clock.nanos());
         core.shard.step(self.clock.now(), &mut core.inbox, &mut core.completions, &mut core.out);
         core.out.deliver();
         let commands = core.out.commands;
-        if commands > 0
-            && let Some(sink) = core.shard.sink()
-        {
+        if let (Some(begun), Some(sink)) = (begun.filter(|_| commands > 0), core.shard.sink()) {
             sink.decided(commands, self.clock.nanos() - begun);
         }
         self.arm(core.shard.next_deadline());

@@ -133,7 +133,8 @@ impl Publisher {
                 readers.push(reader);
             }
             Topic::Filter(mut filter) => {
-                backlog.retain(|event| filter(event));
+                let chosen = catch_unwind(AssertUnwindSafe(|| backlog.retain(|event| filter(event))));
+                chosen.map_err(|_| Refused::QueryFailed)?;
                 reader.filter = Some(filter);
                 self.others.push(reader);
             }

@@ -8,15 +8,13 @@ use std::collections::{BTreeSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use tokio::sync::oneshot;
-
 use crate::engine::command::Request;
 use crate::engine::id::{LegId, Text};
 use crate::engine::publish::Published;
 use crate::engine::time::{Span, Time};
 use crate::journal::{Batch, Completion, Fault, Journal, Position};
 
-use super::call::{Done, Envelope, Maker, Query, Refused, SeatId, Work};
+use super::call::{Done, Envelope, Maker, Query, Refused, Reply, SeatId, Work};
 use super::seat::{Seat, Status};
 use super::stream::{Ended, Order};
 
@@ -67,11 +65,10 @@ pub struct Counts {
 }
 
 /// An answer on its way out.
-#[expect(clippy::large_enum_variant, reason = "nearly all are answers: a box for each would cost more than the room")]
 enum Effect {
-    Answer(oneshot::Sender<Result<Done, Refused>>, Result<Done, Refused>),
+    Answer(Reply<Done>, Result<Box<Done>, Refused>),
     Asked(Box<dyn Query>, Result<(), Refused>),
-    Drained(oneshot::Sender<Result<(), Refused>>),
+    Drained(Reply<()>),
     Publish(SeatId, Vec<Arc<Published>>),
 }
 
@@ -93,7 +90,7 @@ impl Outputs {
                 // Who asked may have gone: the work is done all the same.
                 Effect::Answer(reply, answer) => drop(reply.send(answer)),
                 Effect::Asked(query, verdict) => query.settle(verdict),
-                Effect::Drained(reply) => drop(reply.send(Ok(()))),
+                Effect::Drained(reply) => drop(reply.send(Ok(Box::new(())))),
                 Effect::Publish(..) => {}
             }
         }
@@ -122,7 +119,7 @@ pub struct Shard {
     /// Seats to be folded again.
     waiting: Vec<SeatId>,
     /// Who waits for everything to be settled; told after what this step publishes.
-    drains: Vec<oneshot::Sender<Result<(), Refused>>>,
+    drains: Vec<Reply<()>>,
     undelivered: Vec<(SeatId, Text, LegId)>,
     /// When to ask the journal again, and whether deadlines rest until then.
     retry: Option<Time>,
@@ -285,7 +282,7 @@ impl Shard {
         }
     }
 
-    fn call(&mut self, id: SeatId, request: &Request, views: bool) -> Result<Done, Refused> {
+    fn call(&mut self, id: SeatId, request: &Request, views: bool) -> Result<Box<Done>, Refused> {
         let now = self.now;
         let seat = &mut self.seats[id.0 as usize];
         let was_running = matches!(seat.status, Status::Running(_));
@@ -380,7 +377,7 @@ impl Shard {
     /// Appends what the step recorded, one batch per tenant, and asks for its commit.
     fn append(&mut self, out: &mut Outputs) {
         let mut failed = None;
-        for id in std::mem::take(&mut self.touched) {
+        for id in self.touched.drain(..) {
             let seat = &mut self.seats[id.0 as usize];
             seat.touched = false;
             if failed.is_some() {

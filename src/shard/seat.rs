@@ -119,7 +119,7 @@ impl Seat {
     }
 
     /// Carries out one command.
-    pub(super) fn apply(&mut self, now: Time, request: &Request, views: bool) -> Result<Done, Refused> {
+    pub(super) fn apply(&mut self, now: Time, request: &Request, views: bool) -> Result<Box<Done>, Refused> {
         let wanted = self.observed || self.publisher.is_wanted();
         let applied = self.guarded(|machine, events, named| {
             let from = events.len();
@@ -130,11 +130,11 @@ impl Seat {
             }
             let contact = reply.contact.filter(|contact| views && state.try_contact(*contact).is_some());
             let agent = reply.agent.filter(|_| views);
-            Ok(Done {
+            Ok(Box::new(Done {
                 reply,
                 contact: contact.map(|contact| state.view_contact(now, contact)),
                 agent: agent.map(|agent| state.view_agent(now, agent)),
-            })
+            }))
         });
         match applied {
             None => Err(Refused::TenantStopped),
