@@ -80,7 +80,7 @@ impl State {
             };
             check(faults, bounded, || format!("{id:?} is stuck in {state:?}"));
             for (leg, held) in self.contact_legs(id).filter(|(_, leg)| leg.state != LegState::Ended) {
-                let due = held.deadline.is_some_and(|at| at > now);
+                let due = held.deadline.get().is_some_and(|at| at > now);
                 check(faults, due || held.over_max_handle, || format!("{leg:?} is stuck in {:?}", held.state));
                 let offered = held.state == LegState::Offered;
                 check(faults, offered == (held.offer == OfferState::Issued), || {

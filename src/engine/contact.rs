@@ -8,7 +8,7 @@ use super::id::{AgentId, BarId, ChannelId, ClassId, ContactId, GatewayId, LegId,
 use super::order::Links;
 use super::policy::WrapUp;
 use super::requirement::{Attributes, Requirement};
-use super::time::{Span, Time};
+use super::time::{MaybeTime, Span, Time};
 
 /// Who began the conversation. Figures of one are never mixed into another's.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -271,11 +271,13 @@ pub struct Entry {
     /// Time spent PARKED in this entry, up to the last unpark.
     pub parked: Span,
     /// Since when it has been PARKED.
-    pub parked_since: Option<Time>,
+    pub parked_since: MaybeTime,
     /// When PARKED ends by itself.
     pub park_until: Time,
-    /// The one agent it is open to, after a transfer to him, and until when.
-    pub only: Option<(AgentId, Time)>,
+    /// The one agent it is open to, after a transfer to him.
+    pub only: Option<AgentId>,
+    /// Until when it is open to him alone.
+    pub only_until: Time,
     /// Declines in this entry since the memory was last cleared.
     pub declines: u32,
     /// The rules it began with; a reload leaves them.
@@ -292,7 +294,7 @@ impl Entry {
     /// Time PARKED in the entry.
     #[must_use]
     pub fn parked_for(&self, now: Time) -> Span {
-        self.parked + self.parked_since.map_or(Span::ZERO, |since| now.since(since))
+        self.parked + self.parked_since.get().map_or(Span::ZERO, |since| now.since(since))
     }
 }
 
@@ -322,15 +324,15 @@ pub struct Contact {
     /// `arrival` less age credit: what orders it.
     pub adjusted_arrival: Time,
     /// When it is due, while SCHEDULED; the queue it goes to then is `queue`.
-    pub schedule: Option<Time>,
+    pub schedule: MaybeTime,
     /// When it ends by itself if not answered.
-    pub expire: Option<Time>,
+    pub expire: MaybeTime,
     /// The queue of its last or coming entry.
     pub queue: Option<QueueId>,
     /// When its first entry began.
-    pub queued: Option<Time>,
+    pub queued: MaybeTime,
     /// When its first entry was answered.
-    pub answered: Option<Time>,
+    pub answered: MaybeTime,
     /// The entry that is open.
     pub entry: Option<Entry>,
     /// The leg that decides its state once answered, or its direct leg.
@@ -354,7 +356,7 @@ pub struct Contact {
     /// Outcome, once the customer's part is over.
     pub outcome: Option<(Outcome, Reason)>,
     /// When the customer's part was over.
-    pub ended: Option<Time>,
+    pub ended: MaybeTime,
     /// Whether it is CLOSED.
     pub closed: bool,
     /// Version of the policy it was created under.
@@ -367,7 +369,7 @@ impl Contact {
     /// When it ends by itself: its `expire_time`, until it is answered.
     #[must_use]
     pub fn expires(&self) -> Option<Time> {
-        self.expire.filter(|_| self.answered.is_none())
+        self.expire.get().filter(|_| self.answered.is_none())
     }
 }
 
@@ -409,15 +411,15 @@ pub struct Leg {
     /// When it began (offer or assignment).
     pub begun: Time,
     /// When its present state is over by itself.
-    pub deadline: Option<Time>,
+    pub deadline: MaybeTime,
     /// When it was accepted.
-    pub accepted: Option<Time>,
+    pub accepted: MaybeTime,
     /// When it was connected.
-    pub connected: Option<Time>,
+    pub connected: MaybeTime,
     /// When its present state began.
     pub since: Time,
     /// When it ended.
-    pub ended: Option<Time>,
+    pub ended: MaybeTime,
     /// Time CONNECTED, up to `since`.
     pub talk: Span,
     /// Time ON_HOLD, up to `since`.

@@ -51,7 +51,7 @@ impl State {
         let entry = held.entry?;
         let candidate: &Agent = self.agent(agent);
         let member = match entry.only {
-            Some((only, _)) => only == agent,
+            Some(only) => only == agent,
             None => self.registry().band(candidate.team, entry.queue).is_some(),
         };
         let channel = self.channel(held.channel);

@@ -107,7 +107,7 @@ fn check_contact(state: &State, now: Time, contact: ContactId, out: &mut Vec<Eve
     } else if state.contact_deadline(held).is_some_and(|at| at <= now) {
         contact_due(state, now, contact, out);
     } else if let Some(entry) = held.entry.filter(|entry| entry.parked_since.is_none())
-        && entry.only.is_some_and(|(agent, _)| signs_out(state, agent))
+        && entry.only.is_some_and(|agent| signs_out(state, agent))
     {
         out.push(Event::ContactUnrestricted { contact });
     }

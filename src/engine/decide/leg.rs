@@ -146,7 +146,7 @@ pub(super) fn fault(state: &State, now: Time, leg: LegId, fault: Fault, out: &mu
 
 /// The restriction of a contact to this agent falls, if it has one.
 pub(super) fn unrestrict(state: &State, contact: ContactId, agent: AgentId, out: &mut Vec<Event>) {
-    if state.contact(contact).entry.is_some_and(|entry| entry.only.is_some_and(|(only, _)| only == agent)) {
+    if state.contact(contact).entry.is_some_and(|entry| entry.only == Some(agent)) {
         out.push(Event::ContactUnrestricted { contact });
     }
 }

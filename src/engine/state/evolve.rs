@@ -15,7 +15,7 @@ use crate::engine::limits;
 use crate::engine::order::Links;
 use crate::engine::policy::{Policy, WrapUp};
 use crate::engine::table::hash_bytes;
-use crate::engine::time::{Span, Time};
+use crate::engine::time::{MaybeTime, Span, Time};
 
 impl State {
     /// Takes in one event.
@@ -118,13 +118,13 @@ impl State {
                 self.step_out(contact);
                 let now = self.now;
                 let entry = self.contacts.at_mut(contact.slot()).entry.as_mut().expect("only an entry is parked");
-                (entry.parked_since, entry.park_until) = (Some(now), *until);
+                (entry.parked_since, entry.park_until) = (now.into(), *until);
                 self.arm_contact(contact);
             }
             Event::ContactUnparked { .. } => {
                 let now = self.now;
                 let entry = self.contacts.at_mut(contact.slot()).entry.as_mut().expect("only an entry is parked");
-                let since = entry.parked_since.take().expect("a parked entry knows since when");
+                let since = core::mem::take(&mut entry.parked_since).get().expect("a parked entry knows since when");
                 entry.parked += now.since(since);
                 self.line_up(contact);
                 self.agenda.checks.push(contact);
@@ -163,11 +163,11 @@ impl State {
             created: self.now,
             arrival,
             adjusted_arrival: arrival - new.age_credit,
-            schedule: *schedule,
-            expire: *expire,
+            schedule: (*schedule).into(),
+            expire: (*expire).into(),
             queue: self.registry.queue(queue),
-            queued: None,
-            answered: None,
+            queued: MaybeTime::NONE,
+            answered: MaybeTime::NONE,
             entry: None,
             owner: None,
             entry_leg: None,
@@ -179,7 +179,7 @@ impl State {
             direct: self.find_agent(agent_id).filter(|_| !agent_id.is_empty()),
             digest: *digest,
             outcome: None,
-            ended: None,
+            ended: MaybeTime::NONE,
             closed: false,
             policy_version: self.registry.policy.version,
             disposition: Text::default(),
@@ -207,9 +207,10 @@ impl State {
             class,
             enter: self.now,
             parked: Span::ZERO,
-            parked_since: None,
+            parked_since: MaybeTime::NONE,
             park_until: Time(0),
-            only,
+            only: only.map(|(agent, _)| agent),
+            only_until: only.map_or(Time(0), |(_, until)| until),
             declines: 0,
             rules: EntryRules {
                 threshold: rules.service_level.threshold,
@@ -224,8 +225,8 @@ impl State {
         held.owner = None;
         held.entries += 1;
         held.queue = Some(queue);
-        held.schedule = None;
-        held.queued.get_or_insert(now);
+        held.schedule = MaybeTime::NONE;
+        held.queued.first(now);
         self.tally.enter(queue, direction);
         self.line_up(contact);
         self.arm_contact(contact);
@@ -259,7 +260,7 @@ impl State {
             held.priority = priority as i16;
         }
         if let Some(expire) = change.expire {
-            held.expire = expire;
+            held.expire = expire.into();
         }
         if let Some(requirement) = &change.requirement {
             held.requirement.clone_from(requirement);
@@ -287,7 +288,7 @@ impl State {
         let now = self.now;
         let held = self.contacts.at_mut(contact.slot());
         held.outcome = Some(outcome);
-        held.ended = Some(now);
+        held.ended = now.into();
         held.disposition = disposition.clone();
         held.owner = held.owner.filter(|_| held.live_legs > 0);
         let direction = held.profile.direction;
@@ -343,15 +344,12 @@ impl State {
     }
 
     fn arm_retention(&mut self) {
-        match self.ended.0 {
-            NONE => self.arm(Due::Retention, 0, None),
-            oldest => {
-                let rules = &self.registry.policy.rules;
-                let over = self.ended_count > rules.retained_contacts;
-                let at = if over { self.now } else { self.closed_at(self.contact_at(oldest)) + rules.retention };
-                self.arm(Due::Retention, 0, Some(at));
-            }
-        }
+        let rules = &self.registry.policy.rules;
+        self.retention = match self.ended.0 {
+            NONE => None,
+            _ if self.ended_count > rules.retained_contacts => Some(self.now),
+            oldest => Some(self.closed_at(self.contact_at(oldest)) + rules.retention),
+        };
     }
 
     /// Sets the contact's one timer to the next deadline of its state.
@@ -367,17 +365,17 @@ impl State {
             return None;
         }
         let Some(entry) = &held.entry else {
-            let scheduled = held.schedule.filter(|_| held.live_legs == 0 && held.answered.is_none());
+            let scheduled = held.schedule.get().filter(|_| held.live_legs == 0 && held.answered.is_none());
             return scheduled.map(|at| held.expires().map_or(at, |expire| expire.min(at)));
         };
         if held.entry_leg.is_some() {
             return None;
         }
-        let at = match entry.parked_since {
+        let at = match entry.parked_since.get() {
             Some(_) => entry.park_until,
             None => {
                 let most = entry.enter + entry.rules.max_wait + entry.parked;
-                entry.only.map_or(most, |(_, until)| until.min(most))
+                entry.only.map_or(most, |_| entry.only_until.min(most))
             }
         };
         Some(held.expires().map_or(at, |expire| expire.min(at)))
@@ -441,13 +439,13 @@ impl State {
                 self.begin_leg(contact, leg, *agent, *cost, (LegState::Assigned, OfferState::None), *connect_by);
                 let held = self.contacts.at_mut(contact.slot());
                 held.owner = Some(leg);
-                held.schedule = None;
+                held.schedule = MaybeTime::NONE;
                 self.arm_contact(contact);
             }
             Event::OfferAccepted { connect_by, .. } => {
                 let now = self.now;
                 let held = self.legs.at_mut(leg.slot());
-                (held.offer, held.accepted) = (OfferState::Accepted, Some(now));
+                (held.offer, held.accepted) = (OfferState::Accepted, now.into());
                 let agent = held.agent;
                 let faults = &mut self.agents[agent.0].faults;
                 (faults[Fault::Expired as usize], faults[Fault::Delivery as usize]) = (0, 0);
@@ -488,7 +486,7 @@ impl State {
             }
             Event::MaxHandlePassed { .. } => {
                 let held = self.legs.at_mut(leg.slot());
-                (held.over_max_handle, held.deadline) = (true, None);
+                (held.over_max_handle, held.deadline) = (true, MaybeTime::NONE);
             }
             _ => unreachable!("{event:?} is not a leg's"),
         }
@@ -528,11 +526,11 @@ impl State {
             older: held.last_leg,
             agent_links: (NONE, self.agents[agent.0].legs),
             begun: self.now,
-            deadline: Some(deadline),
-            accepted: None,
-            connected: None,
+            deadline: deadline.into(),
+            accepted: MaybeTime::NONE,
+            connected: MaybeTime::NONE,
             since: self.now,
-            ended: None,
+            ended: MaybeTime::NONE,
             talk: Span::ZERO,
             hold: Span::ZERO,
             wrap_up: Span::ZERO,
@@ -600,8 +598,10 @@ impl State {
         held.state = state;
         held.deadline = match deadline {
             // The alarm counts from the connect, on hold or not.
-            None if state.is_talking() && !held.over_max_handle => held.connected.map(|at| at + held.max_handle),
-            deadline => deadline,
+            None if state.is_talking() && !held.over_max_handle => {
+                held.connected.get().map(|at| at + held.max_handle).into()
+            }
+            deadline => deadline.into(),
         };
         let agent = held.agent;
         self.count_leg(agent, before, -1);
@@ -612,7 +612,7 @@ impl State {
         let now = self.now;
         let held = self.legs.at_mut(leg.slot());
         held.connected_once = true;
-        held.connected = Some(now);
+        held.connected = now.into();
         let agent = held.agent;
         self.agents[agent.0].faults[Fault::Connect as usize] = 0;
         self.agents[agent.0].contacts += 1;
@@ -624,7 +624,7 @@ impl State {
         }
         let held = self.contacts.at_mut(contact.slot());
         held.owner = Some(leg);
-        held.answered.get_or_insert(now);
+        held.answered.first(now);
         self.arm_contact(contact);
     }
 
@@ -644,7 +644,7 @@ impl State {
         self.move_leg(leg, LegState::Ended, None);
         let now = self.now;
         let held = self.legs.at_mut(leg.slot());
-        held.ended = Some(now);
+        held.ended = now.into();
         // What it wrapped up was said when wrap-up began.
         held.end_cause.get_or_insert(cause);
         held.disposition = disposition.clone();
@@ -690,7 +690,7 @@ impl State {
 
     fn arm_leg(&mut self, leg: LegId) {
         let held = self.legs.at(leg.slot());
-        let at = held.deadline.filter(|_| held.state != LegState::Ended);
+        let at = held.deadline.get().filter(|_| held.state != LegState::Ended);
         self.arm(Due::Leg, leg.slot(), at);
     }
 

@@ -45,9 +45,9 @@ pub enum Due {
 }
 
 impl Due {
-    const COUNT: usize = 7;
-    const ALL: [Due; Self::COUNT] =
-        [Due::Contact, Due::Leg, Due::Agent, Due::Bar, Due::Lease, Due::Gateway, Due::Retention];
+    /// Those of which there are many; the one retention deadline stands beside their heap.
+    const COUNT: usize = 6;
+    const ALL: [Due; Self::COUNT] = [Due::Contact, Due::Leg, Due::Agent, Due::Bar, Due::Lease, Due::Gateway];
 }
 
 /// A gateway as the engine keeps it.
@@ -106,6 +106,8 @@ pub struct State {
     /// Ended contacts kept, oldest and newest (slots), by `Contact::gateway_links`.
     ended: (u32, u32),
     ended_count: u32,
+    /// When the oldest of them is to be forgotten.
+    retention: Option<Time>,
     agenda: Agenda,
 }
 
@@ -131,6 +133,7 @@ impl State {
             receipts: Receipts::new(seed, Span::ZERO),
             ended: (NONE, NONE),
             ended_count: 0,
+            retention: None,
             agenda: Agenda::default(),
         }
     }
@@ -465,8 +468,8 @@ impl State {
 
     /// When a CLOSED contact was closed: when its customer's part or its last leg was over, whichever was later.
     pub(super) fn closed_at(&self, contact: ContactId) -> Time {
-        let legs = self.contact_legs(contact).filter_map(|(_, leg)| leg.ended);
-        legs.chain(self.contact(contact).ended).max().unwrap_or(self.now)
+        let legs = self.contact_legs(contact).filter_map(|(_, leg)| leg.ended.get());
+        legs.chain(self.contact(contact).ended.get()).max().unwrap_or(self.now)
     }
 
     /// Ended contacts kept, and the oldest of them.
@@ -491,7 +494,10 @@ impl State {
     /// When the next deadline is due.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Time> {
-        self.timers.next().map(Time)
+        match (self.timers.next().map(Time), self.retention) {
+            (Some(timer), Some(retention)) => Some(timer.min(retention)),
+            (timer, retention) => timer.or(retention),
+        }
     }
 
     /// When an agent's lease runs out, if it runs.
@@ -501,6 +507,12 @@ impl State {
 
     /// Takes the first deadline due at `now`.
     pub(super) fn pop_due(&mut self, now: Time) -> Option<(Due, u32)> {
+        if let Some(retention) = self.retention.filter(|&at| at <= now)
+            && self.timers.next().is_none_or(|timer| timer > retention.0)
+        {
+            self.retention = None;
+            return Some((Due::Retention, 0));
+        }
         let (_, kind, slot) = self.timers.pop_due(now.0)?;
         Some((Due::ALL[kind as usize], slot))
     }

@@ -178,7 +178,7 @@ impl State {
         let held = self.contacts.at(contact.slot());
         let entry = held.entry.expect("only an entry waits");
         match entry.only {
-            Some((agent, _)) => self.agents[agent.0].only.insert(&mut self.contacts, contact.slot()),
+            Some(agent) => self.agents[agent.0].only.insert(&mut self.contacts, contact.slot()),
             None => self.index.wait(&mut self.contacts, entry.class, contact.slot()),
         }
         self.agenda.contacts.push(contact);
@@ -194,7 +194,7 @@ impl State {
         let held = self.contacts.at(contact.slot());
         let Some(entry) = held.entry.filter(|_| held.links.is_in()) else { return };
         match entry.only {
-            Some((agent, _)) => self.agents[agent.0].only.remove(&mut self.contacts, contact.slot()),
+            Some(agent) => self.agents[agent.0].only.remove(&mut self.contacts, contact.slot()),
             None => self.index.unwait(&mut self.contacts, entry.class, contact.slot()),
         }
     }
@@ -249,7 +249,7 @@ impl State {
         let held = self.contacts.at(contact.slot());
         let entry = held.entry?;
         match entry.only {
-            Some((agent, _)) => self.only_fits(held, agent).then_some(agent),
+            Some(agent) => self.only_fits(held, agent).then_some(agent),
             None => self.index.best_agent(entry.class, |agent| self.may_match(held, agent)),
         }
     }
@@ -262,7 +262,7 @@ impl State {
         }
         let Some(entry) = self.contact(held.contact).entry else { return true };
         match entry.only {
-            Some((agent, _)) => agent == held.agent && self.qualifies(self.agent(agent), entry.class),
+            Some(agent) => agent == held.agent && self.qualifies(self.agent(agent), entry.class),
             None => self.meets(held.agent, entry.class),
         }
     }
