@@ -96,6 +96,13 @@ impl Tally {
         assert!(books.close(), "the books of {queue:?} do not close");
     }
 
+    pub(super) fn go_on(&mut self, queue: QueueId, direction: Direction) {
+        let books = self.of(queue, direction);
+        books.waiting -= 1;
+        books.moved += 1;
+        assert!(books.close(), "the books of {queue:?} do not close");
+    }
+
     /// Every queue and direction with its books, in order.
     pub fn iter(&self) -> impl Iterator<Item = (QueueId, Direction, &Books)> {
         self.queues.iter().enumerate().flat_map(|(queue, books)| {
