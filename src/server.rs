@@ -203,7 +203,7 @@ fn start_shard(config: &Config, telemetry: Arc<Telemetry>) -> (ShardHandle, shar
 }
 
 async fn apply(shard: &ShardHandle, policy: &Policy) -> anyhow::Result<()> {
-    let command = Command::ApplyPolicy { policy: Arc::new(policy.clone()) };
+    let command = Command::apply(policy.clone());
     let tenant = policy.tenant.clone();
     shard.call(&tenant, command.into()).await.with_context(|| format!("failed to apply the policy of {tenant:?}"))?;
     Ok(())
