@@ -59,6 +59,7 @@ pub fn refusal(reject: &Reject) -> String {
         Reject::TeamNotFound { team } => format!("refused team_not_found {team}"),
         Reject::SkillNotFound { skill } => format!("refused skill_not_found {skill}"),
         Reject::QueueInUse { queue } => format!("refused queue_in_use {queue}"),
+        Reject::QueueFull { queue } => format!("refused queue_full {queue}"),
         Reject::ContactState { state } => format!("refused contact_state {}", snake(state)),
         Reject::OfferOver { state } => format!("refused offer_over {}", snake(state)),
         Reject::LimitReached { limit, max } => format!("refused limit_reached {limit} {max}"),
