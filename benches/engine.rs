@@ -164,7 +164,7 @@ impl World {
             classes,
         };
         let policy = Arc::new(policy(&world.classes));
-        world.apply(Command::ApplyPolicy { policy }.into());
+        world.apply(Command::apply(policy).into());
         let shared: HashMap<Text, Text> = (0..SKILLS).map(|skill| (skill_id(skill), skill_id(skill))).collect();
         for at in 0..size.agents {
             let mut profile = profile(at, &mut world.dice);

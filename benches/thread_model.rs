@@ -153,7 +153,7 @@ fn setup() -> Vec<Command> {
         teams: vec![team],
         ..Policy::default()
     };
-    let mut commands = vec![Command::ApplyPolicy { policy: Arc::new(policy) }];
+    let mut commands = vec![Command::apply(policy)];
     for at in 0..AGENTS {
         let agent_id: Arc<str> = format!("agent-{at}").into();
         let team = Some("team".into());

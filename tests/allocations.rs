@@ -112,7 +112,7 @@ impl Bench {
         let requirements = skills.iter().map(requirement).collect();
         let mut bench =
             Bench { engine: Engine::new(1), now: Time(SECOND), out: Vec::new(), requirements, serial: 0, allocated: 0 };
-        bench.apply(Command::ApplyPolicy { policy: Arc::new(policy) });
+        bench.apply(Command::apply(policy));
         for agent in 0..AGENTS {
             bench.sign_in(agent, &skills);
         }

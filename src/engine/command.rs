@@ -5,7 +5,7 @@ use alloc::sync::Arc;
 use super::agent::{AgentProfile, Presence};
 use super::contact::{CancelCause, ContactProfile, Customer, DeclineReason, RequeueCause};
 use super::id::{LegId, Text};
-use super::policy::Policy;
+use super::policy::{Policy, PolicyChange};
 use super::requirement::{Attributes, Requirement};
 use super::time::{Span, Time};
 
@@ -258,7 +258,19 @@ pub enum Command {
     },
     /// Puts a policy in force.
     ApplyPolicy {
-        /// The policy.
+        /// The policy; its version is set by the engine.
         policy: Arc<Policy>,
+        /// How it came.
+        change: Arc<PolicyChange>,
+        /// The version it must replace; 0 means whichever.
+        expected_version: u64,
     },
+}
+
+impl Command {
+    /// Puts a policy in force whichever version it replaces, as the start of a server does.
+    #[must_use]
+    pub fn apply(policy: impl Into<Arc<Policy>>) -> Command {
+        Command::ApplyPolicy { policy: policy.into(), change: Arc::default(), expected_version: 0 }
+    }
 }

@@ -9,7 +9,7 @@ use super::agent::{AgentProfile, Fault, Presence, Routing};
 use super::command::{ContactChange, NewContact, RequestStamp};
 use super::contact::{ContactState, DeclineReason, Direction, EndCause, FailCause, Outcome, Reason};
 use super::id::{AgentId, BarId, ChannelId, ContactId, GatewayId, LegId, QueueId, Text};
-use super::policy::Policy;
+use super::policy::{Policy, PolicyChange};
 use super::time::{Span, Time};
 
 /// An event with its place in the tenant's total order.
@@ -119,6 +119,10 @@ pub enum Event {
     PolicyApplied {
         /// The policy, its version set.
         policy: Arc<Policy>,
+        /// How it came.
+        change: Arc<PolicyChange>,
+        /// Waiting contacts looked at again.
+        reevaluated: u32,
     },
     /// A contact was created.
     ContactCreated {

@@ -20,6 +20,10 @@ pub const PRIORITY: core::ops::RangeInclusive<i32> = -100..=100;
 pub const SKILL_LEVEL: u8 = 10;
 /// Membership priorities, lower first.
 pub const MEMBERSHIP_PRIORITY: core::ops::RangeInclusive<u8> = 1..=99;
+/// Versions of a tenant's policy kept, to look at and to go back to; agents two of them share are kept once.
+pub const POLICY_VERSIONS: usize = 100;
+/// Longest comment on a version in bytes.
+pub const COMMENT_BYTES: usize = 256;
 /// Channels per tenant: an agent keeps one small counter for each.
 pub const CHANNELS: usize = 12;
 /// Agents per tenant.

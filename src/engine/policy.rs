@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 use super::agent::AgentProfile;
 use super::id::Text;
 use super::requirement::Requirement;
-use super::time::Span;
+use super::time::{Span, Time};
 
 /// Everything that rules one tenant. Identical content makes no new version.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -38,6 +38,48 @@ pub struct Policy {
     pub agents: Vec<Arc<AgentProfile>>,
     /// Tenant-wide times and bounds.
     pub rules: Rules,
+}
+
+/// What put a policy in force.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PolicyTrigger {
+    /// Start of the server.
+    #[default]
+    Start,
+    /// SIGHUP.
+    Signal,
+    /// A change of the file.
+    File,
+    /// A request to apply a configuration.
+    Request,
+    /// A request to go back to an older version.
+    Rollback,
+}
+
+/// How a policy came into force: told beside it and kept with its version.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PolicyChange {
+    /// What put it in force.
+    pub trigger: PolicyTrigger,
+    /// What the operator wrote beside it; empty when nothing.
+    pub comment: Text,
+    /// The version it goes back to; 0 when it does not.
+    pub rolled_back_to: u64,
+    /// First 16 bytes of the SHA-256 of the canonical policy; zeros when nobody computed it.
+    pub digest: [u8; 16],
+    /// SHA-256 of the file it was read from; `None` when it did not come from a file.
+    pub source: Option<[u8; 32]>,
+}
+
+/// A policy that is or was in force.
+#[derive(Clone, Debug)]
+pub struct PolicyVersion {
+    /// The policy, its version set.
+    pub policy: Arc<Policy>,
+    /// How it came.
+    pub change: Arc<PolicyChange>,
+    /// When.
+    pub applied: Time,
 }
 
 /// Tenant-wide times and bounds.

@@ -55,8 +55,13 @@ pub enum Reject {
     OfferNotYours,
     /// The agent is owned by configuration.
     ManagedByConfig,
+    /// Another version of the policy is in force than the one that was to be replaced.
+    VersionMismatch {
+        /// The one in force.
+        version: u64,
+    },
     /// A queue that the new policy lacks still holds contacts.
-    QueueInUse {
+    QueueHoldsContacts {
         /// Which.
         queue: Text,
     },

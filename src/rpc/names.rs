@@ -7,6 +7,7 @@ use crate::engine::contact::{
     CancelCause, ContactState, DeclineReason, Direction, EndCause, LegState, OfferState, Outcome, Reason, RequeueCause,
 };
 use crate::engine::event::EntryCause;
+use crate::engine::policy::PolicyTrigger;
 
 /// A contact's state, in words.
 pub fn contact_state(state: ContactState) -> &'static str {
@@ -25,6 +26,17 @@ pub fn state_to(state: ContactState) -> v1::ContactState {
         ContactState::OnHold => v1::ContactState::OnHold,
         ContactState::WrapUp => v1::ContactState::WrapUp,
         ContactState::Closed => v1::ContactState::Closed,
+    }
+}
+
+/// What put a policy in force.
+pub fn policy_trigger(trigger: PolicyTrigger) -> v1::PolicyTrigger {
+    match trigger {
+        PolicyTrigger::Start => v1::PolicyTrigger::Start,
+        PolicyTrigger::Signal => v1::PolicyTrigger::Signal,
+        PolicyTrigger::File => v1::PolicyTrigger::File,
+        PolicyTrigger::Request => v1::PolicyTrigger::Request,
+        PolicyTrigger::Rollback => v1::PolicyTrigger::Rollback,
     }
 }
 

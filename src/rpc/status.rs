@@ -110,7 +110,9 @@ impl From<Problem> for v1::CommandError {
 /// The problem a refusal of the engine is. `fields` says under which path the request has the things it names.
 // tidy: table
 pub fn rejected(reject: &Reject) -> Problem {
-    use Code::{AlreadyExists, FailedPrecondition, InvalidArgument, NotFound, PermissionDenied, ResourceExhausted};
+    use Code::{
+        Aborted, AlreadyExists, FailedPrecondition, InvalidArgument, NotFound, PermissionDenied, ResourceExhausted,
+    };
     match reject {
         Reject::IdempotencyMismatch => {
             Problem::new(InvalidArgument, "IDEMPOTENCY_MISMATCH", "request_id was used with another payload")
@@ -158,8 +160,13 @@ pub fn rejected(reject: &Reject) -> Problem {
         Reject::ManagedByConfig => {
             Problem::new(FailedPrecondition, "MANAGED_BY_CONFIG", "the agent is owned by the configuration")
         }
-        Reject::QueueInUse { queue } => {
-            Problem::new(FailedPrecondition, "QUEUE_IN_USE", format!("queue {queue:?} still holds contacts"))
+        Reject::VersionMismatch { version } => {
+            Problem::new(Aborted, "VERSION_MISMATCH", format!("version {version} is in force"))
+                .at("expected_version")
+                .with("version", version)
+        }
+        Reject::QueueHoldsContacts { queue } => {
+            Problem::new(FailedPrecondition, "QUEUE_HOLDS_CONTACTS", format!("queue {queue:?} still holds contacts"))
                 .with("queue", queue)
         }
         Reject::ContactClosed => Problem::new(FailedPrecondition, "CONTACT_CLOSED", "the contact has ended"),

@@ -126,7 +126,7 @@ impl Books {
         (self.sequence, self.now) = (recorded.sequence, recorded.time);
         let (event, facts) = (&recorded.event, &recorded.facts);
         match event {
-            Event::PolicyApplied { policy } => self.apply_policy(policy),
+            Event::PolicyApplied { policy, .. } => self.apply_policy(policy),
             Event::ContactCreated { .. } => self.receive(facts),
             Event::ContactQueued { contact, queue, .. } => self.enter(*contact, *queue, facts),
             Event::ContactTransferred { from: Some(from), again, .. } => {

@@ -53,7 +53,7 @@ impl Model {
     fn evolve(&mut self, now: Time, event: &Event) -> Check {
         match event {
             Event::RequestRemembered { .. } => Ok(()),
-            Event::PolicyApplied { policy } => self.policy_applied(policy),
+            Event::PolicyApplied { policy, .. } => self.policy_applied(policy),
             Event::GatewaySessionOpened { gateway, gateway_id, lease } => {
                 let held = self.gateways.entry(*gateway).or_default();
                 let (id, streams) = (gateway_id.clone(), held.streams);

@@ -58,8 +58,9 @@ pub fn refusal(reject: &Reject) -> String {
         Reject::ChannelNotFound { channel } => format!("refused channel_not_found {channel}"),
         Reject::TeamNotFound { team } => format!("refused team_not_found {team}"),
         Reject::SkillNotFound { skill } => format!("refused skill_not_found {skill}"),
-        Reject::QueueInUse { queue } => format!("refused queue_in_use {queue}"),
         Reject::QueueFull { queue } => format!("refused queue_full {queue}"),
+        Reject::VersionMismatch { version } => format!("refused version_mismatch {version}"),
+        Reject::QueueHoldsContacts { queue } => format!("refused queue_holds_contacts {queue}"),
         Reject::ContactState { state } => format!("refused contact_state {}", snake(state)),
         Reject::OfferOver { state } => format!("refused offer_over {}", snake(state)),
         Reject::LimitReached { limit, max } => format!("refused limit_reached {limit} {max}"),
@@ -247,7 +248,7 @@ fn agent_event(state: &State, event: &Event) -> Option<String> {
 fn tenant_event(state: &State, event: &Event) -> Option<String> {
     Some(match event {
         Event::RequestRemembered { stamp, .. } => format!("remembered {}", stamp.request_id),
-        Event::PolicyApplied { policy } => format!("policy_applied {}", policy.version),
+        Event::PolicyApplied { policy, .. } => format!("policy_applied {}", policy.version),
         Event::GatewaySessionOpened { gateway_id, lease, .. } => format!("gateway_opened {gateway_id} lease {lease}"),
         Event::GatewaySessionLost { gateway, until } => {
             format!("gateway_lost {} until {}", state.gateway(*gateway).gateway_id, ago(*until))

@@ -76,7 +76,7 @@ impl Run {
         let words = Words::of(rest.trim());
         let mut said = Vec::new();
         if !self.begun && words.verb != "unruled" {
-            let policy = Command::ApplyPolicy { policy: Arc::new(self.policy.clone()) };
+            let policy = Command::apply(self.policy.clone());
             self.apply(&policy.into(), &mut Vec::new()).expect("the first policy is taken");
             self.begun = true;
         }
@@ -103,11 +103,15 @@ impl Run {
             "tick" | "late" => {}
             "show" => said.extend(show(self.engine.state(), self.now, words)),
             "policy" => {
+                let mut replacing = 0;
                 for part in rest.trim().trim_start_matches("policy").split(';') {
-                    world::change(&mut self.policy, &Words::of(part.trim()));
+                    match part.trim().strip_prefix("replacing ") {
+                        Some(version) => replacing = version.parse().expect("a version"),
+                        None => world::change(&mut self.policy, &Words::of(part.trim())),
+                    }
                 }
-                let policy = Command::ApplyPolicy { policy: Arc::new(self.policy.clone()) };
-                self.ask(words, policy, said);
+                let (policy, change) = (Arc::new(self.policy.clone()), Arc::default());
+                self.ask(words, Command::ApplyPolicy { policy, change, expected_version: replacing }, said);
             }
             "agent" => {
                 self.ask(words, Command::UpsertAgent { profile: Arc::new(world::profile(words)) }, said);

@@ -278,7 +278,7 @@ pub fn sign_in(agent_id: &str) -> Command {
 }
 
 pub fn setup(tenant: &str) -> Vec<Command> {
-    vec![Command::ApplyPolicy { policy: Arc::new(policy(tenant)) }, agent("ana"), sign_in("ana")]
+    vec![Command::apply(policy(tenant)), agent("ana"), sign_in("ana")]
 }
 
 pub fn contact(contact_id: &str) -> Command {

@@ -86,7 +86,9 @@ pub(super) fn decide(state: &State, now: Time, command: &Command, out: &mut Vec<
         OpenGatewaySession { gateway_id, lease } => gateway::open(state, gateway_id, *lease, out),
         RenewGatewaySession { gateway_id } => gateway::renew(state, gateway_id, out),
         CloseGatewaySession { .. } => Ok(Subject::default()),
-        ApplyPolicy { policy } => policy::apply(state, policy, out),
+        ApplyPolicy { policy, change, expected_version } => {
+            policy::apply(state, policy, change, *expected_version, out)
+        }
     }
 }
 

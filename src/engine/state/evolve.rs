@@ -13,7 +13,7 @@ use crate::engine::event::{Answer, EntryCause, EntryExit, Event};
 use crate::engine::id::{AgentId, BarId, ClassId, ContactId, GatewayId, LegId, QueueId, Text};
 use crate::engine::limits;
 use crate::engine::order::Links;
-use crate::engine::policy::{Policy, WrapUp};
+use crate::engine::policy::{Policy, PolicyChange, WrapUp};
 use crate::engine::table::hash_bytes;
 use crate::engine::time::{MaybeTime, Span, Time};
 
@@ -31,7 +31,7 @@ impl State {
                 let open = |contact: ContactId| contacts.get(contact.0).is_some_and(|contact| !contact.closed);
                 self.receipts.trim(now, self.registry.policy.rules.remembered_requests, open);
             }
-            Event::PolicyApplied { policy } => self.apply_policy(policy),
+            Event::PolicyApplied { policy, change, .. } => self.apply_policy(policy, change),
             Event::GatewaySessionOpened { gateway, gateway_id, lease } => {
                 self.intern_gateway(gateway_id);
                 let held = &mut self.gateways[gateway.index()];
@@ -56,8 +56,9 @@ impl State {
         }
     }
 
-    fn apply_policy(&mut self, policy: &Arc<Policy>) {
+    fn apply_policy(&mut self, policy: &Arc<Policy>, change: &Arc<PolicyChange>) {
         self.registry.apply(policy);
+        self.registry.remember(policy, change, self.now);
         self.skilled.resize_with(self.registry.skills.all.len(), Default::default);
         self.receipts.set_window(policy.rules.request_window);
         self.arm_retention();

@@ -17,7 +17,7 @@ use super::contact::{Bar, Contact, ContactState, Leg, LegState, NONE};
 use super::id::{AgentId, BarId, ChannelId, ClassId, ContactId, GatewayId, LegId, QueueId, Text};
 use super::limits;
 use super::matcher::Index;
-use super::policy::{Channel, Policy, Queue};
+use super::policy::{Channel, Policy, PolicyVersion, Queue};
 use super::receipts::Receipts;
 use super::slab::{Chunked, Slab};
 use super::table::{IdTable, hash_bytes};
@@ -167,6 +167,11 @@ impl State {
     #[must_use]
     pub fn policy_version(&self) -> u64 {
         self.registry.policy.version
+    }
+
+    /// The versions of the policy kept, oldest first; the last is in force. At most [`limits::POLICY_VERSIONS`].
+    pub fn policy_versions(&self) -> impl DoubleEndedIterator<Item = &PolicyVersion> {
+        self.registry.versions.iter()
     }
 
     pub(super) fn registry(&self) -> &Registry {

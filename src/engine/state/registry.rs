@@ -1,14 +1,16 @@
 //! Names to handles, and the policy compiled by handle. Handles are given at first sight and never reused, so that a
 //! contact keeps its queue through any number of reloads.
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, VecDeque};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use crate::engine::agent::AgentProfile;
 use crate::engine::id::{ChannelId, QueueId, SkillId, TeamId, Text};
-use crate::engine::policy::{Channel, Policy, Queue, Team};
+use crate::engine::limits;
+use crate::engine::policy::{Channel, Policy, PolicyChange, PolicyVersion, Queue, Team};
 use crate::engine::requirement::{Comparison, Expr, Requirement};
+use crate::engine::time::Time;
 
 /// Names by order of first sight.
 #[derive(Clone, Debug, Default)]
@@ -62,6 +64,8 @@ pub(in crate::engine) struct TeamRules {
 #[derive(Clone, Debug, Default)]
 pub(in crate::engine) struct Registry {
     pub(in crate::engine) policy: Arc<Policy>,
+    /// It and those before it, oldest first, the newest [`limits::POLICY_VERSIONS`].
+    pub(in crate::engine) versions: VecDeque<PolicyVersion>,
     pub(in crate::engine) skills: Names,
     /// Whether the policy in force has a skill, by handle.
     live_skills: Vec<bool>,
@@ -111,6 +115,14 @@ impl Registry {
             }
             self.groups.push(GroupRules { queues, limit: group.limit });
         }
+    }
+
+    /// Keeps a version to look at and to go back to.
+    pub(in crate::engine) fn remember(&mut self, policy: &Arc<Policy>, change: &Arc<PolicyChange>, applied: Time) {
+        if self.versions.len() == limits::POLICY_VERSIONS {
+            self.versions.pop_front();
+        }
+        self.versions.push_back(PolicyVersion { policy: policy.clone(), change: change.clone(), applied });
     }
 
     fn bands(&self, team: &Team) -> Vec<u8> {

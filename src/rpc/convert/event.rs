@@ -6,7 +6,7 @@
 use usher_proto::v1;
 use usher_proto::v1::event::Payload;
 
-use super::{offer_id, output, span, time};
+use super::{hex, offer_id, output, span, time};
 use crate::engine::agent::Presence;
 use crate::engine::contact::{ContactState, FailCause, OfferState, Outcome};
 use crate::engine::event::{Event, Facts, Recorded};
@@ -416,9 +416,12 @@ fn other_payload(published: &Published) -> Option<Payload> {
     let team = profile.and_then(|agent| agent.team.as_ref()).map(ToString::to_string).unwrap_or_default();
     let presence = |presence: &Presence| names::presence_to(presence) as i32;
     Some(match &published.recorded.event {
-        Event::PolicyApplied { policy } => Payload::PolicyApplied(v1::PolicyApplied {
+        Event::PolicyApplied { policy, change, reevaluated } => Payload::PolicyApplied(v1::PolicyApplied {
             version_before: policy.version - 1,
             version_after: policy.version,
+            trigger: names::policy_trigger(change.trigger) as i32,
+            digest: hex(&change.digest),
+            contacts_reevaluated: i32::try_from(*reevaluated).unwrap_or(i32::MAX),
             ..v1::PolicyApplied::default()
         }),
         Event::AgentUpserted { profile, .. } => {
