@@ -17,6 +17,7 @@ const WORLD: &[&str] = &[
     "dispositions sale",
     "managed max fr:5",
     "queue sales wrap_up:timed/1h",
+    "queue full limit:0",
     "0s agent ana fr:5 ready",
     "0s agent bob fr:5",
     "0s agent gus ready",
@@ -137,6 +138,7 @@ const ROWS: &[(&str, &str)] = &[
     ("heartbeat bob", "agent_signed_out"),
     ("contact new to:bob", "agent_unavailable"),
     ("transfer talking to:bob", "agent_unavailable"),
+    ("transfer talking queue:full", "queue_full full"),
     ("wrapped bob waiting", "not_wrapping_up"),
 ];
 
@@ -199,6 +201,7 @@ fn no_refusal_is_left_out() {
         "offer_over",
         "agent_signed_out",
         "agent_unavailable",
+        "queue_full",
         "not_wrapping_up",
     ];
     // A row's first word, in the order of the rows, must climb through the list: the rows walk down the declaration.

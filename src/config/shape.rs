@@ -316,7 +316,7 @@ fn exact(written: &str) -> bool {
 
 /// Where else a key stands, as a table's header.
 fn elsewhere(key: &str) -> Option<&'static str> {
-    const TABLES: [(&str, &str); 11] = [
+    const TABLES: [(&str, &str); 12] = [
         ("Server", "[server]"),
         ("Limits", "[server.limits]"),
         ("Keepalive", "[server.keepalive]"),
@@ -326,6 +326,7 @@ fn elsewhere(key: &str) -> Option<&'static str> {
         ("Skill", "[[tenants.skills]]"),
         ("Channel", "[[tenants.channels]]"),
         ("Queue", "[[tenants.queues]]"),
+        ("QueueGroup", "[[tenants.queue_groups]]"),
         ("Team", "[[tenants.teams]]"),
         ("Agent", "[[tenants.agents]]"),
     ];

@@ -129,6 +129,8 @@ pub enum Reason {
     ExpireTime,
     /// Its queue was taken out of the policy.
     QueueRemoved,
+    /// Its queue had no waiting place left.
+    QueueFull,
     /// The customer asked to be called back.
     Callback,
 }

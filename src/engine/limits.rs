@@ -30,6 +30,10 @@ pub const CHANNELS: usize = 12;
 pub const AGENTS: usize = 1_000_000;
 /// Contacts not yet ended per tenant.
 pub const CONTACTS: usize = 4_000_000;
+/// Waiting places a queue or a group of queues may be limited to: as many as there may be contacts.
+pub const WAITING_PLACES: u32 = CONTACTS as u32;
+/// Groups of queues per tenant: an arrival looks at each group of its queue.
+pub const QUEUE_GROUPS: usize = 1_000;
 /// Requirement classes per tenant: each costs a list per eligible agent.
 pub const CLASSES: usize = 65_536;
 /// Capacity units an agent may have.

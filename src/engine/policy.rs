@@ -30,6 +30,8 @@ pub struct Policy {
     pub channels: Vec<Channel>,
     /// The queues there are.
     pub queues: Vec<Queue>,
+    /// Queues that share waiting places.
+    pub queue_groups: Vec<QueueGroup>,
     /// The teams there are.
     pub teams: Vec<Team>,
     /// Agents managed by configuration.
@@ -223,6 +225,9 @@ pub struct Queue {
     pub display_name: Text,
     /// What every agent who serves this queue must meet.
     pub require: Option<Arc<Requirement>>,
+    /// Waiting places: QUEUED and PARKED entries it holds at most. 0 is a loss system, none is no limit. An arrival that
+    /// finds no agent at once and no place is REFUSED(queue_full); an entry that comes back from an offer never is.
+    pub limit: Option<u32>,
     /// Overrides the channel's `max_wait`.
     pub max_wait: Option<Span>,
     /// An abandonment before this wait is counted as short.
@@ -241,12 +246,24 @@ impl Queue {
             display_name: id.clone(),
             id,
             require: None,
+            limit: None,
             max_wait: None,
             short_abandon: Span::from_secs(5),
             wrap_up: WrapUp::None,
             service_level: ServiceLevel { threshold: Span::from_secs(20), target_ppm: 800_000 },
         }
     }
+}
+
+/// Queues that share waiting places.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QueueGroup {
+    /// The id.
+    pub id: Text,
+    /// The queues' ids. A queue may be in several groups: an arrival needs a place in each.
+    pub queues: Vec<Text>,
+    /// QUEUED and PARKED entries they hold together at most.
+    pub limit: u32,
 }
 
 /// A queue in a team's list.

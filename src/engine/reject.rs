@@ -83,6 +83,11 @@ pub enum Reject {
     AgentSignedOut,
     /// The agent is signed out, or goes, and cannot be given work.
     AgentUnavailable,
+    /// The queue has no waiting place left, and nobody who could take the contact at once.
+    QueueFull {
+        /// Which.
+        queue: Text,
+    },
     /// The agent is not wrapping up this contact.
     NotWrappingUp,
     /// A bound of the engine is reached.

@@ -66,6 +66,7 @@ pub fn reason_to(reason: Reason) -> &'static str {
         Reason::MaxWait => "max_wait",
         Reason::ExpireTime => "expire_time",
         Reason::QueueRemoved => "queue_removed",
+        Reason::QueueFull => "queue_full",
         Reason::Callback => "callback",
     }
 }

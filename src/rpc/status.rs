@@ -182,6 +182,10 @@ pub fn rejected(reject: &Reject) -> Problem {
         Reject::AgentUnavailable => {
             Problem::new(FailedPrecondition, "AGENT_UNAVAILABLE", "the agent cannot be given work now")
         }
+        Reject::QueueFull { queue } => {
+            Problem::new(FailedPrecondition, "QUEUE_FULL", format!("queue {queue:?} has no waiting place left"))
+                .with("queue", queue)
+        }
         Reject::NotWrappingUp => {
             Problem::new(FailedPrecondition, "NOT_WRAPPING_UP", "the agent has no leg of this contact to wrap up")
         }

@@ -3,7 +3,7 @@
 use usher::engine::agent::{Fault, Presence};
 use usher::engine::command::{ContactChange, NewContact};
 use usher::engine::contact::{ContactState, EndCause, FailCause, LegState, OfferState, Outcome};
-use usher::engine::event::{Answer, EntryExit, Event, Recorded};
+use usher::engine::event::{Answer, EntryCause, EntryExit, Event, Recorded};
 use usher::engine::id::{AgentId, BarId, ContactId, LegId, QueueId};
 use usher::engine::policy::{Channel, Policy};
 use usher::engine::time::{Span, Time};
@@ -107,7 +107,12 @@ impl Model {
         let state = self.state(id);
         let held = self.contacts.get_mut(&id).ok_or("an unknown contact")?;
         match event {
-            Event::ContactQueued { queue, only, .. } => return self.queued(now, id, *queue, *only),
+            Event::ContactQueued { queue, only, cause, .. } => {
+                if matches!(cause, EntryCause::Arrived | EntryCause::Scheduled) {
+                    self.arrivals.push(id);
+                }
+                return self.queued(now, id, *queue, *only);
+            }
             Event::ContactEnded { outcome, exit, .. } => return self.ended(now, id, *outcome, *exit),
             Event::ContactMoved { exit, to, .. } => {
                 let entry = held.entry.as_ref().ok_or("a contact without an entry is moved")?;
@@ -217,6 +222,9 @@ impl Model {
     }
 
     fn ended(&mut self, now: Time, id: ContactId, outcome: Outcome, exit: Option<EntryExit>) -> Check {
+        if outcome == Outcome::Refused {
+            self.check_refusal(id)?;
+        }
         let held = self.contacts.get_mut(&id).expect("it was found");
         must(held.outcome.is_none(), || "a contact ends twice".into())?;
         held.outcome = Some(outcome);
@@ -234,6 +242,7 @@ impl Model {
             Outcome::Abandoned => &mut books.abandoned,
             Outcome::Cancelled => &mut books.cancelled,
             Outcome::Expired => &mut books.expired,
+            Outcome::Refused => &mut books.refused,
             other => return Err(format!("a waiting contact ends {other:?}")),
         };
         *count += 1;

@@ -58,6 +58,7 @@ pub fn refusal(reject: &Reject) -> String {
         Reject::ChannelNotFound { channel } => format!("refused channel_not_found {channel}"),
         Reject::TeamNotFound { team } => format!("refused team_not_found {team}"),
         Reject::SkillNotFound { skill } => format!("refused skill_not_found {skill}"),
+        Reject::QueueFull { queue } => format!("refused queue_full {queue}"),
         Reject::VersionMismatch { version } => format!("refused version_mismatch {version}"),
         Reject::QueueHoldsContacts { queue } => format!("refused queue_holds_contacts {queue}"),
         Reject::ContactState { state } => format!("refused contact_state {}", snake(state)),

@@ -3,6 +3,7 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use super::arrival::admit;
 use super::leg::{self, connect_failed, end_contact, finish};
 use super::{Subject, Verdict, find_agent, find_contact, known_disposition};
 use crate::engine::command::{ContactChange, NewContact, TransferTarget};
@@ -283,6 +284,10 @@ pub(super) fn transfer(
         return Err(Reject::AgentUnavailable);
     }
     let asked = requirement.unwrap_or(&held.requirement);
+    // One agent's own contact waits for him, whatever the queue holds.
+    if let Some(queue) = queue.filter(|_| agent.is_none()) {
+        admit(state, queue, held.channel, asked.as_deref())?;
+    }
     class_bound(state, queue, held.channel, asked.as_deref())?;
     let again = state.contact_legs(contact).any(|(_, leg)| leg.end_cause == Some(EndCause::Transferred));
     let reason = reason.clone();

@@ -1,9 +1,11 @@
 //! What a command means: it looks at the state and refuses, or says what happens. It changes nothing.
 //!
-//! `contact`, `agent` and `supervise` have the verbs, `deadline` what falls due, `follow_up` what follows by itself, `leg` how
-//! legs end. Checks stand in the order of [`Reject`], so that the first refusal that applies is the one returned.
+//! `contact`, `agent` and `supervise` have the verbs, `deadline` what falls due, `follow_up` what follows by itself,
+//! `arrival` who may come in, `leg` how legs end. Checks stand in the order of [`Reject`], so that the first refusal
+//! that applies is the one returned.
 
 mod agent;
+mod arrival;
 mod contact;
 mod deadline;
 mod follow_up;

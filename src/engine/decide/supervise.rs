@@ -39,6 +39,9 @@ pub(super) fn move_contacts(state: &State, now: Time, to: &Text, which: &MoveWhi
             waiting(state, from, channel, *limit)
         }
     };
+    if state.overfull(target, contacts.len() as u32) {
+        return Err(Reject::QueueFull { queue: to.clone() });
+    }
     for &contact in &contacts {
         let held = state.contact(contact);
         class_bound(state, Some(target), held.channel, held.requirement.as_deref())?;

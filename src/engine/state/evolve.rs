@@ -9,7 +9,7 @@ use crate::engine::command::{ContactChange, NewContact};
 use crate::engine::contact::{
     Bar, Contact, EndCause, Entry, EntryRules, FailCause, Leg, LegState, NONE, OfferState, Outcome, Reason,
 };
-use crate::engine::event::{Answer, EntryExit, Event};
+use crate::engine::event::{Answer, EntryCause, EntryExit, Event};
 use crate::engine::id::{AgentId, BarId, ClassId, ContactId, GatewayId, LegId, QueueId, Text};
 use crate::engine::limits;
 use crate::engine::order::Links;
@@ -103,7 +103,12 @@ impl State {
     fn evolve_contact(&mut self, contact: ContactId, event: &Event) {
         match event {
             Event::ContactCreated { new, .. } => self.create_contact(contact, new),
-            Event::ContactQueued { queue, only, .. } => self.enter_queue(contact, *queue, *only),
+            Event::ContactQueued { queue, cause, only, .. } => {
+                self.enter_queue(contact, *queue, *only);
+                if matches!(cause, EntryCause::Arrived | EntryCause::Scheduled) {
+                    self.agenda.arrivals.push(contact);
+                }
+            }
             Event::ContactUnrestricted { .. } => {
                 let waits = self.contacts.at(contact.slot()).links.is_in();
                 self.step_out(contact);
@@ -237,6 +242,7 @@ impl State {
         held.schedule = MaybeTime::NONE;
         held.queued.first(now);
         self.tally.enter(queue, direction);
+        self.take_place(queue);
         self.line_up(contact);
         self.arm_contact(contact);
     }
@@ -245,6 +251,7 @@ impl State {
     fn leave_entry(&mut self, contact: ContactId) {
         self.step_out(contact);
         self.lift_bars(contact);
+        self.leave_place(contact);
         let held = self.contacts.at_mut(contact.slot());
         held.entry = None;
         held.entry_leg = None;
@@ -440,6 +447,7 @@ impl State {
                 let most = self.registry.channels[channel.index()].max;
                 assert!(held.has_room(channel, *cost, most), "an offer exceeds the capacity of {agent:?}");
                 self.step_out(contact);
+                self.leave_place(contact);
                 self.begin_leg(contact, leg, *agent, *cost, (LegState::Offered, OfferState::Issued), *expires);
                 self.contacts.at_mut(contact.slot()).entry_leg = Some(leg);
                 self.arm_contact(contact);
@@ -679,7 +687,8 @@ impl State {
         }
         if held.entry_leg == Some(leg) {
             held.entry_leg = None;
-            if held.entry.is_some() {
+            if let Some(entry) = held.entry {
+                self.take_place(entry.queue);
                 self.line_up(contact);
             }
         }
