@@ -8,7 +8,7 @@ use clap::Args;
 
 use super::{done, print};
 use crate::engine::time::Time;
-use crate::shard::clock::Clock;
+use crate::shard::Clock;
 use crate::sim::oracle;
 
 /// Arguments of `usher simulate`.

@@ -22,15 +22,11 @@ pub(super) const LATER_KEYS: [(&str, &[&str]); 9] = [
     ("Document", &["auth"]),
     ("Server", &["tls", "auth"]),
     ("Journal", &["path", "durability", "retention"]),
-    (
-        "Tenant",
-        &["queue_groups", "reserve", "calendars", "classification", "removed_queues", "recontact_window", "pools"],
-    ),
+    ("Tenant", &["reserve", "calendars", "classification", "removed_queues", "recontact_window", "pools"]),
     ("Channel", &["excludes", "pool"]),
     (
         "Queue",
         &[
-            "limit",
             "aging_per_minute",
             "aging_cap",
             "max_wait_first",
@@ -43,7 +39,7 @@ pub(super) const LATER_KEYS: [(&str, &[&str]); 9] = [
         ],
     ),
     ("Membership", &["delay", "rank"]),
-    ("Team", &["shifts", "cost_per_hour", "max_occupancy", "offer_rate_limit"]),
+    ("Team", &["shifts", "max_occupancy", "offer_rate_limit"]),
     ("Agent", &["shifts", "cost_per_hour", "max_occupancy"]),
 ];
 
@@ -268,6 +264,9 @@ pub struct Tenant {
     /// The queues there are.
     #[serde(default)]
     pub queues: Vec<Queue>,
+    /// Groups of queues that share waiting places.
+    #[serde(default)]
+    pub queue_groups: Vec<QueueGroup>,
     /// The teams there are.
     #[serde(default)]
     pub teams: Vec<Team>,
@@ -346,6 +345,10 @@ pub struct Queue {
     pub require: Option<At<String>>,
     /// How the agent is chosen. Default "longest_idle".
     pub selection: Option<Selection>,
+    /// Waiting places: contacts that wait here at most, parked ones included. One that finds no agent at once and no place
+    /// is REFUSED; 0 lets nobody wait. Default: no limit.
+    #[schemars(range(min = 0, max = 4_000_000))]
+    pub limit: Option<u32>,
     /// How long a contact may wait here before it is EXPIRED. Default: the channel's.
     #[schemars(extend("x-min" = "100ms", "x-max" = "90d"))]
     pub max_wait: Option<Duration>,
@@ -356,6 +359,19 @@ pub struct Queue {
     pub wrap_up: Option<At<WrapUp>>,
     /// What is promised to those who wait. Default { threshold = "20s", target = 0.8 }.
     pub service_level: Option<ServiceLevel>,
+}
+
+/// Queues that share waiting places. A queue may be in several groups: a contact then needs a place in each.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct QueueGroup {
+    /// The id.
+    pub id: At<Id>,
+    /// The queues.
+    pub queues: Vec<At<String>>,
+    /// Contacts that wait in them together at most, parked ones included.
+    #[schemars(range(min = 0, max = 4_000_000))]
+    pub limit: u32,
 }
 
 /// How the agent is chosen among those who may serve a contact.
@@ -415,6 +431,9 @@ pub struct Team {
     pub leader: Option<At<String>>,
     /// Where it works.
     pub site: Option<Label>,
+    /// What an hour of one of its agents costs, in the tenant's currency, for reports: 0 to 1 000 000. Default: unset.
+    #[schemars(range(min = 0.0, max = 1_000_000.0))]
+    pub cost_per_hour: Option<f64>,
     /// In which order an agent of this team takes contacts. Default "priority".
     pub contact_order: Option<ContactOrder>,
     /// What it serves.
@@ -528,7 +547,6 @@ macro_rules! schema {
         }
     };
 }
-pub(crate) use schema;
 
 schema!(Level, {
     "description": "A skill level, higher is better.", "type": "integer", "minimum": 1, "maximum": 10,

@@ -45,6 +45,7 @@ pub(super) static CONFIGURATION: Kind = Kind {
         ("Skill", "[[tenants.skills]]"),
         ("Channel", "[[tenants.channels]]"),
         ("Queue", "[[tenants.queues]]"),
+        ("QueueGroup", "[[tenants.queue_groups]]"),
         ("Team", "[[tenants.teams]]"),
         ("Agent", "[[tenants.agents]]"),
     ],

@@ -53,6 +53,7 @@ pub(super) fn policy(
         teams: unique("team", table.teams.iter().map(|team| &team.id), faults),
         agents: unique("agent", table.agents.iter().map(|agent| &agent.id), faults),
     };
+    unique("queue group", table.queue_groups.iter().map(|group| &group.id), faults);
     unique("channel", table.channels.iter().map(|channel| &channel.id), faults);
     counts(&table, faults);
     parents(&table.teams, faults);
@@ -67,6 +68,7 @@ pub(super) fn policy(
         skills: table.skills.into_iter().map(skill).collect(),
         channels: channels(table.channels),
         queues: table.queues.into_iter().map(|queue| self::queue(queue, &known, faults)).collect(),
+        queue_groups: table.queue_groups.into_iter().map(|group| queue_group(&group, &known, faults)).collect(),
         teams: table.teams.into_iter().map(|team| self::team(team, &known, faults)).collect(),
         agents: table.agents.into_iter().map(|agent| Arc::new(self::agent(agent, &known, faults))).collect(),
         rules,
@@ -114,6 +116,9 @@ fn counts(table: &schema::Tenant, faults: &mut Gathered<'_>) {
     if let Some(channel) = table.channels.get(limits::CHANNELS) {
         faults.add(channel.id.span(), format!("more than {} channels", limits::CHANNELS));
     }
+    if let Some(group) = table.queue_groups.get(limits::QUEUE_GROUPS) {
+        faults.add(group.id.span(), format!("more than {} queue groups", limits::QUEUE_GROUPS));
+    }
     if let Some(agent) = table.agents.get(limits::AGENTS) {
         faults.add(agent.id.span(), format!("more than {} agents", limits::AGENTS));
     }
@@ -160,6 +165,7 @@ fn queue(table: schema::Queue, known: &Known, faults: &mut Gathered<'_>) -> poli
         require: table
             .require
             .and_then(|text| require(&text, &|name| known.skills.has(name), known.skills.iter(), faults)),
+        limit: table.limit,
         max_wait: table.max_wait.map(|given| given.0),
         short_abandon: span(table.short_abandon, default.short_abandon),
         wrap_up: table.wrap_up.map_or(default.wrap_up, |table| wrap_up(&table, faults)),
@@ -168,6 +174,23 @@ fn queue(table: schema::Queue, known: &Known, faults: &mut Gathered<'_>) -> poli
             target_ppm: given.target.map_or(promised.target_ppm, ppm),
         }),
         id: default.id,
+    }
+}
+
+fn queue_group(table: &schema::QueueGroup, known: &Known, faults: &mut Gathered<'_>) -> policy::QueueGroup {
+    let mut seen = HashSet::new();
+    for queue in &table.queues {
+        let name = queue.get();
+        if !known.queues.has(name) {
+            faults.unknown(queue.span(), "queue", name, known.queues.iter());
+        } else if !seen.insert(name.as_str()) {
+            faults.add(queue.span(), format!("queue `{name}` is listed twice in this group"));
+        }
+    }
+    policy::QueueGroup {
+        id: text(&table.id),
+        queues: table.queues.iter().map(|queue| queue.get().as_str().into()).collect(),
+        limit: table.limit,
     }
 }
 
@@ -259,6 +282,7 @@ fn team(table: schema::Team, known: &Known, faults: &mut Gathered<'_>) -> policy
         leader: table.leader.map(|leader| leader.get().as_str().into()),
         site: table.site.map(|site| site.0.into()),
         queues: table.queues.iter().map(membership).collect(),
+        cost_per_hour: table.cost_per_hour.map_or(0, |cost| (cost.max(0.0) * 1e6).round() as u64),
     }
 }
 

@@ -6,8 +6,8 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::contact::{ContactState, Direction, LegState, OfferState};
-use super::id::{AgentId, QueueId};
+use super::contact::{Contact, ContactState, Direction, LegState, OfferState};
+use super::id::{AgentId, ContactId, QueueId};
 use super::state::State;
 use super::time::Time;
 
@@ -19,6 +19,7 @@ impl State {
     pub fn audit(&self, now: Time) -> Result<(), Vec<String>> {
         let mut faults = Vec::new();
         self.audit_books(&mut faults);
+        self.audit_places(&mut faults);
         self.audit_contacts(now, &mut faults);
         self.audit_agents(&mut faults);
         self.audit_lines(&mut faults);
@@ -45,6 +46,17 @@ impl State {
                     format!("queue {queue} {direction:?} has {found} open entries, its books say {}", books.waiting)
                 });
             }
+        }
+    }
+
+    /// Waiting places: one per QUEUED or PARKED entry.
+    fn audit_places(&self, faults: &mut Vec<String>) {
+        for queue in (0..self.queue_count() as u32).map(QueueId) {
+            let waits = |&(id, contact): &(ContactId, &Contact)| {
+                self.has_place(id) && contact.entry.is_some_and(|entry| entry.queue == queue)
+            };
+            let (found, said) = (self.contacts_from(0).filter(waits).count() as u32, self.places_taken(queue));
+            check(faults, found == said, || format!("{queue:?} has {found} waiting entries, said {said}"));
         }
     }
 

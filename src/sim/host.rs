@@ -224,7 +224,7 @@ impl<'s, W: Watch> Host<'s, W> {
         let mut policy = (*scene.policy).clone();
         // Nobody reads ended contacts here, or sends a sign of life: keys of the configuration say so.
         policy.rules = Rules { retention: Span::ZERO, retained_contacts: 0, session_lease: Span::ZERO, ..policy.rules };
-        self.apply(Command::ApplyPolicy { policy: Arc::new(policy) })?;
+        self.apply(Command::apply(policy))?;
         for profile in &scene.agents {
             self.apply(Command::UpsertAgent { profile: profile.clone() })?;
         }
@@ -310,7 +310,7 @@ impl<'s, W: Watch> Host<'s, W> {
         }
         self.read(out)?;
         match self.audit_every {
-            Some(every) if self.commands % every == 0 => self.audit(),
+            Some(every) if self.commands.is_multiple_of(every) => self.audit(),
             _ => Ok(()),
         }
     }

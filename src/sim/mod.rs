@@ -12,5 +12,4 @@ pub mod law;
 pub mod oracle;
 mod people;
 pub mod random;
-pub mod scenario;
 pub mod scene;

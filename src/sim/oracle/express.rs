@@ -29,7 +29,7 @@ enum Order {
     Fcfs,
     StaticPriority,
     Accumulating,
-    AgentOrder,
+    Preference,
     QueueRatio,
 }
 
@@ -39,7 +39,7 @@ impl Order {
             "fcfs" => Order::Fcfs,
             "static_priority" => Order::StaticPriority,
             "accumulating_priority" => Order::Accumulating,
-            "agent_skill_order" => Order::AgentOrder,
+            "agent_skill_order" => Order::Preference,
             "fixed_queue_ratio" => Order::QueueRatio,
             other => bail!("there is no contact selection `{other}`"),
         })
@@ -116,7 +116,7 @@ fn team(system: &System, pool: &Pool, order: Order, out: &mut String) -> Result<
                 let place = priorities.iter().position(|priority| *priority == own).unwrap_or(0);
                 let _ = write!(line, ", priority = {}", place + 1);
             }
-            Order::AgentOrder => {
+            Order::Preference => {
                 let own = pool.class_order.as_ref().unwrap_or(&pool.serves);
                 let place = own.iter().position(|id| *id == class.id);
                 let place = place.with_context(|| format!("pool `{}` does not order `{}`", pool.id, class.id))?;
