@@ -104,10 +104,8 @@ fn policy(classes: &[Class]) -> Policy {
         teams: vec![Team {
             id: "all".into(),
             display_name: "all".into(),
-            parent: None,
-            leader: None,
-            site: None,
             queues: vec![Membership { queue: "*".into(), priority: 1 }],
+            ..Team::default()
         }],
         rules: Rules { session_lease: Span::ZERO, retained_contacts: 1_000, ..Rules::default() },
         ..Policy::default()

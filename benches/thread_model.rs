@@ -141,10 +141,8 @@ fn setup() -> Vec<Command> {
     let team = Team {
         id: "team".into(),
         display_name: "team".into(),
-        parent: None,
-        leader: None,
-        site: None,
         queues: vec![Membership { queue: "*".into(), priority: 1 }],
+        ..Team::default()
     };
     let policy = Policy {
         tenant: TENANT.into(),

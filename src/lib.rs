@@ -8,6 +8,7 @@ extern crate alloc;
 
 pub mod cli;
 pub mod config;
+pub mod demo;
 pub mod engine;
 pub mod http;
 pub mod journal;

@@ -91,10 +91,8 @@ impl Bench {
             teams: vec![Team {
                 id: "all".into(),
                 display_name: "all".into(),
-                parent: None,
-                leader: None,
-                site: None,
                 queues: vec![Membership { queue: "*".into(), priority: 1 }],
+                ..Team::default()
             }],
             // Ended contacts and old request ids leave as others come, so that the number kept is steady.
             rules: Rules {

@@ -55,7 +55,7 @@ impl Page {
 
 fn team(id: &str) -> Team {
     let queues = vec![Membership { queue: "*".into(), priority: 1 }];
-    Team { id: id.into(), display_name: id.into(), parent: None, leader: None, site: None, queues }
+    Team { id: id.into(), display_name: id.into(), queues, ..Team::default() }
 }
 
 fn agent(id: &str) -> Arc<AgentProfile> {

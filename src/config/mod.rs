@@ -10,6 +10,7 @@ pub mod duration;
 pub mod fault;
 mod lexer;
 pub mod requirement;
+pub mod scale;
 pub mod schema;
 pub mod settings;
 mod shape;

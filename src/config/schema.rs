@@ -39,7 +39,7 @@ pub(super) const LATER_KEYS: [(&str, &[&str]); 9] = [
         ],
     ),
     ("Membership", &["delay", "rank"]),
-    ("Team", &["shifts", "cost_per_hour", "max_occupancy", "offer_rate_limit"]),
+    ("Team", &["shifts", "max_occupancy", "offer_rate_limit"]),
     ("Agent", &["shifts", "cost_per_hour", "max_occupancy"]),
 ];
 
@@ -431,6 +431,9 @@ pub struct Team {
     pub leader: Option<At<String>>,
     /// Where it works.
     pub site: Option<Label>,
+    /// What an hour of one of its agents costs, in the tenant's currency, for reports: 0 to 1 000 000. Default: unset.
+    #[schemars(range(min = 0.0, max = 1_000_000.0))]
+    pub cost_per_hour: Option<f64>,
     /// In which order an agent of this team takes contacts. Default "priority".
     pub contact_order: Option<ContactOrder>,
     /// What it serves.

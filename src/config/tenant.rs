@@ -271,6 +271,7 @@ fn team(table: schema::Team, known: &Known, faults: &mut Gathered<'_>) -> policy
         leader: table.leader.map(|leader| leader.get().as_str().into()),
         site: table.site.map(|site| site.0.into()),
         queues: table.queues.iter().map(membership).collect(),
+        cost_per_hour: table.cost_per_hour.map_or(0, |cost| (cost.max(0.0) * 1e6).round() as u64),
     }
 }
 

@@ -44,6 +44,10 @@ pub const CAPACITY: u32 = 10_000;
 pub const LEGS_PER_CONTACT: u32 = 64;
 /// How far back a contact's arrival may lie.
 pub const ARRIVAL_AGE: Span = Span::from_secs(86_400);
+/// How far ahead a callback may be asked for.
+pub const CALLBACK_AHEAD: Span = Span::from_secs(30 * 86_400);
+/// Contacts one MoveContacts may name.
+pub const MOVE_NAMES: usize = 1_000;
 /// Longest age credit: as far as an arrival may lie back.
 pub const AGE_CREDIT: Span = ARRIVAL_AGE;
 /// Longest wrap-up that ends only by hand.

@@ -276,7 +276,7 @@ pub struct Membership {
 }
 
 /// A team: agents who serve the same queues.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Team {
     /// The id.
     pub id: Text,
@@ -290,4 +290,6 @@ pub struct Team {
     pub site: Option<Text>,
     /// What it serves.
     pub queues: Vec<Membership>,
+    /// What an hour of one of its agents costs, in millionths of the tenant's currency; for reports.
+    pub cost_per_hour: u64,
 }

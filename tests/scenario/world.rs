@@ -190,7 +190,7 @@ fn team(id: &str, queues: &str) -> Team {
         Membership { queue: queue.into(), priority: priority.parse().expect("a membership priority is a number") }
     };
     let queues = queues.split(',').filter(|item| !item.is_empty()).map(membership).collect();
-    Team { id: id.into(), display_name: id.into(), parent: None, leader: None, site: None, queues }
+    Team { id: id.into(), display_name: id.into(), queues, ..Team::default() }
 }
 
 /// `ana fr:5 team:t1 capacity:200 site.x:lisbon type:ai`: skills, and attributes behind a dot.

@@ -253,10 +253,8 @@ pub fn policy(tenant: &str) -> Policy {
     let team = Team {
         id: "team".into(),
         display_name: "team".into(),
-        parent: None,
-        leader: None,
-        site: None,
         queues: vec![Membership { queue: "*".into(), priority: 1 }],
+        ..Team::default()
     };
     Policy {
         tenant: tenant.into(),

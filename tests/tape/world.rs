@@ -189,7 +189,7 @@ impl World {
             queues.insert(at, Membership { queue: "*".into(), priority: rng.pick(&[1, 5]) });
         }
         let id: Text = format!("t{at}").into();
-        Team { display_name: id.clone(), id, parent: None, leader: None, site: None, queues }
+        Team { display_name: id.clone(), id, queues, ..Team::default() }
     }
 
     fn rules(&self, rng: &mut Rng) -> Rules {

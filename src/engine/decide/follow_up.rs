@@ -149,7 +149,7 @@ fn check_agent(state: &State, agent: AgentId, out: &mut Vec<Event>) {
             Presence::Offline => out.push(Event::AgentSignedOut { agent }),
             next => {
                 let (before, after) = (held.presence.clone(), next.clone());
-                out.push(Event::AgentPresenceChanged { agent, before, after, next: None });
+                out.push(Event::AgentPresenceChanged { agent, before, after, next: None, by_supervisor: false });
             }
         }
     }

@@ -25,8 +25,9 @@ impl State {
         self.sequence = sequence;
         self.fill_pool();
         match event {
-            Event::RequestRemembered { stamp, contact, agent, created } => {
-                let first = Reply { sequence, contact: *contact, agent: *agent, created: *created, repeated: true };
+            Event::RequestRemembered { stamp, contact, agent, created, moved, skipped } => {
+                let (contact, agent, created, moved, skipped) = (*contact, *agent, *created, *moved, *skipped);
+                let first = Reply { sequence, contact, agent, created, moved, skipped, repeated: true };
                 self.receipts.remember(now, stamp, first);
                 let contacts = &self.contacts;
                 let open = |contact: ContactId| contacts.get(contact.0).is_some_and(|contact| !contact.closed);
@@ -138,6 +139,12 @@ impl State {
                 self.arm_contact(contact);
             }
             Event::ContactTransferred { .. } => {}
+            // The entry goes with the event that begins the next one: until then the contact waits on.
+            Event::ContactMoved { exit, .. } => {
+                let direction = self.contacts.at(contact.slot()).profile.direction;
+                self.tally.go_on(exit.queue, direction);
+            }
+            Event::SurveySubmitted { kind, .. } => self.contacts.at_mut(contact.slot()).surveys |= kind.bit(),
             Event::NoWillingAgent { .. } => {
                 self.lift_bars(contact);
                 let held = self.contacts.at_mut(contact.slot());
@@ -188,6 +195,7 @@ impl State {
             outcome: None,
             ended: MaybeTime::NONE,
             closed: false,
+            surveys: 0,
             policy_version: self.registry.policy.version,
             disposition: Text::default(),
         });
