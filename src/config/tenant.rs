@@ -18,9 +18,6 @@ use super::requirement;
 use super::schema::{self, At, Attribute, Id, Label, WrapUpMode};
 use super::validate::{Names, unique};
 
-/// Capacity units of an agent for whom none are given: one voice contact, or four of the others.
-pub const CAPACITY: u32 = 100;
-
 /// Zone of a tenant for which none is given.
 pub const TIME_ZONE: &str = "UTC";
 
@@ -337,7 +334,7 @@ fn agent(table: schema::Agent, known: &Known, faults: &mut Gathered<'_>) -> Agen
         // Both maps are sorted by name already.
         skills: table.skills.iter().map(|(skill, level)| (skill.get().as_str().into(), level.0)).collect(),
         attributes: attributes(&table.attributes, &table.id.span(), faults),
-        capacity: table.capacity.unwrap_or(CAPACITY),
+        capacity: table.capacity.unwrap_or(AgentProfile::CAPACITY),
         managed_by_config: true,
         agent_id,
     }
