@@ -1,6 +1,8 @@
 //! The command line: what can be asked of the `usher` binary, and its exit codes: 0 good, 1 the thing asked about is
 //! bad, 2 usage.
 
+mod simulate;
+
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -62,6 +64,8 @@ enum Command {
         #[command(subcommand)]
         what: ConfigText,
     },
+    /// Run the engine in virtual time: a scenario, or cases whose results are known.
+    Simulate(simulate::Arguments),
     /// Ask a running server whether it serves: exit 0 if it does, 1 if not.
     Health {
         /// Address and port of its gRPC.
@@ -106,6 +110,7 @@ fn run(command: Command) -> ExitCode {
         Command::CheckConfig { file, json } => check_config(&file, json),
         Command::Config { what: ConfigText::Schema } => print(&schema::schema_text()),
         Command::Config { what: ConfigText::Example } => print(config::EXAMPLE),
+        Command::Simulate(arguments) => simulate::run(&arguments),
         Command::Health { addr } => health(&addr),
         Command::Completions { shell } => {
             let mut script = Vec::new();

@@ -15,4 +15,5 @@ pub mod journal;
 pub mod rpc;
 pub mod server;
 pub mod shard;
+pub mod sim;
 pub mod telemetry;

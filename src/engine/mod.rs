@@ -16,6 +16,7 @@ pub mod limits;
 pub mod matcher;
 pub mod order;
 pub mod policy;
+pub mod pools;
 pub mod publish;
 pub mod rank;
 pub mod read;

@@ -44,7 +44,7 @@ pub(in crate::engine) fn follow_up(state: &mut State, now: Time, out: &mut Vec<E
         if state.try_contact(contact).is_none() || state.contact_state(contact) != ContactState::Queued {
             continue;
         }
-        let Some(agent) = state.best_agent(contact) else { continue };
+        let Some(agent) = state.best_agent(contact, None) else { continue };
         // Alone on the agenda, it is the only contact its agent could take: had there been another, it would be gone.
         if !state.others_wait() {
             return offer(state, now, contact, agent, out);
@@ -75,7 +75,7 @@ pub(in crate::engine) fn follow_up(state: &mut State, now: Time, out: &mut Vec<E
 /// agent whose first the contact is, if that is known.
 fn pair(state: &State, mut contact: ContactId, mut of: Option<AgentId>) -> (ContactId, AgentId) {
     loop {
-        let agent = state.best_agent(contact).expect("whoever takes a contact can be found for it");
+        let agent = state.best_agent(contact, of).expect("whoever takes a contact can be found for it");
         if of == Some(agent) {
             return (contact, agent);
         }

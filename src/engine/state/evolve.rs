@@ -23,6 +23,7 @@ impl State {
         assert!(now >= self.now, "engine time went backwards");
         self.now = now;
         self.sequence = sequence;
+        self.fill_pool();
         match event {
             Event::RequestRemembered { stamp, contact, agent, created, moved, skipped } => {
                 let (contact, agent, created, moved, skipped) = (*contact, *agent, *created, *moved, *skipped);
@@ -777,7 +778,7 @@ impl State {
         if agent.0 == self.agents.len() {
             self.agents.push(Agent::new(profile.clone()));
             self.agent_ids.insert(hash_bytes(self.seed, profile.agent_id.as_bytes()), agent.0);
-            self.index.add_agent();
+            self.index.pools.add_agent();
         }
         let held = &mut self.agents[agent.0];
         held.profile = profile.clone();
@@ -785,11 +786,8 @@ impl State {
         self.compile_agent(agent, profile);
         self.enrol_agent(agent);
         // Classes gained may hold contacts for an agent who kept his room.
-        let held = &mut self.agents[agent.0];
-        if held.in_line != 0 && !held.hungry {
-            held.hungry = true;
-            self.agenda.agents.push(agent);
-            self.agenda.sorted = false;
+        if self.agents[agent.0].room != 0 {
+            self.hunger(agent);
         }
     }
 

@@ -26,8 +26,8 @@ impl State {
             || rules.groups.iter().any(|&group| over(taken(group), self.registry.groups[group as usize].limit))
     }
 
-    /// Whether somebody could take a contact at once, were it in a queue. O(1) for a class that was seen before, else a
-    /// pass over the agents.
+    /// Whether somebody could take a contact at once, were it in a queue. Looks at heads for a class that was seen
+    /// before, else it is a pass over the agents.
     pub(in crate::engine) fn taken_at_once(
         &self,
         queue: QueueId,
@@ -35,7 +35,7 @@ impl State {
         requirement: Option<&Requirement>,
     ) -> bool {
         if let Some(class) = self.find_class(queue, channel, requirement) {
-            return self.index.idle_agents(class).next().is_some();
+            return self.longest_idle(class, |_| true).is_some();
         }
         let rules = self.channel(channel);
         let asked = [self.queue(queue).require.as_deref(), requirement];

@@ -9,6 +9,7 @@ use crate::engine::agent::AgentProfile;
 use crate::engine::id::{ChannelId, QueueId, SkillId, TeamId, Text};
 use crate::engine::limits;
 use crate::engine::policy::{Channel, Policy, PolicyChange, PolicyVersion, Queue, Team};
+use crate::engine::pools::RosterId;
 use crate::engine::requirement::{Comparison, Expr, Requirement};
 use crate::engine::time::Time;
 
@@ -58,6 +59,8 @@ pub(in crate::engine) struct TeamRules {
     pub(in crate::engine) live: bool,
     /// Membership priority by queue; 0 = not served.
     pub(in crate::engine) bands: Vec<u8>,
+    /// Which queues those are.
+    roster: RosterId,
 }
 
 /// The policy in force, by handle.
@@ -72,6 +75,8 @@ pub(in crate::engine) struct Registry {
     pub(in crate::engine) queue_names: Names,
     pub(in crate::engine) queues: Vec<QueueRules>,
     pub(in crate::engine) groups: Vec<GroupRules>,
+    /// By roster and queue, whether it is served: by the live teams that share it.
+    pub(in crate::engine) rosters: Vec<Vec<bool>>,
     team_names: Names,
     pub(in crate::engine) teams: Vec<TeamRules>,
     channel_names: Names,
@@ -99,10 +104,22 @@ impl Registry {
         }
         self.group(policy);
         self.teams.iter_mut().for_each(|team| team.live = false);
+        self.rosters.clear();
         for team in &policy.teams {
-            let rules = TeamRules { bands: self.bands(team), live: true };
+            let bands = self.bands(team);
+            let roster = self.roster_of(&bands);
+            let rules = TeamRules { bands, roster, live: true };
             place(&mut self.teams, self.team_names.intern(&team.id), rules);
         }
+    }
+
+    fn roster_of(&mut self, bands: &[u8]) -> RosterId {
+        let serves = bands.iter().map(|band| *band > 0);
+        let known = self.rosters.iter().position(|roster| serves.clone().eq(roster.iter().copied()));
+        RosterId(known.unwrap_or_else(|| {
+            self.rosters.push(serves.collect());
+            self.rosters.len() - 1
+        }) as u32)
     }
 
     fn group(&mut self, policy: &Policy) {
@@ -174,6 +191,12 @@ impl Registry {
     pub(in crate::engine) fn band(&self, team: Option<TeamId>, queue: QueueId) -> Option<u8> {
         let team = &self.teams[team?.index()];
         team.bands.get(queue.index()).copied().filter(|&band| band > 0 && team.live)
+    }
+
+    /// The roster of a team, if the policy in force has the team.
+    pub(in crate::engine) fn roster(&self, team: TeamId) -> Option<RosterId> {
+        let team = &self.teams[team.index()];
+        team.live.then_some(team.roster)
     }
 
     /// An agent's levels by handle.
