@@ -361,7 +361,8 @@ mod tests {
 
     fn totals(count: u64, faults: Vec<String>) -> Totals {
         let books = Books { offered: count, answered: count / 2, waiting: count / 2, ..Books::default() };
-        let row = Row { queue: "a".repeat(64), books, answered_wait: count as f64, longest_wait: count as f64 };
+        let row =
+            Row { queue: "a".repeat(64), books, answered_wait: count as f64, longest_wait: count.min(1_440) as f64 };
         let offers = Offers { accepted: count, declined: count, expired: count, withdrawn: count };
         let figures = Figures {
             queues: vec![row.clone(), Row { queue: "b".to_owned(), ..row }],
