@@ -276,7 +276,7 @@ mod tests {
         let center = center(config::EXAMPLE);
         let flow = center.flows[0].clone();
         let rate = flow.peak_rate;
-        // Ten days' worth, to see through chance.
+        // Two hundred days' worth, to see through chance.
         let mut by_half_hour = [0.0; 24];
         let days = 200.0;
         for at in Arrivals::new(flow, 1, 0).take_while(|at| *at < days * 24.0 * HALF_HOUR) {
