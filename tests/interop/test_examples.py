@@ -12,6 +12,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import unittest
@@ -152,10 +153,21 @@ class ExampleTest:
     agent = None
 
     def setUp(self):
-        self.server = Server(CONFIG).start()
+        self.directory = Path(tempfile.mkdtemp(prefix="usher-examples-"))
+        self.addCleanup(shutil.rmtree, self.directory)
+        self.server = Server(self.config()).start()
         self.addCleanup(self.server.stop)
         self.proxy = Proxy(self.server.grpc)
         self.addCleanup(self.proxy.close)
+
+    def config(self):
+        """The configuration; where the test is about a server that remembers, with a journal that outlives it."""
+        if "remembers" not in self.id():
+            return CONFIG
+        config = self.directory / "usher.toml"
+        journal = f'path = "{self.directory / "journal"}"'
+        config.write_text(CONFIG.read_text(encoding="utf-8").replace('backend = "memory"', journal), encoding="utf-8")
+        return config
 
     def program(self, command, *arguments):
         program = Program([*command, "--addr", self.proxy.address, *arguments], ROOT)
@@ -176,7 +188,8 @@ class ExampleTest:
         self.addCleanup(client.close)
         watch = client.ContactService.WatchContacts()
         self.addCleanup(watch.close)
-        watch.next()
+        while watch.next().WhichOneof("item") != "snapshot_complete":
+            pass
         return watch
 
     def all_completed(self, gateway, count):
@@ -185,10 +198,11 @@ class ExampleTest:
         outcomes = json.loads(gateway.said[-1])
         self.assertEqual(outcomes, {f"gate-{number}": "COMPLETED" for number in range(1, count + 1)})
 
-    def closed(self, watch, count):
-        """Reads on until so many contacts are closed; returns what happened to each: the names of its events."""
-        lives = {}
-        while sum("contact_closed" in life for life in lives.values()) < count:
+    def lives(self, watch, counts, lives=None):
+        """Reads on until events have happened as often as `counts` says; returns what happened to each contact: the
+        names of its events, behind those in `lives`."""
+        lives = {} if lives is None else lives
+        while any(sum(name in life for life in lives.values()) < count for name, count in counts.items()):
             message = watch.next(PATIENCE_SECONDS)
             if message.WhichOneof("item") == "event":
                 name = message.event.WhichOneof("payload")
@@ -217,7 +231,7 @@ class ExampleTest:
                 # And once where the desktop has an offer in hand.
                 self.proxy.cut()
         self.all_completed(gateway, 3)
-        self.each_once(self.closed(watch, 3), 3)
+        self.each_once(self.lives(watch, {"contact_closed": 3}), 3)
         desk.process.send_signal(signal.SIGTERM)
         desk.end()
         self.assertEqual(desk.said[-1], "signed out ana")
@@ -236,12 +250,29 @@ class ExampleTest:
         self.server.start()
         watch = self.watch()
         self.proxy.target = self.server.grpc
-        lives = self.closed(watch, 2)
+        lives = self.lives(watch, {"contact_closed": 2})
         self.all_completed(gateway, 3)
         self.assertEqual(set(lives), waiting)
         for contact_id, life in lives.items():
             for name in ["contact_created", "contact_queued", "leg_connected", "contact_ended", "contact_closed"]:
                 self.assertEqual(life.count(name), 1, f"{name} of {contact_id} in {life}")
+
+
+    def test_a_server_that_fails_and_remembers(self):
+        """The server is killed while one talks and others wait, and comes back with its journal: everybody is where he
+        was, and the one who talked meanwhile is completed there too."""
+        watch = self.watch()
+        self.desk()
+        gateway = self.callers(3, 2)
+        gateway.until("bridged gate-")
+        lives = self.lives(watch, {"contact_created": 3, "leg_connected": 1})
+        self.proxy.target = None
+        self.server.kill()
+        self.server.start()
+        watch = self.watch()
+        self.proxy.target = self.server.grpc
+        self.all_completed(gateway, 3)
+        self.each_once(self.lives(watch, {"contact_closed": 3}, lives), 3)
 
 
 def setUpModule():
