@@ -316,7 +316,7 @@ fn exact(written: &str) -> bool {
 
 /// Where else a key stands, as a table's header.
 fn elsewhere(key: &str) -> Option<&'static str> {
-    const TABLES: [(&str, &str); 12] = [
+    const TABLES: [(&str, &str); 13] = [
         ("Server", "[server]"),
         ("Limits", "[server.limits]"),
         ("Keepalive", "[server.keepalive]"),
@@ -327,6 +327,7 @@ fn elsewhere(key: &str) -> Option<&'static str> {
         ("Channel", "[[tenants.channels]]"),
         ("Queue", "[[tenants.queues]]"),
         ("QueueGroup", "[[tenants.queue_groups]]"),
+        ("Reserve", "[[tenants.reserve]]"),
         ("Team", "[[tenants.teams]]"),
         ("Agent", "[[tenants.agents]]"),
     ];

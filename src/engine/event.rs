@@ -124,6 +124,13 @@ pub enum Event {
         /// Waiting contacts looked at again.
         reevaluated: u32,
     },
+    /// A contact has waited so long that more agents may take it: a team's delay is over, or agents kept back are let go.
+    WaitReached {
+        /// The contact.
+        contact: ContactId,
+        /// The wait.
+        wait: Span,
+    },
     /// A contact was created.
     ContactCreated {
         /// The contact.
@@ -475,6 +482,7 @@ impl Event {
             | ContactTransferred { contact, .. }
             | NoWillingAgent { contact }
             | BarLifted { contact, .. }
+            | WaitReached { contact, .. }
             | ContactEnded { contact, .. }
             | ContactClosed { contact, .. }
             | ContactForgotten { contact }

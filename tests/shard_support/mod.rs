@@ -250,14 +250,7 @@ impl World {
 // ---- commands
 
 pub fn policy(tenant: &str) -> Policy {
-    let team = Team {
-        id: "team".into(),
-        display_name: "team".into(),
-        parent: None,
-        leader: None,
-        site: None,
-        queues: vec![Membership { queue: "*".into(), priority: 1 }],
-    };
+    let team = Team { queues: vec![Membership::new("*".into(), 1)], ..Team::named("team".into()) };
     Policy {
         tenant: tenant.into(),
         channels: vec![Channel::named("voice".into()), Channel::named("chat".into())],

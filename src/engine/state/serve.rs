@@ -6,10 +6,11 @@ use alloc::vec::Vec;
 use super::State;
 use crate::engine::agent::Agent;
 use crate::engine::contact::{Contact, LegState};
-use crate::engine::id::{AgentId, ChannelId, ClassId, ContactId, LegId, QueueId};
+use crate::engine::id::{AgentId, ChannelId, ClassId, ContactId, LegId, QueueId, SkillId};
 use crate::engine::matcher::contact_rank;
 use crate::engine::rank::ContactRank;
 use crate::engine::requirement::Requirement;
+use crate::engine::time::Time;
 
 impl State {
     // ---- classes
@@ -40,15 +41,19 @@ impl State {
 
     /// Splits what queue and contact ask for by the policy in force.
     fn compile_class(&mut self, class: ClassId) {
-        let (mut levels, mut rest) = (Vec::new(), Vec::new());
+        let (mut levels, mut rest, mut named) = (Vec::new(), Vec::new(), Vec::new());
         let held = self.index.class(class);
         let queue = self.registry.queues[held.queue.index()].rules.require.as_ref();
         for requirement in queue.into_iter().chain(&held.requirement) {
             self.registry.split(requirement, &mut levels, &mut rest);
+            requirement.expr.each_skill(&mut |skill| named.extend(self.registry.skills.find(skill).map(SkillId)));
         }
+        named.sort_unstable();
+        named.dedup();
         let held = self.index.class_mut(class);
         held.levels = levels;
         held.rest = rest;
+        held.named = named;
     }
 
     /// Agents who may meet a class, a superset in slot order.
@@ -181,9 +186,18 @@ impl State {
             Some(agent) => self.agents[agent.0].only.insert(&mut self.contacts, contact.slot()),
             None => self.index.wait(&mut self.contacts, entry.class, contact.slot()),
         }
+        if self.queued.len() <= entry.queue.index() {
+            self.queued.resize(entry.queue.index() + 1, 0);
+        }
+        self.queued[entry.queue.index()] += 1;
         self.agenda.contacts.push(contact);
         self.agenda.sorted = false;
         // A deadline that passed while an offer was open is applied before the contact is matched again.
+        self.check_if_due(contact);
+    }
+
+    /// Puts a contact on the agenda whose deadline has passed already.
+    pub(super) fn check_if_due(&mut self, contact: ContactId) {
         if self.contact_deadline(self.contacts.at(contact.slot())).is_some_and(|at| at <= self.now) {
             self.agenda.checks.push(contact);
         }
@@ -197,18 +211,22 @@ impl State {
             Some(agent) => self.agents[agent.0].only.remove(&mut self.contacts, contact.slot()),
             None => self.index.unwait(&mut self.contacts, entry.class, contact.slot()),
         }
+        self.queued[entry.queue.index()] -= 1;
     }
 
     // ---- the search
 
     /// Whether a pair may be matched now, room aside.
-    fn may_match(&self, contact: &Contact, agent: AgentId) -> bool {
+    pub(super) fn may_match(&self, contact: &Contact, agent: AgentId) -> bool {
         contact.bars.is_none() || !self.barred(contact, agent)
     }
 
     /// The contact an agent with room should take: best rank over the classes he serves and the contacts open to him
     /// alone. Cost: his classes, and the contacts barred for him.
-    pub(in crate::engine) fn best_contact(&self, agent: AgentId) -> Option<(ContactRank, ContactId)> {
+    pub(in crate::engine) fn best_contact(&self, now: Time, agent: AgentId) -> Option<(ContactRank, ContactId)> {
+        if !self.registry.plain {
+            return self.choose_contact(now, agent);
+        }
         let held = &self.agents[agent.0];
         let mut best: Option<(ContactRank, u32)> = None;
         let mut consider = |found: (ContactRank, u32)| {
@@ -238,7 +256,7 @@ impl State {
         best.map(|(rank, slot)| (rank, self.contact_at(slot)))
     }
 
-    fn only_fits(&self, contact: &Contact, agent: AgentId) -> bool {
+    pub(super) fn only_fits(&self, contact: &Contact, agent: AgentId) -> bool {
         let held = &self.agents[agent.0];
         let class = contact.entry.expect("only an entry waits").class;
         held.in_line & (1 << contact.channel.0) != 0 && self.qualifies(held, class) && self.may_match(contact, agent)
@@ -246,6 +264,9 @@ impl State {
 
     /// The agent who should take a waiting contact: longest idle of those eligible with room. Cost: those barred.
     pub(in crate::engine) fn best_agent(&self, contact: ContactId) -> Option<AgentId> {
+        if !self.registry.plain {
+            return self.choose_agent(contact);
+        }
         let held = self.contacts.at(contact.slot());
         let entry = held.entry?;
         match entry.only {
