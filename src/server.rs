@@ -21,10 +21,12 @@ use crate::config::Config;
 use crate::config::Server;
 use crate::engine::Engine;
 use crate::engine::command::Command;
+use crate::engine::contact::Direction;
 use crate::engine::event::Event;
-use crate::engine::id::Text;
+use crate::engine::id::{QueueId, Text};
 use crate::engine::policy::Policy;
 use crate::engine::publish::Published;
+use crate::engine::tally::Books;
 use crate::engine::time::Span;
 use crate::http::{self, Site, ready::Readiness};
 use crate::journal::MemoryJournal;
@@ -124,6 +126,19 @@ impl Running {
     #[must_use]
     pub fn http(&self) -> SocketAddr {
         self.http
+    }
+
+    /// The books of a tenant's queues, all directions together, and the sequence of the last event they hold.
+    ///
+    /// # Errors
+    /// When there is no such tenant, or it has stopped.
+    pub async fn books(&self, tenant: &str) -> anyhow::Result<(u64, Vec<(Text, Books)>)> {
+        let read = self.shard.query(tenant, |state, _| {
+            let queues = (0..state.queue_count() as u32).map(QueueId);
+            let books = |queue| Direction::ALL.iter().map(|direction| state.tally().books(queue, *direction)).sum();
+            (state.sequence(), queues.map(|queue| (state.queue_id(queue).clone(), books(queue))).collect())
+        });
+        read.await.with_context(|| format!("failed to read the books of {tenant:?}"))
     }
 
     /// Waits until gRPC ends unasked.
@@ -299,17 +314,22 @@ fn notify(state: sd_notify::NotifyState<'_>) {
 }
 
 /// The signals that stop a server.
-struct Stop {
+pub struct Stop {
     term: Signal,
     interrupt: Signal,
 }
 
 impl Stop {
-    fn listen() -> anyhow::Result<Stop> {
+    /// Takes the signals from now on.
+    ///
+    /// # Errors
+    /// When the system refuses it.
+    pub fn listen() -> anyhow::Result<Stop> {
         Ok(Stop { term: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
     }
 
-    async fn wait(&mut self) {
+    /// Waits for the next one.
+    pub async fn wait(&mut self) {
         tokio::select! {
             _ = self.term.recv() => {}
             _ = self.interrupt.recv() => {}

@@ -23,7 +23,7 @@ macro_rules! scenarios {
 
 scenarios! {
     aging connect deadlines direct leases lifecycle offers order orders places policy presence requests reserve
-    selection transfer
+    selection supervise transfer
 }
 
 #[test]

@@ -11,7 +11,7 @@ use std::sync::LazyLock;
 
 use schemars::generate::SchemaSettings;
 use schemars::transform::{Transform, transform_subschemas};
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -26,7 +26,7 @@ pub(super) const LATER_KEYS: [(&str, &[&str]); 9] = [
     ("Channel", &["excludes", "pool"]),
     ("Queue", &["calendar", "steps", "overflow", "reserve", "score", "channels"]),
     ("Reserve", &["lender_within_target", "hysteresis"]),
-    ("Team", &["shifts", "cost_per_hour", "max_occupancy", "offer_rate_limit"]),
+    ("Team", &["shifts", "max_occupancy", "offer_rate_limit"]),
     ("Agent", &["shifts", "cost_per_hour", "max_occupancy"]),
 ];
 
@@ -469,6 +469,9 @@ pub struct Team {
     pub leader: Option<At<String>>,
     /// Where it works.
     pub site: Option<Label>,
+    /// What an hour of one of its agents costs, in the tenant's currency, for reports: 0 to 1 000 000. Default: unset.
+    #[schemars(range(min = 0.0, max = 1_000_000.0))]
+    pub cost_per_hour: Option<f64>,
     /// In which order an agent of this team takes contacts. Default "priority".
     pub contact_order: Option<At<ContactOrder>>,
     /// What contact_order "queue_ratio" goes by. Default { measure = "delay" }.
@@ -603,15 +606,16 @@ pub enum Attribute {
     List(Vec<String>),
 }
 
+/// Gives a type the JSON schema written beside it.
 macro_rules! schema {
     ($name:ident, $($json:tt)+) => {
-        impl JsonSchema for $name {
-            fn schema_name() -> Cow<'static, str> {
+        impl schemars::JsonSchema for $name {
+            fn schema_name() -> std::borrow::Cow<'static, str> {
                 stringify!($name).into()
             }
 
-            fn json_schema(_: &mut SchemaGenerator) -> Schema {
-                json_schema!($($json)+)
+            fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                schemars::json_schema!($($json)+)
             }
         }
     };
@@ -638,15 +642,18 @@ schema!(Attribute, {
 });
 
 /// The JSON schema of configuration files, draft 2020-12.
-pub static SCHEMA: LazyLock<Value> = LazyLock::new(|| {
+pub static SCHEMA: LazyLock<Value> = LazyLock::new(|| schema_of::<Document>("usher configuration"));
+
+/// The JSON schema of a kind of file by its top table, draft 2020-12.
+#[must_use]
+pub fn schema_of<T: JsonSchema>(title: &str) -> Value {
     let settings = SchemaSettings::draft2020_12().with_transform(NoNull);
-    let schema = settings.into_generator().into_root_schema_for::<Document>();
-    let mut value = schema.to_value();
+    let mut value = settings.into_generator().into_root_schema_for::<T>().to_value();
     if let Some(root) = value.as_object_mut() {
-        root.insert("title".into(), "usher configuration".into());
+        root.insert("title".into(), title.into());
     }
     value
-});
+}
 
 /// The JSON schema as the text of `config/usher.schema.json`.
 #[must_use]

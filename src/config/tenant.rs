@@ -19,9 +19,6 @@ use super::routing;
 use super::schema::{self, At, Attribute, Id, Label, WrapUpMode};
 use super::validate::{Names, unique};
 
-/// Capacity units of an agent for whom none are given: one voice contact, or four of the others.
-pub const CAPACITY: u32 = 100;
-
 /// Zone of a tenant for which none is given.
 pub const TIME_ZONE: &str = "UTC";
 
@@ -173,7 +170,9 @@ fn queue(table: schema::Queue, known: &Known, faults: &mut Gathered<'_>) -> poli
     let (selection, aging_cap) = (routing::selection(&table, faults), routing::aging_cap(&table, faults));
     policy::Queue {
         display_name: display_name(table.display_name, &default.id),
-        require: table.require.and_then(|text| require(&text, &known.skills, faults)),
+        require: table
+            .require
+            .and_then(|text| require(&text, &|name| known.skills.has(name), known.skills.iter(), faults)),
         limit: table.limit,
         selection,
         aging: table.aging_per_minute.map_or(default.aging, routing::millionths),
@@ -198,11 +197,17 @@ fn ppm(share: f64) -> u32 {
     (share.clamp(0.0, 1.0) * 1e6).round() as u32
 }
 
-fn require(text: &At<String>, skills: &Names, faults: &mut Gathered<'_>) -> Option<Arc<Requirement>> {
-    match requirement::parse(text.get(), &|name| skills.has(name)) {
+/// Reads a requirement written in a file; none, and a fault with its place, when it is none.
+pub fn require<'a>(
+    text: &At<String>,
+    is_skill: &dyn Fn(&str) -> bool,
+    skills: impl Iterator<Item = &'a str>,
+    faults: &mut Gathered<'_>,
+) -> Option<Arc<Requirement>> {
+    match requirement::parse(text.get(), is_skill) {
         Ok(read) => Some(Arc::new(read)),
         Err(error) => {
-            let error = error.suggest(skills.iter());
+            let error = error.suggest(skills);
             let span = inside(faults.text(), text, error.offset());
             faults.maybe(span, error.message, error.hint);
             None
@@ -280,6 +285,7 @@ fn team(table: schema::Team, known: &Known, faults: &mut Gathered<'_>) -> policy
         site: table.site.map(|site| site.0.into()),
         contact_order,
         queues: table.queues.iter().map(membership).collect(),
+        cost_per_hour: table.cost_per_hour.map_or(0, |cost| (cost.max(0.0) * 1e6).round() as u64),
     }
 }
 
@@ -333,20 +339,21 @@ fn agent(table: schema::Agent, known: &Known, faults: &mut Gathered<'_>) -> Agen
         },
         // Both maps are sorted by name already.
         skills: table.skills.iter().map(|(skill, level)| (skill.get().as_str().into(), level.0)).collect(),
-        attributes: attributes(&table.attributes, &table.id, faults),
-        capacity: table.capacity.unwrap_or(CAPACITY),
+        attributes: attributes(&table.attributes, &table.id.span(), faults),
+        capacity: table.capacity.unwrap_or(AgentProfile::CAPACITY),
         managed_by_config: true,
         agent_id,
     }
 }
 
-fn attributes(
+/// Attributes written in a file; `whose` is where they are too many.
+pub fn attributes(
     given: &std::collections::BTreeMap<At<String>, Attribute>,
-    agent: &At<Id>,
+    whose: &Range<usize>,
     faults: &mut Gathered<'_>,
 ) -> Vec<(Text, Value)> {
     if given.len() > limits::ATTRIBUTES {
-        faults.add(agent.span(), format!("more than {} attributes", limits::ATTRIBUTES));
+        faults.add(whose.clone(), format!("more than {} attributes", limits::ATTRIBUTES));
     }
     let mut kept = Vec::with_capacity(given.len());
     for (name, value) in given {

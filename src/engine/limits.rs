@@ -39,7 +39,9 @@ pub const AGING: i64 = 1_000_000_000;
 pub const KEEP_IDLE: u32 = AGENTS as u32;
 /// Groups of queues per tenant: an arrival looks at each group of its queue.
 pub const QUEUE_GROUPS: usize = 1_000;
-/// Requirement classes per tenant: each costs a list per eligible agent.
+/// Agents looked at per event while the pool of a class never seen is filled, so that no step is long.
+pub const POOL_STEP: u32 = 32;
+/// Requirement classes per tenant: one that asks for more than a level of one skill costs a place per eligible agent.
 pub const CLASSES: usize = 65_536;
 /// Capacity units an agent may have.
 pub const CAPACITY: u32 = 10_000;
@@ -47,6 +49,10 @@ pub const CAPACITY: u32 = 10_000;
 pub const LEGS_PER_CONTACT: u32 = 64;
 /// How far back a contact's arrival may lie.
 pub const ARRIVAL_AGE: Span = Span::from_secs(86_400);
+/// How far ahead a callback may be asked for.
+pub const CALLBACK_AHEAD: Span = Span::from_secs(30 * 86_400);
+/// Contacts one MoveContacts may name.
+pub const MOVE_NAMES: usize = 1_000;
 /// Longest age credit: as far as an arrival may lie back.
 pub const AGE_CREDIT: Span = ARRIVAL_AGE;
 /// Longest wrap-up that ends only by hand.

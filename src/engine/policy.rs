@@ -388,7 +388,7 @@ pub struct Reserve {
 }
 
 /// A team: agents who serve the same queues.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Team {
     /// The id.
     pub id: Text,
@@ -404,20 +404,14 @@ pub struct Team {
     pub contact_order: ContactOrder,
     /// What it serves.
     pub queues: Vec<Membership>,
+    /// What an hour of one of its agents costs, in millionths of the tenant's currency; for reports.
+    pub cost_per_hour: u64,
 }
 
 impl Team {
     /// A team that serves nothing.
     #[must_use]
     pub fn named(id: Text) -> Team {
-        Team {
-            display_name: id.clone(),
-            id,
-            parent: None,
-            leader: None,
-            site: None,
-            contact_order: ContactOrder::Priority,
-            queues: Vec::new(),
-        }
+        Team { display_name: id.clone(), id, ..Team::default() }
     }
 }

@@ -51,6 +51,8 @@ pub enum Reject {
     DispositionUnknown,
     /// A contact with this id exists and is another.
     ContactExists,
+    /// A survey of this kind was answered before.
+    SurveyExists,
     /// The offer is not this agent's.
     OfferNotYours,
     /// The agent is owned by configuration.

@@ -5,6 +5,7 @@ use usher_proto::v1;
 use crate::engine::agent::{AgentType, Fault, Presence, Routing};
 use crate::engine::contact::{
     CancelCause, ContactState, DeclineReason, Direction, EndCause, LegState, OfferState, Outcome, Reason, RequeueCause,
+    SurveyKind, SurveyResult,
 };
 use crate::engine::event::EntryCause;
 use crate::engine::policy::PolicyTrigger;
@@ -66,6 +67,7 @@ pub fn reason_to(reason: Reason) -> &'static str {
         Reason::ExpireTime => "expire_time",
         Reason::QueueRemoved => "queue_removed",
         Reason::QueueFull => "queue_full",
+        Reason::Callback => "callback",
     }
 }
 
@@ -242,6 +244,32 @@ pub fn cancel_from(cause: i32) -> Option<CancelCause> {
         v1::CancelCause::Unspecified => None,
         v1::CancelCause::CustomerLeft => Some(CancelCause::CustomerLeft),
         v1::CancelCause::System => Some(CancelCause::System),
+    }
+}
+
+/// What a survey asks; none when unspecified or unknown.
+pub fn survey_from(kind: i32) -> Option<SurveyKind> {
+    match v1::SurveyKind::try_from(kind).ok()? {
+        v1::SurveyKind::Unspecified => None,
+        v1::SurveyKind::Csat => Some(SurveyKind::Csat),
+        v1::SurveyKind::Nps => Some(SurveyKind::Nps),
+    }
+}
+
+/// What a survey asked.
+pub fn survey_to(kind: SurveyKind) -> v1::SurveyKind {
+    match kind {
+        SurveyKind::Csat => v1::SurveyKind::Csat,
+        SurveyKind::Nps => v1::SurveyKind::Nps,
+    }
+}
+
+/// How a survey answer counts.
+pub fn survey_result_to(result: SurveyResult) -> v1::SurveyResult {
+    match result {
+        SurveyResult::Positive => v1::SurveyResult::Positive,
+        SurveyResult::Neutral => v1::SurveyResult::Neutral,
+        SurveyResult::Negative => v1::SurveyResult::Negative,
     }
 }
 

@@ -154,6 +154,9 @@ pub fn rejected(reject: &Reject) -> Problem {
         Reject::ContactExists => {
             Problem::new(AlreadyExists, "CONTACT_EXISTS", "another contact has this id").at("contact.contact_id")
         }
+        Reject::SurveyExists => {
+            Problem::new(AlreadyExists, "SURVEY_EXISTS", "a survey of this kind was answered before").at("kind")
+        }
         Reject::OfferNotYours => {
             Problem::new(PermissionDenied, "OFFER_NOT_YOURS", "the offer is another agent's").at("offer_id")
         }

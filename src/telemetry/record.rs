@@ -137,7 +137,12 @@ impl Books {
             }
             Event::ContactEnded { outcome, exit: Some(exit), .. } => {
                 if let Some(cell) = self.cell(Some(exit.queue), facts) {
-                    cell.series.exit(*outcome, exit);
+                    cell.series.exit(names::outcome(*outcome), exit);
+                }
+            }
+            Event::ContactMoved { exit, .. } => {
+                if let Some(cell) = self.cell(Some(exit.queue), facts) {
+                    cell.series.exit(names::MOVED, exit);
                 }
             }
             Event::ContactClosed { outcome, .. } => self.close(*outcome, facts),

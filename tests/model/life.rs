@@ -114,6 +114,13 @@ impl Model {
                 return self.queued(now, id, *queue, *only);
             }
             Event::ContactEnded { outcome, exit, .. } => return self.ended(now, id, *outcome, *exit),
+            Event::ContactMoved { exit, to, .. } => {
+                let entry = held.entry.as_ref().ok_or("a contact without an entry is moved")?;
+                must(entry.queue == exit.queue && entry.queue != *to, || "a contact is moved from elsewhere".into())?;
+            }
+            Event::SurveySubmitted { kind, score, result, .. } => {
+                must(kind.result(i32::from(*score)) == Some(*result), || "a survey counts otherwise".into())?;
+            }
             Event::ContactUpdated { change, .. } => updated(held, change),
             Event::ContactTransferred { .. } => {
                 must(matches!(state, ContactState::Connected | ContactState::OnHold), || {

@@ -116,6 +116,20 @@ impl Names {
                 });
                 format!("queued {} {} {}{only}", name(contact), queue(state, *to), snake(cause))
             }
+            Event::ContactMoved { contact, exit, to, .. } => {
+                format!(
+                    "moved {} {} -> {} after {}",
+                    name(contact),
+                    queue(state, exit.queue),
+                    queue(state, *to),
+                    exit.wait
+                )
+            }
+            Event::SurveySubmitted { contact, queue: of, agent: by, kind, score, result } => {
+                let of = of.map_or("-", |of| queue(state, of));
+                let by = agent(state, *by);
+                format!("surveyed {} {of} {by} {} {score} {}", name(contact), snake(kind), snake(result))
+            }
             Event::ContactUnrestricted { contact } => format!("unrestricted {}", name(contact)),
             Event::ContactUpdated { contact, .. } => format!("updated {}", name(contact)),
             Event::ContactParked { contact, until } => format!("parked {} until {}", name(contact), ago(*until)),
@@ -226,8 +240,9 @@ fn agent_event(state: &State, event: &Event) -> Option<String> {
             format!("signed_in {name} {}{lease}", presence(at))
         }
         Event::AgentSignedOut { .. } => format!("signed_out {name}"),
-        Event::AgentPresenceChanged { before, after, next, .. } => {
-            let next = next.as_ref().map_or_else(String::new, |next| format!(" next {}", presence(next)));
+        Event::AgentPresenceChanged { before, after, next, by_supervisor, .. } => {
+            let mut next = next.as_ref().map_or_else(String::new, |next| format!(" next {}", presence(next)));
+            next.push_str(if *by_supervisor { " by supervisor" } else { "" });
             match before == after {
                 true => format!("agent_presence {name} {}{next}", presence(after)),
                 false => format!("agent_presence {name} {} -> {}{next}", presence(before), presence(after)),

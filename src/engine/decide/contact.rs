@@ -67,7 +67,7 @@ pub(super) fn create(state: &State, now: Time, new: &Arc<NewContact>, out: &mut 
             only: None,
         }),
     }
-    Ok(Subject { contact: Some(contact), agent: direct, created: true })
+    Ok(Subject { contact: Some(contact), agent: direct, created: true, ..Subject::default() })
 }
 
 /// A leg that begins ASSIGNED, without an offer.
@@ -84,7 +84,7 @@ pub(super) fn can_be_given_work(state: &State, agent: AgentId) -> bool {
 }
 
 /// Refuses an entry whose class was never seen when there are too many already.
-fn class_bound(
+pub(super) fn class_bound(
     state: &State,
     queue: Option<QueueId>,
     channel: ChannelId,

@@ -32,6 +32,9 @@ pub(in crate::engine) fn follow_up(state: &mut State, now: Time, out: &mut Vec<E
         }
     }
     state.sort_agenda();
+    if !state.plain() {
+        state.line_up_agents();
+    }
     while let Some(agent) = state.next_hungry() {
         let (contact, of) = match state.best_contact(now, agent) {
             Some((_, contact)) => (contact, Some(agent)),
@@ -50,7 +53,7 @@ pub(in crate::engine) fn follow_up(state: &mut State, now: Time, out: &mut Vec<E
         if state.try_contact(contact).is_none() || state.contact_state(contact) != ContactState::Queued {
             continue;
         }
-        let Some(agent) = state.best_agent(contact) else { continue };
+        let Some(agent) = state.best_agent(contact, None) else { continue };
         // Alone on the agenda, it is the only contact its agent could take: had there been another, it would be gone.
         if !state.others_wait() && state.plain() {
             return offer(state, now, contact, agent, out);
@@ -83,7 +86,7 @@ pub(in crate::engine) fn follow_up(state: &mut State, now: Time, out: &mut Vec<E
 fn pair(state: &State, now: Time, mut contact: ContactId, mut of: Option<AgentId>) -> (ContactId, AgentId) {
     let (mut anchor, mut steps, mut power) = (contact, 0u32, 1u32);
     loop {
-        let agent = state.best_agent(contact).expect("whoever takes a contact can be found for it");
+        let agent = state.best_agent(contact, of).expect("whoever takes a contact can be found for it");
         if of == Some(agent) {
             return (contact, agent);
         }
@@ -92,7 +95,7 @@ fn pair(state: &State, now: Time, mut contact: ContactId, mut of: Option<AgentId
             return (contact, agent);
         }
         if best == anchor {
-            return (best, state.best_agent(best).expect("whoever takes a contact can be found for it"));
+            return (best, state.best_agent(best, None).expect("whoever takes a contact can be found for it"));
         }
         (contact, of, steps) = (best, Some(agent), steps + 1);
         if steps == power {
@@ -163,7 +166,7 @@ fn check_agent(state: &State, agent: AgentId, out: &mut Vec<Event>) {
             Presence::Offline => out.push(Event::AgentSignedOut { agent }),
             next => {
                 let (before, after) = (held.presence.clone(), next.clone());
-                out.push(Event::AgentPresenceChanged { agent, before, after, next: None });
+                out.push(Event::AgentPresenceChanged { agent, before, after, next: None, by_supervisor: false });
             }
         }
     }

@@ -24,9 +24,11 @@ impl State {
         assert!(now >= self.now, "engine time went backwards");
         self.now = now;
         self.sequence = sequence;
+        self.fill_pool();
         match event {
-            Event::RequestRemembered { stamp, contact, agent, created } => {
-                let first = Reply { sequence, contact: *contact, agent: *agent, created: *created, repeated: true };
+            Event::RequestRemembered { stamp, contact, agent, created, moved, skipped } => {
+                let (contact, agent, created, moved, skipped) = (*contact, *agent, *created, *moved, *skipped);
+                let first = Reply { sequence, contact, agent, created, moved, skipped, repeated: true };
                 self.receipts.remember(now, stamp, first);
                 let contacts = &self.contacts;
                 let open = |contact: ContactId| contacts.get(contact.0).is_some_and(|contact| !contact.closed);
@@ -144,6 +146,12 @@ impl State {
                 self.arm_contact(contact);
             }
             Event::ContactTransferred { .. } => {}
+            // The entry goes with the event that begins the next one: until then the contact waits on.
+            Event::ContactMoved { exit, .. } => {
+                let direction = self.contacts.at(contact.slot()).profile.direction;
+                self.tally.go_on(exit.queue, direction);
+            }
+            Event::SurveySubmitted { kind, .. } => self.contacts.at_mut(contact.slot()).surveys |= kind.bit(),
             Event::NoWillingAgent { .. } => {
                 self.lift_bars(contact);
                 let held = self.contacts.at_mut(contact.slot());
@@ -201,6 +209,7 @@ impl State {
             outcome: None,
             ended: MaybeTime::NONE,
             closed: false,
+            surveys: 0,
             policy_version: self.registry.policy.version,
             disposition: Text::default(),
         });
@@ -459,19 +468,7 @@ impl State {
 
     fn evolve_leg(&mut self, contact: ContactId, leg: LegId, event: &Event) {
         match event {
-            Event::OfferIssued { agent, cost, expires, .. } => {
-                let (held, channel) = (&self.agents[agent.0], self.contacts.at(contact.slot()).channel);
-                let most = self.registry.channels[channel.index()].max;
-                assert!(held.has_room(channel, *cost, most), "an offer exceeds the capacity of {agent:?}");
-                self.step_out(contact);
-                self.leave_place(contact);
-                self.begin_leg(contact, leg, *agent, *cost, (LegState::Offered, OfferState::Issued), *expires);
-                let held = self.contacts.at_mut(contact.slot());
-                held.entry_leg = Some(leg);
-                let queue = held.entry.expect("only an entry is offered").queue;
-                self.take_turn(queue, *agent);
-                self.arm_contact(contact);
-            }
+            Event::OfferIssued { agent, cost, expires, .. } => self.issue(contact, leg, *agent, *cost, *expires),
             Event::LegAssigned { agent, cost, connect_by, .. } => {
                 self.begin_leg(contact, leg, *agent, *cost, (LegState::Assigned, OfferState::None), *connect_by);
                 let held = self.contacts.at_mut(contact.slot());
@@ -528,6 +525,20 @@ impl State {
             _ => unreachable!("{event:?} is not a leg's"),
         }
         self.arm_leg(leg);
+    }
+
+    fn issue(&mut self, contact: ContactId, leg: LegId, agent: AgentId, cost: u32, expires: Time) {
+        let (held, channel) = (&self.agents[agent.0], self.contacts.at(contact.slot()).channel);
+        let most = self.registry.channels[channel.index()].max;
+        assert!(held.has_room(channel, cost, most), "an offer exceeds the capacity of {agent:?}");
+        self.step_out(contact);
+        self.leave_place(contact);
+        self.begin_leg(contact, leg, agent, cost, (LegState::Offered, OfferState::Issued), expires);
+        let held = self.contacts.at_mut(contact.slot());
+        held.entry_leg = Some(leg);
+        let queue = held.entry.expect("only an entry is offered").queue;
+        self.take_turn(queue, agent);
+        self.arm_contact(contact);
     }
 
     fn begin_leg(
@@ -809,7 +820,7 @@ impl State {
         if agent.0 == self.agents.len() {
             self.agents.push(Agent::new(profile.clone()));
             self.agent_ids.insert(hash_bytes(self.seed, profile.agent_id.as_bytes()), agent.0);
-            self.index.add_agent();
+            self.index.pools.add_agent();
         }
         let held = &mut self.agents[agent.0];
         held.profile = profile.clone();
@@ -817,11 +828,8 @@ impl State {
         self.compile_agent(agent, profile);
         self.enrol_agent(agent);
         // Classes gained may hold contacts for an agent who kept his room.
-        let held = &mut self.agents[agent.0];
-        if held.in_line != 0 && !held.hungry {
-            held.hungry = true;
-            self.agenda.agents.push(agent);
-            self.agenda.sorted = false;
+        if self.agents[agent.0].room != 0 {
+            self.hunger(agent);
         }
     }
 

@@ -602,10 +602,11 @@ impl State {
         self.agenda.agents.last().copied()
     }
 
-    /// Nothing is left for that agent.
+    /// Nothing is left for that agent: he stands in line for what he has room for.
     pub(super) fn fed(&mut self) {
         if let Some(agent) = self.agenda.agents.pop() {
             self.agents[agent.0].hungry = false;
+            self.stand(agent, self.agents[agent.0].room);
         }
     }
 

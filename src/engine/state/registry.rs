@@ -9,6 +9,7 @@ use crate::engine::agent::AgentProfile;
 use crate::engine::id::{ChannelId, QueueId, SkillId, TeamId, Text};
 use crate::engine::limits;
 use crate::engine::policy::{Channel, ContactOrder, Policy, PolicyChange, PolicyVersion, Queue, Selection, Team};
+use crate::engine::pools::RosterId;
 use crate::engine::rank::Aging;
 use crate::engine::requirement::{Comparison, Expr, Requirement};
 use crate::engine::time::{Span, Time};
@@ -80,6 +81,8 @@ pub(in crate::engine) struct TeamRules {
     /// The rest of each membership, by queue; empty when none says more.
     more: Vec<More>,
     pub(in crate::engine) contact_order: ContactOrder,
+    /// Which queues those are.
+    roster: RosterId,
 }
 
 /// What a membership says beside its priority.
@@ -104,6 +107,8 @@ pub(in crate::engine) struct Registry {
     pub(in crate::engine) queue_names: Names,
     pub(in crate::engine) queues: Vec<QueueRules>,
     pub(in crate::engine) groups: Vec<GroupRules>,
+    /// By roster and queue, whether it is served: by the live teams that share it.
+    pub(in crate::engine) rosters: Vec<Vec<bool>>,
     team_names: Names,
     pub(in crate::engine) teams: Vec<TeamRules>,
     channel_names: Names,
@@ -136,14 +141,25 @@ impl Registry {
         }
         self.group(policy);
         self.teams.iter_mut().for_each(|team| team.live = false);
+        self.rosters.clear();
         for team in &policy.teams {
             let (bands, more) = self.bands(team);
-            let rules = TeamRules { bands, more, live: true, contact_order: team.contact_order };
+            let roster = self.roster_of(&bands);
+            let rules = TeamRules { bands, more, roster, live: true, contact_order: team.contact_order };
             place(&mut self.teams, self.team_names.intern(&team.id), rules);
         }
         self.reserve(policy);
         self.list(policy);
         self.plain = self.is_plain();
+    }
+
+    fn roster_of(&mut self, bands: &[u8]) -> RosterId {
+        let serves = bands.iter().map(|band| *band > 0);
+        let known = self.rosters.iter().position(|roster| serves.clone().eq(roster.iter().copied()));
+        RosterId(known.unwrap_or_else(|| {
+            self.rosters.push(serves.collect());
+            self.rosters.len() - 1
+        }) as u32)
     }
 
     fn group(&mut self, policy: &Policy) {
@@ -271,6 +287,12 @@ impl Registry {
     pub(in crate::engine) fn band(&self, team: Option<TeamId>, queue: QueueId) -> Option<u8> {
         let team = &self.teams[team?.index()];
         team.bands.get(queue.index()).copied().filter(|&band| band > 0 && team.live)
+    }
+
+    /// The roster of a team, if the policy in force has the team.
+    pub(in crate::engine) fn roster(&self, team: TeamId) -> Option<RosterId> {
+        let team = &self.teams[team.index()];
+        team.live.then_some(team.roster)
     }
 
     /// An agent's levels by handle.

@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 use super::State;
 use super::registry::ReserveRules;
 use crate::engine::contact::{Contact, Entry};
-use crate::engine::id::{AgentId, ClassId, ContactId, QueueId, SkillId, TeamId};
+use crate::engine::id::{AgentId, ChannelId, ClassId, ContactId, QueueId, SkillId, TeamId};
 use crate::engine::policy::{ContactOrder, IdleClock, Selection};
 use crate::engine::rank::{AgentRank, Aging, ContactRank, POINT, draw};
 use crate::engine::time::{Span, Time};
@@ -31,7 +31,7 @@ impl State {
     }
 
     /// The reserve that keeps a team's agents back from a queue, if there is one.
-    fn reserve(&self, queue: QueueId, team: Option<TeamId>) -> Option<ReserveRules> {
+    pub(super) fn reserve(&self, queue: QueueId, team: Option<TeamId>) -> Option<ReserveRules> {
         let reserves = &self.registry.queues[queue.index()].reserves;
         reserves.iter().find(|reserve| Some(reserve.team) == team).copied()
     }
@@ -39,7 +39,7 @@ impl State {
     /// Whether more than `keep` agents of a team stand in line for a class. Cost: those in line before that is known.
     fn more_idle_than(&self, class: ClassId, team: TeamId, keep: u32) -> bool {
         let of_team = |rank: &AgentRank| self.agents[rank.agent.0].team == Some(team);
-        self.index.idle_agents(class).filter(of_team).nth(keep as usize).is_some()
+        self.in_line(class).filter(of_team).nth(keep as usize).is_some()
     }
 
     /// Whether a contact may take an agent of a team although some are kept back: enough are idle, or it has waited
@@ -48,6 +48,15 @@ impl State {
         let Some(reserve) = self.reserve(entry.queue, team) else { return true };
         reserve.release_after.is_some_and(|after| entry.reached >= after)
             || self.more_idle_than(entry.class, reserve.team, reserve.keep_idle)
+    }
+
+    /// Puts everyone who gained room in line at once: rules look at all who are idle. By the default rules whoever frees
+    /// is looked at before he stands, and with contacts waiting never does.
+    pub(in crate::engine) fn line_up_agents(&mut self) {
+        for at in 0..self.agenda.agents.len() {
+            let agent = self.agenda.agents[at];
+            self.stand(agent, self.agents[agent.0].room);
+        }
     }
 
     // ---- whose turn
@@ -72,12 +81,7 @@ impl State {
     fn heads(&self, now: Time, agent: AgentId) -> Vec<Head> {
         let held = &self.agents[agent.0];
         let mut heads = Vec::new();
-        for serves in &held.serves {
-            let class = serves.class;
-            let open = held.in_line & (1 << self.index.channel(class).0) != 0;
-            if !open || !self.index.is_waited(class) {
-                continue;
-            }
+        for class in self.classes_of(agent).filter(|&class| self.index.is_waited(class)) {
             let queue = self.index.class(class).queue;
             let band = self.registry.band(held.team, queue).expect("an agent is enrolled by his team's list");
             let kept_back = self
@@ -101,6 +105,18 @@ impl State {
             heads.push(Head { queue, rank: self.ranks(now, queue, band)(contact), slot });
         }
         heads
+    }
+
+    /// The classes an agent may serve and has room for, each once.
+    fn classes_of(&self, agent: AgentId) -> impl Iterator<Item = ClassId> + '_ {
+        let held = &self.agents[agent.0];
+        let open = |channel: ChannelId| held.room & (1 << channel.0) != 0;
+        let lines = held.serves.iter().map(|serves| serves.line);
+        let filled = lines.filter(move |&line| open(self.index.pools.channel(line)));
+        let unfilled = self.index.pools.unfilled();
+        filled
+            .flat_map(|line| self.index.pools.classes(line).iter().copied())
+            .chain(unfilled.filter(move |&class| open(self.index.class(class).channel) && self.meets(agent, class)))
     }
 
     /// How contacts of a queue rank in a membership band.
@@ -156,24 +172,17 @@ impl State {
             return self.only_fits(held, only).then_some(only);
         }
         let selection = self.queue(entry.queue).selection;
-        // Whether a team lends is asked once for each that stands in line.
-        let mut lends: Vec<(Option<TeamId>, bool)> = Vec::new();
-        let mut fits = |agent: AgentId| {
+        // Whether a team lends is asked once for each that is kept back.
+        let reserves = self.registry.queues[entry.queue.index()].reserves.iter().map(|reserve| Some(reserve.team));
+        let kept: Vec<Option<TeamId>> = reserves.filter(|&team| !self.lent(&entry, team)).collect();
+        let fits = |agent: AgentId| {
             let team = self.agents[agent.0].team;
-            self.may_match(held, agent) && self.delay_over(&entry, team) && {
-                let known = lends.iter().find(|(known, _)| *known == team).map(|(_, lent)| *lent);
-                known.unwrap_or_else(|| {
-                    let lent = self.lent(&entry, team);
-                    lends.push((team, lent));
-                    lent
-                })
-            }
+            self.may_match(held, agent) && self.delay_over(&entry, team) && !kept.contains(&team)
         };
-        let line = self.index.idle_agents(entry.class);
         if selection == Selection::default() {
-            return line.map(|rank| rank.agent).find(|&agent| fits(agent));
+            return self.longest_idle(entry.class, fits).map(|rank| rank.agent);
         }
-        let ranks = line.filter(|rank| fits(rank.agent));
+        let ranks = self.in_line(entry.class).filter(|rank| fits(rank.agent));
         let best = ranks.min_by_key(|rank| AgentRank { key: self.agent_key(held, selection, rank.agent), ..*rank });
         best.map(|rank| rank.agent)
     }
@@ -247,8 +256,7 @@ impl State {
         if self.registry.plain {
             return None;
         }
-        let classes = held.serves.iter().map(|serves| serves.class);
-        let kept = classes.filter(|&class| {
+        let kept = self.classes_of(agent).filter(|&class| {
             self.index.is_waited(class) && self.reserve(self.index.class(class).queue, held.team).is_some()
         });
         let waiting = kept.flat_map(|class| self.index.class(class).waiting.iter(&self.contacts));
