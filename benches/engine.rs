@@ -104,10 +104,8 @@ fn policy(classes: &[Class]) -> Policy {
         teams: vec![Team {
             id: "all".into(),
             display_name: "all".into(),
-            parent: None,
-            leader: None,
-            site: None,
             queues: vec![Membership { queue: "*".into(), priority: 1 }],
+            ..Team::default()
         }],
         rules: Rules { session_lease: Span::ZERO, retained_contacts: 1_000, ..Rules::default() },
         ..Policy::default()
@@ -164,7 +162,7 @@ impl World {
             classes,
         };
         let policy = Arc::new(policy(&world.classes));
-        world.apply(Command::ApplyPolicy { policy }.into());
+        world.apply(Command::apply(policy).into());
         let shared: HashMap<Text, Text> = (0..SKILLS).map(|skill| (skill_id(skill), skill_id(skill))).collect();
         for at in 0..size.agents {
             let mut profile = profile(at, &mut world.dice);

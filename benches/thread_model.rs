@@ -141,10 +141,8 @@ fn setup() -> Vec<Command> {
     let team = Team {
         id: "team".into(),
         display_name: "team".into(),
-        parent: None,
-        leader: None,
-        site: None,
         queues: vec![Membership { queue: "*".into(), priority: 1 }],
+        ..Team::default()
     };
     let policy = Policy {
         tenant: TENANT.into(),
@@ -153,7 +151,7 @@ fn setup() -> Vec<Command> {
         teams: vec![team],
         ..Policy::default()
     };
-    let mut commands = vec![Command::ApplyPolicy { policy: Arc::new(policy) }];
+    let mut commands = vec![Command::apply(policy)];
     for at in 0..AGENTS {
         let agent_id: Arc<str> = format!("agent-{at}").into();
         let team = Some("team".into());

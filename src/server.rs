@@ -5,6 +5,7 @@
 //! stream ends after its last event, connections get `drain_grace` to go, and HTTP goes last so that the drain can be
 //! watched. A second signal ends it at once.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,10 +21,12 @@ use crate::config::Config;
 use crate::config::Server;
 use crate::engine::Engine;
 use crate::engine::command::Command;
+use crate::engine::contact::Direction;
 use crate::engine::event::Event;
-use crate::engine::id::Text;
+use crate::engine::id::{QueueId, Text};
 use crate::engine::policy::Policy;
 use crate::engine::publish::Published;
+use crate::engine::tally::Books;
 use crate::engine::time::Span;
 use crate::http::{self, Site, ready::Readiness};
 use crate::journal::MemoryJournal;
@@ -52,60 +55,127 @@ pub fn serve(config: Config, path: PathBuf, ready_file: Option<PathBuf>) -> anyh
 }
 
 async fn run(config: Config, path: &Path, ready_file: Option<&Path>) -> anyhow::Result<()> {
-    let server = &config.server;
-    check_doors(server)?;
     let mut stop = Stop::listen()?;
-    let telemetry = Arc::new(Telemetry::new(thresholds(&config)));
-    tokio::spawn(keep_up(telemetry.clone()));
-    let (shard, deadlines) = start_shard(&config, telemetry.clone());
-    tokio::spawn(deadlines.run());
-    for policy in &config.tenants {
-        apply(&shard, policy).await?;
-    }
-
-    let grpc = bind("server.grpc_listen", server.grpc_listen).await?;
-    let http = bind("server.http_listen", server.http_listen).await?;
-    let (grpc_addr, http_addr) = (grpc.local_addr()?, http.local_addr()?);
-    let (health, health_service) = tonic_health::server::health_reporter();
-    let (drain, drained) = watch::channel(false);
-    let serving = rpc::serve(grpc, shard.clone(), options(server), health.clone(), health_service, told(drained));
-    let mut serving = tokio::spawn(serving);
-    let ready = Arc::new(Readiness::missing_all(&[STARTED]));
-    let (leave, left) = watch::channel(false);
-    let site = Site { metrics: page(telemetry.clone(), shard.clone()), ready: ready.clone() };
-    let watched = tokio::spawn(http::serve(http, site, told(left)));
-
-    ready.done(STARTED);
+    let mut running = Running::start(&config).await?;
+    let (grpc, http) = (running.grpc(), running.http());
     if let Some(ready_file) = ready_file {
-        write_ready(ready_file, &grpc_addr.to_string(), &http_addr.to_string())?;
+        write_ready(ready_file, &grpc.to_string(), &http.to_string())?;
     }
-    info!(config = %path.display(), grpc = %grpc_addr, http = %http_addr, tenants = config.tenants.len(), "listening");
+    info!(config = %path.display(), %grpc, %http, tenants = config.tenants.len(), "listening");
     notify(sd_notify::NotifyState::Ready);
+    tokio::select! {
+        () = stop.wait() => running.drain(stop.wait()).await,
+        ended = running.ended() => ended,
+    }
+}
 
-    tokio::select! {
-        () = stop.wait() => {}
-        ended = &mut serving => return broke_down(ended),
-    }
-    info!(grace = ?server.drain_grace, "draining");
-    notify(sd_notify::NotifyState::Stopping);
-    ready.lacks(DRAINING);
-    for service in SERVICES {
-        health.set_service_status(service, tonic_health::ServingStatus::NotServing).await;
-    }
-    tokio::select! {
-        drained = shut(&shard, &drain, &mut serving) => drained?,
-        () = tokio::time::sleep(server.drain_grace) => warn!("connections were still open after drain_grace"),
-        () = stop.wait() => {
-            warn!("told to stop twice");
-            return Ok(());
+/// A server that listens.
+pub struct Running {
+    grpc: SocketAddr,
+    http: SocketAddr,
+    shard: ShardHandle,
+    telemetry: Arc<Telemetry>,
+    health: tonic_health::server::HealthReporter,
+    ready: Arc<Readiness>,
+    /// Tells gRPC to go, and HTTP after it.
+    drain: watch::Sender<bool>,
+    leave: watch::Sender<bool>,
+    serving: Serving,
+    watched: JoinHandle<std::io::Result<()>>,
+    grace: Duration,
+}
+
+impl Running {
+    /// Starts it on this runtime; both doors are open when this returns.
+    ///
+    /// # Errors
+    /// When a listener cannot be opened or a tenant's policy is refused.
+    pub async fn start(config: &Config) -> anyhow::Result<Running> {
+        let server = &config.server;
+        check_doors(server)?;
+        let telemetry = Arc::new(Telemetry::new(thresholds(config)));
+        tokio::spawn(keep_up(telemetry.clone()));
+        let (shard, deadlines) = start_shard(config, telemetry.clone());
+        tokio::spawn(deadlines.run());
+        for policy in &config.tenants {
+            apply(&shard, policy).await?;
         }
+        let grpc = bind("server.grpc_listen", server.grpc_listen).await?;
+        let http = bind("server.http_listen", server.http_listen).await?;
+        let (grpc_addr, http_addr) = (grpc.local_addr()?, http.local_addr()?);
+        let (health, health_service) = tonic_health::server::health_reporter();
+        let (drain, drained) = watch::channel(false);
+        let serving = rpc::serve(grpc, shard.clone(), options(server), health.clone(), health_service, told(drained));
+        let serving = tokio::spawn(serving);
+        let ready = Arc::new(Readiness::missing_all(&[STARTED]));
+        let (leave, left) = watch::channel(false);
+        let site = Site { metrics: page(telemetry.clone(), shard.clone()), ready: ready.clone() };
+        let watched = tokio::spawn(http::serve(http, site, told(left)));
+        ready.done(STARTED);
+        let (grpc, http, grace) = (grpc_addr, http_addr, server.drain_grace);
+        Ok(Running { grpc, http, shard, telemetry, health, ready, drain, leave, serving, watched, grace })
     }
-    // Whoever watches has seen the drain until now; a page half written is not waited for.
-    leave.send(true).ok();
-    tokio::time::timeout(LEAVE, watched).await.ok();
-    let (median, tail) = (telemetry.decisions.quantile(0.5), telemetry.decisions.quantile(0.999));
-    info!(commands = telemetry.decisions.count(), decision_p50 = ?median, decision_p999 = ?tail, "stopped");
-    Ok(())
+
+    /// Where gRPC is served.
+    #[must_use]
+    pub fn grpc(&self) -> SocketAddr {
+        self.grpc
+    }
+
+    /// Where HTTP is served.
+    #[must_use]
+    pub fn http(&self) -> SocketAddr {
+        self.http
+    }
+
+    /// The books of a tenant's queues, all directions together, and the sequence of the last event they hold.
+    ///
+    /// # Errors
+    /// When there is no such tenant, or it has stopped.
+    pub async fn books(&self, tenant: &str) -> anyhow::Result<(u64, Vec<(Text, Books)>)> {
+        let read = self.shard.query(tenant, |state, _| {
+            let queues = (0..state.queue_count() as u32).map(QueueId);
+            let books = |queue| Direction::ALL.iter().map(|direction| state.tally().books(queue, *direction)).sum();
+            (state.sequence(), queues.map(|queue| (state.queue_id(queue).clone(), books(queue))).collect())
+        });
+        read.await.with_context(|| format!("failed to read the books of {tenant:?}"))
+    }
+
+    /// Waits until gRPC ends unasked.
+    ///
+    /// # Errors
+    /// What it ended with.
+    pub async fn ended(&mut self) -> anyhow::Result<()> {
+        broke_down((&mut self.serving).await)
+    }
+
+    /// Takes no more work, has what was taken settled and every stream end after its last event, and gives connections
+    /// `drain_grace` to go; `hurry` cuts that short.
+    ///
+    /// # Errors
+    /// When the gRPC server failed meanwhile.
+    pub async fn drain(mut self, hurry: impl Future<Output = ()>) -> anyhow::Result<()> {
+        info!(grace = ?self.grace, "draining");
+        notify(sd_notify::NotifyState::Stopping);
+        self.ready.lacks(DRAINING);
+        for service in SERVICES {
+            self.health.set_service_status(service, tonic_health::ServingStatus::NotServing).await;
+        }
+        tokio::select! {
+            drained = shut(&self.shard, &self.drain, &mut self.serving) => drained?,
+            () = tokio::time::sleep(self.grace) => warn!("connections were still open after drain_grace"),
+            () = hurry => {
+                warn!("told to stop twice");
+                return Ok(());
+            }
+        }
+        // Whoever watches has seen the drain until now; a page half written is not waited for.
+        self.leave.send(true).ok();
+        tokio::time::timeout(LEAVE, self.watched).await.ok();
+        let (median, tail) = (self.telemetry.decisions.quantile(0.5), self.telemetry.decisions.quantile(0.999));
+        info!(commands = self.telemetry.decisions.count(), decision_p50 = ?median, decision_p999 = ?tail, "stopped");
+        Ok(())
+    }
 }
 
 /// Takes no more work, lets what was taken be settled and every stream have its last event, then waits for the
@@ -203,13 +273,13 @@ fn start_shard(config: &Config, telemetry: Arc<Telemetry>) -> (ShardHandle, shar
 }
 
 async fn apply(shard: &ShardHandle, policy: &Policy) -> anyhow::Result<()> {
-    let command = Command::ApplyPolicy { policy: Arc::new(policy.clone()) };
+    let command = Command::apply(policy.clone());
     let tenant = policy.tenant.clone();
     shard.call(&tenant, command.into()).await.with_context(|| format!("failed to apply the policy of {tenant:?}"))?;
     Ok(())
 }
 
-async fn bind(key: &str, addr: std::net::SocketAddr) -> anyhow::Result<TcpListener> {
+async fn bind(key: &str, addr: SocketAddr) -> anyhow::Result<TcpListener> {
     TcpListener::bind(addr).await.with_context(|| format!("failed to listen on {addr} ({key})"))
 }
 
@@ -244,17 +314,22 @@ fn notify(state: sd_notify::NotifyState<'_>) {
 }
 
 /// The signals that stop a server.
-struct Stop {
+pub struct Stop {
     term: Signal,
     interrupt: Signal,
 }
 
 impl Stop {
-    fn listen() -> anyhow::Result<Stop> {
+    /// Takes the signals from now on.
+    ///
+    /// # Errors
+    /// When the system refuses it.
+    pub fn listen() -> anyhow::Result<Stop> {
         Ok(Stop { term: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
     }
 
-    async fn wait(&mut self) {
+    /// Waits for the next one.
+    pub async fn wait(&mut self) {
         tokio::select! {
             _ = self.term.recv() => {}
             _ = self.interrupt.recv() => {}

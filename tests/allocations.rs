@@ -91,10 +91,8 @@ impl Bench {
             teams: vec![Team {
                 id: "all".into(),
                 display_name: "all".into(),
-                parent: None,
-                leader: None,
-                site: None,
                 queues: vec![Membership { queue: "*".into(), priority: 1 }],
+                ..Team::default()
             }],
             // Ended contacts and old request ids leave as others come, so that the number kept is steady.
             rules: Rules {
@@ -112,7 +110,7 @@ impl Bench {
         let requirements = skills.iter().map(requirement).collect();
         let mut bench =
             Bench { engine: Engine::new(1), now: Time(SECOND), out: Vec::new(), requirements, serial: 0, allocated: 0 };
-        bench.apply(Command::ApplyPolicy { policy: Arc::new(policy) });
+        bench.apply(Command::apply(policy));
         for agent in 0..AGENTS {
             bench.sign_in(agent, &skills);
         }

@@ -88,7 +88,7 @@ const ADDED: &[(&str, u32, u32, &[&str])] = &[
     ("[[tenants]]\nid = \"u\"\nsession_lease = \"2d\"", 3, 17, &["not within 0s to 1d"]),
     ("[[tenants]]\nid = \"u\"\nmax_declines = 0", 3, 16, &["1 to 1000"]),
     ("[[tenants]]\nid = \"u\"\ncalendars = []", 3, 1, &["`calendars` is known, but not available"]),
-    ("[[tenants]]\nid = \"u\"\nqueue_groups = []", 3, 1, &["`queue_groups` is known, but not available"]),
+    ("[[tenants]]\nid = \"u\"\nreserve = []", 3, 1, &["`reserve` is known, but not available"]),
     ("[[tenants]]\nid = \"u\"\nwrap_up = \"30s\"", 3, 1, &["unknown key `wrap_up`", "belongs to [[tenants.queues]]"]),
     // Skills and channels.
     ("[[tenants.skills]]\nid = \"french\"", 2, 6, &["two skills `french`", "line 4"]),
@@ -108,7 +108,17 @@ const ADDED: &[(&str, u32, u32, &[&str])] = &[
     ("[[tenants.queues]]\nid = \"q\"\nselection = \"longest\"", 3, 13, &["cannot be \"longest\"", "one of"]),
     ("[[tenants.queues]]\nid = \"q\"\nsteps = []", 3, 1, &["`steps` is known, but not available"]),
     ("[[tenants.queues]]\nid = \"q\"\noverflow = []", 3, 1, &["`overflow` is known, but not available"]),
-    ("[[tenants.queues]]\nid = \"q\"\nlimit = 5", 3, 1, &["`limit` is known, but not available"]),
+    ("[[tenants.queues]]\nid = \"q\"\nlimit = -1", 3, 9, &["`limit` is -1", "0 to 4000000"]),
+    // Groups of queues.
+    ("[[tenants.queue_groups]]\nid = \"g\"\nqueues = [\"sale\"]\nlimit = 1", 3, 11, &["no queue `sale`", "`sales`"]),
+    ("[[tenants.queue_groups]]\nid = \"g\"\nqueues = [\"sales\", \"sales\"]\nlimit = 1", 3, 20, &["listed twice"]),
+    ("[[tenants.queue_groups]]\nid = \"g\"\nqueues = [\"sales\"]", 1, 1, &["`limit` is missing"]),
+    (
+        "[[tenants.queue_groups]]\nid = \"g\"\nqueues = []\nlimit = 1\n[[tenants.queue_groups]]\nid = \"g\"\nqueues = []\nlimit = 1",
+        6,
+        6,
+        &["two queue groups `g`"],
+    ),
     ("[[tenants.queues]]\nid = \"q\"\naging_per_minute = 1", 3, 1, &["known, but not available"]),
     ("[[tenants.queues]]\nid = \"q\"\nwrap_up = \"30s\"", 3, 11, &["expected a table, found a text"]),
     ("[[tenants.queues]]\nid = \"q\"\nwrap_up = { mode = \"timed\" }", 3, 11, &["without `duration`"]),
@@ -232,7 +242,7 @@ time_zone = \"Mars/Base\"
 id = \"q\"
 require = \"nothing >= 3\"
 wrap_up = { mode = \"timd\" }
-limit = 3
+limit = -3
 [[tenants.agents]]
 id = \"a\"
 team = \"none\"
@@ -240,7 +250,7 @@ skills = { x = 0, y = 3 }
 ";
     let found = faults(text);
     let places: Vec<(u32, u32)> = found.faults.iter().map(|fault| (fault.line, fault.column)).collect();
-    assert_eq!(places, [(2, 1), (3, 15), (6, 13), (9, 12), (10, 20), (11, 1), (14, 8), (15, 16), (15, 19)], "{found}");
+    assert_eq!(places, [(2, 1), (3, 15), (6, 13), (9, 12), (10, 20), (11, 9), (14, 8), (15, 16), (15, 19)], "{found}");
     assert_eq!(found.count(), 9);
 }
 

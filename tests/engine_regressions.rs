@@ -21,7 +21,7 @@ fn at(secs: u64) -> Time {
 fn policy(channels: &[String]) -> Command {
     let channels = channels.iter().map(|id| Channel::named(id.as_str().into())).collect();
     let policy = Policy { channels, queues: vec![Queue::named("sales".into())], ..Policy::default() };
-    Command::ApplyPolicy { policy: Arc::new(policy) }
+    Command::apply(policy)
 }
 
 fn ready(out: &mut Vec<Recorded>) -> Engine {

@@ -55,7 +55,7 @@ impl Page {
 
 fn team(id: &str) -> Team {
     let queues = vec![Membership { queue: "*".into(), priority: 1 }];
-    Team { id: id.into(), display_name: id.into(), parent: None, leader: None, site: None, queues }
+    Team { id: id.into(), display_name: id.into(), queues, ..Team::default() }
 }
 
 fn agent(id: &str) -> Arc<AgentProfile> {
@@ -91,7 +91,7 @@ impl Desk {
         let telemetry = Telemetry::new([Span::from_secs(20), Span::from_millis(2_500)]);
         let fold = telemetry.fold(&"acme".into());
         let mut desk = Desk { engine: Engine::new(1), telemetry, fold, now: START, events: Vec::new() };
-        desk.ask(Command::ApplyPolicy { policy: Arc::new(policy(queues)) });
+        desk.ask(Command::apply(policy(queues)));
         desk
     }
 
@@ -348,7 +348,7 @@ fn reasons_that_nobody_listed_are_one() {
     // The engine takes any text where configuration lists none; a label does not.
     let mut free = policy(&["sales"]);
     free.not_ready_reasons.clear();
-    desk.ask(Command::ApplyPolicy { policy: Arc::new(free) });
+    desk.ask(Command::apply(free));
     let presence = Presence::NotReady("my cat is ill".into());
     desk.ask(Command::SignIn { agent_id: "ana".into(), presence, lease: Some(Span::ZERO) });
     desk.wait(2_000);
@@ -363,7 +363,7 @@ fn a_removed_queue_leaves_no_gauge_behind() {
     desk.call("c1");
     assert_eq!(desk.page().get(&sales("contacts_waiting", r#",state="queued""#)), Some(1.0));
     desk.ask(Command::CancelContact { contact_id: "c1".into(), cause: CancelCause::CustomerLeft });
-    desk.ask(Command::ApplyPolicy { policy: Arc::new(policy(&["care"])) });
+    desk.ask(Command::apply(policy(&["care"])));
     let page = desk.page();
     assert_eq!(page.get(&sales("contacts_waiting", r#",state="queued""#)), None);
     assert_eq!(page.get(&sales("longest_wait_seconds", "")), None);
@@ -421,7 +421,11 @@ fn events_seen_twice_count_once() {
             1,
             START,
             None,
-            Event::PolicyApplied { policy: Arc::new(Policy { version: 1, ..policy(&["sales"]) }) },
+            Event::PolicyApplied {
+                policy: Arc::new(Policy { version: 1, ..policy(&["sales"]) }),
+                change: Arc::default(),
+                reevaluated: 0,
+            },
         ),
         recorded(2, START, None, Event::AgentUpserted { agent, profile: self::agent("ana") }),
         recorded(3, START, None, Event::AgentSignedIn { agent, presence: Presence::Available, lease: Span::ZERO }),

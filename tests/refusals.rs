@@ -17,6 +17,7 @@ const WORLD: &[&str] = &[
     "dispositions sale",
     "managed max fr:5",
     "queue sales wrap_up:timed/1h",
+    "queue full limit:0",
     "0s agent ana fr:5 ready",
     "0s agent bob fr:5",
     "0s agent gus ready",
@@ -117,7 +118,9 @@ const ROWS: &[(&str, &str)] = &[
     ("fail bob rung#1", "offer_not_yours"),
     ("agent max fr:1", "managed_by_config"),
     ("delete max", "managed_by_config"),
-    ("policy without queue:sales", "queue_in_use sales"),
+    // Also: a queue that goes and is in use.
+    ("policy replacing 7; without queue:sales", "version_mismatch 1"),
+    ("policy without queue:sales", "queue_holds_contacts sales"),
     // Also: an agent who is signed out.
     ("transfer ended to:bob", "contact_closed"),
     ("update ended priority:1", "contact_closed"),
@@ -135,6 +138,7 @@ const ROWS: &[(&str, &str)] = &[
     ("heartbeat bob", "agent_signed_out"),
     ("contact new to:bob", "agent_unavailable"),
     ("transfer talking to:bob", "agent_unavailable"),
+    ("transfer talking queue:full", "queue_full full"),
     ("wrapped bob waiting", "not_wrapping_up"),
 ];
 
@@ -190,12 +194,14 @@ fn no_refusal_is_left_out() {
         "contact_exists",
         "offer_not_yours",
         "managed_by_config",
-        "queue_in_use",
+        "version_mismatch",
+        "queue_holds_contacts",
         "contact_closed",
         "contact_state",
         "offer_over",
         "agent_signed_out",
         "agent_unavailable",
+        "queue_full",
         "not_wrapping_up",
     ];
     // A row's first word, in the order of the rows, must climb through the list: the rows walk down the declaration.
@@ -269,14 +275,14 @@ fn channels_have_a_bound() {
     };
     let names: Vec<String> = (0..limits::CHANNELS).map(|number| format!("channel-{number}")).collect();
     let room = limits::CHANNELS - held.channels.len();
-    let apply = |policy: Policy| Command::ApplyPolicy { policy: Arc::new(policy) };
+    let apply = |policy: Policy| Command::apply(policy);
     let limit = format!("refused limit_reached channels {}", limits::CHANNELS);
     assert_eq!(refused(&mut run, apply(with(&names[..room + 1]))), limit);
     assert_eq!(refused(&mut run, apply(with(&names[..room]))), "ok");
     // Others instead of them are one too many all the same.
     assert_eq!(refused(&mut run, apply(with(&names[room..room + 1]))), limit);
     let both = Policy { queues: Vec::new(), ..with(&names[..room + 1]) };
-    assert_eq!(refused(&mut run, apply(both)), "refused queue_in_use sales");
+    assert_eq!(refused(&mut run, apply(both)), "refused queue_holds_contacts sales");
     assert_eq!(refused(&mut run, apply(with(&names[..room - 1]))), "ok");
 }
 

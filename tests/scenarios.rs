@@ -22,7 +22,7 @@ macro_rules! scenarios {
 }
 
 scenarios! {
-    connect deadlines direct leases lifecycle offers order policy presence requests transfer
+    connect deadlines direct leases lifecycle offers order places policy presence requests supervise transfer
 }
 
 #[test]

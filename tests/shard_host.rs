@@ -3,7 +3,6 @@
 mod shard_support;
 
 use std::future::Future;
-use std::sync::Arc;
 use std::sync::mpsc;
 use std::time::Duration;
 
@@ -29,7 +28,7 @@ async fn host(journal: Option<TestJournal>) -> ShardHandle {
     shard.open("one");
     let voice = Channel { offer_timeout: Span::from_millis(50), ..Channel::named("voice".into()) };
     let policy = Policy { channels: vec![voice], ..policy("one") };
-    let apply = usher::engine::command::Command::ApplyPolicy { policy: Arc::new(policy) };
+    let apply = usher::engine::command::Command::apply(policy);
     for command in [apply, agent("ana"), sign_in("ana")] {
         shard.call("one", command.into()).await.expect("accepted");
     }

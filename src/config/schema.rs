@@ -11,7 +11,7 @@ use std::sync::LazyLock;
 
 use schemars::generate::SchemaSettings;
 use schemars::transform::{Transform, transform_subschemas};
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -22,15 +22,11 @@ pub(super) const LATER_KEYS: [(&str, &[&str]); 9] = [
     ("Document", &["auth"]),
     ("Server", &["tls", "auth"]),
     ("Journal", &["path", "durability", "retention"]),
-    (
-        "Tenant",
-        &["queue_groups", "reserve", "calendars", "classification", "removed_queues", "recontact_window", "pools"],
-    ),
+    ("Tenant", &["reserve", "calendars", "classification", "removed_queues", "recontact_window", "pools"]),
     ("Channel", &["excludes", "pool"]),
     (
         "Queue",
         &[
-            "limit",
             "aging_per_minute",
             "aging_cap",
             "max_wait_first",
@@ -43,7 +39,7 @@ pub(super) const LATER_KEYS: [(&str, &[&str]); 9] = [
         ],
     ),
     ("Membership", &["delay", "rank"]),
-    ("Team", &["shifts", "cost_per_hour", "max_occupancy", "offer_rate_limit"]),
+    ("Team", &["shifts", "max_occupancy", "offer_rate_limit"]),
     ("Agent", &["shifts", "cost_per_hour", "max_occupancy"]),
 ];
 
@@ -268,6 +264,9 @@ pub struct Tenant {
     /// The queues there are.
     #[serde(default)]
     pub queues: Vec<Queue>,
+    /// Groups of queues that share waiting places.
+    #[serde(default)]
+    pub queue_groups: Vec<QueueGroup>,
     /// The teams there are.
     #[serde(default)]
     pub teams: Vec<Team>,
@@ -346,6 +345,10 @@ pub struct Queue {
     pub require: Option<At<String>>,
     /// How the agent is chosen. Default "longest_idle".
     pub selection: Option<Selection>,
+    /// Waiting places: contacts that wait here at most, parked ones included. One that finds no agent at once and no place
+    /// is REFUSED; 0 lets nobody wait. Default: no limit.
+    #[schemars(range(min = 0, max = 4_000_000))]
+    pub limit: Option<u32>,
     /// How long a contact may wait here before it is EXPIRED. Default: the channel's.
     #[schemars(extend("x-min" = "100ms", "x-max" = "90d"))]
     pub max_wait: Option<Duration>,
@@ -356,6 +359,19 @@ pub struct Queue {
     pub wrap_up: Option<At<WrapUp>>,
     /// What is promised to those who wait. Default { threshold = "20s", target = 0.8 }.
     pub service_level: Option<ServiceLevel>,
+}
+
+/// Queues that share waiting places. A queue may be in several groups: a contact then needs a place in each.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct QueueGroup {
+    /// The id.
+    pub id: At<Id>,
+    /// The queues.
+    pub queues: Vec<At<String>>,
+    /// Contacts that wait in them together at most, parked ones included.
+    #[schemars(range(min = 0, max = 4_000_000))]
+    pub limit: u32,
 }
 
 /// How the agent is chosen among those who may serve a contact.
@@ -415,6 +431,9 @@ pub struct Team {
     pub leader: Option<At<String>>,
     /// Where it works.
     pub site: Option<Label>,
+    /// What an hour of one of its agents costs, in the tenant's currency, for reports: 0 to 1 000 000. Default: unset.
+    #[schemars(range(min = 0.0, max = 1_000_000.0))]
+    pub cost_per_hour: Option<f64>,
     /// In which order an agent of this team takes contacts. Default "priority".
     pub contact_order: Option<ContactOrder>,
     /// What it serves.
@@ -514,15 +533,16 @@ pub enum Attribute {
     List(Vec<String>),
 }
 
+/// Gives a type the JSON schema written beside it.
 macro_rules! schema {
     ($name:ident, $($json:tt)+) => {
-        impl JsonSchema for $name {
-            fn schema_name() -> Cow<'static, str> {
+        impl schemars::JsonSchema for $name {
+            fn schema_name() -> std::borrow::Cow<'static, str> {
                 stringify!($name).into()
             }
 
-            fn json_schema(_: &mut SchemaGenerator) -> Schema {
-                json_schema!($($json)+)
+            fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                schemars::json_schema!($($json)+)
             }
         }
     };
@@ -549,15 +569,18 @@ schema!(Attribute, {
 });
 
 /// The JSON schema of configuration files, draft 2020-12.
-pub static SCHEMA: LazyLock<Value> = LazyLock::new(|| {
+pub static SCHEMA: LazyLock<Value> = LazyLock::new(|| schema_of::<Document>("usher configuration"));
+
+/// The JSON schema of a kind of file by its top table, draft 2020-12.
+#[must_use]
+pub fn schema_of<T: JsonSchema>(title: &str) -> Value {
     let settings = SchemaSettings::draft2020_12().with_transform(NoNull);
-    let schema = settings.into_generator().into_root_schema_for::<Document>();
-    let mut value = schema.to_value();
+    let mut value = settings.into_generator().into_root_schema_for::<T>().to_value();
     if let Some(root) = value.as_object_mut() {
-        root.insert("title".into(), "usher configuration".into());
+        root.insert("title".into(), title.into());
     }
     value
-});
+}
 
 /// The JSON schema as the text of `config/usher.schema.json`.
 #[must_use]

@@ -18,9 +18,6 @@ use super::requirement;
 use super::schema::{self, At, Attribute, Id, Label, WrapUpMode};
 use super::validate::{Names, unique};
 
-/// Capacity units of an agent for whom none are given: one voice contact, or four of the others.
-pub const CAPACITY: u32 = 100;
-
 /// Zone of a tenant for which none is given.
 pub const TIME_ZONE: &str = "UTC";
 
@@ -53,6 +50,7 @@ pub(super) fn policy(
         teams: unique("team", table.teams.iter().map(|team| &team.id), faults),
         agents: unique("agent", table.agents.iter().map(|agent| &agent.id), faults),
     };
+    unique("queue group", table.queue_groups.iter().map(|group| &group.id), faults);
     unique("channel", table.channels.iter().map(|channel| &channel.id), faults);
     counts(&table, faults);
     parents(&table.teams, faults);
@@ -67,6 +65,7 @@ pub(super) fn policy(
         skills: table.skills.into_iter().map(skill).collect(),
         channels: channels(table.channels),
         queues: table.queues.into_iter().map(|queue| self::queue(queue, &known, faults)).collect(),
+        queue_groups: table.queue_groups.into_iter().map(|group| queue_group(&group, &known, faults)).collect(),
         teams: table.teams.into_iter().map(|team| self::team(team, &known, faults)).collect(),
         agents: table.agents.into_iter().map(|agent| Arc::new(self::agent(agent, &known, faults))).collect(),
         rules,
@@ -114,6 +113,9 @@ fn counts(table: &schema::Tenant, faults: &mut Gathered<'_>) {
     if let Some(channel) = table.channels.get(limits::CHANNELS) {
         faults.add(channel.id.span(), format!("more than {} channels", limits::CHANNELS));
     }
+    if let Some(group) = table.queue_groups.get(limits::QUEUE_GROUPS) {
+        faults.add(group.id.span(), format!("more than {} queue groups", limits::QUEUE_GROUPS));
+    }
     if let Some(agent) = table.agents.get(limits::AGENTS) {
         faults.add(agent.id.span(), format!("more than {} agents", limits::AGENTS));
     }
@@ -157,7 +159,10 @@ fn queue(table: schema::Queue, known: &Known, faults: &mut Gathered<'_>) -> poli
     let promised = default.service_level;
     policy::Queue {
         display_name: display_name(table.display_name, &default.id),
-        require: table.require.and_then(|text| require(&text, &known.skills, faults)),
+        require: table
+            .require
+            .and_then(|text| require(&text, &|name| known.skills.has(name), known.skills.iter(), faults)),
+        limit: table.limit,
         max_wait: table.max_wait.map(|given| given.0),
         short_abandon: span(table.short_abandon, default.short_abandon),
         wrap_up: table.wrap_up.map_or(default.wrap_up, |table| wrap_up(&table, faults)),
@@ -169,16 +174,39 @@ fn queue(table: schema::Queue, known: &Known, faults: &mut Gathered<'_>) -> poli
     }
 }
 
+fn queue_group(table: &schema::QueueGroup, known: &Known, faults: &mut Gathered<'_>) -> policy::QueueGroup {
+    let mut seen = HashSet::new();
+    for queue in &table.queues {
+        let name = queue.get();
+        if !known.queues.has(name) {
+            faults.unknown(queue.span(), "queue", name, known.queues.iter());
+        } else if !seen.insert(name.as_str()) {
+            faults.add(queue.span(), format!("queue `{name}` is listed twice in this group"));
+        }
+    }
+    policy::QueueGroup {
+        id: text(&table.id),
+        queues: table.queues.iter().map(|queue| queue.get().as_str().into()).collect(),
+        limit: table.limit,
+    }
+}
+
 /// A share of 0 to 1, checked before, in parts per million.
 fn ppm(share: f64) -> u32 {
     (share.clamp(0.0, 1.0) * 1e6).round() as u32
 }
 
-fn require(text: &At<String>, skills: &Names, faults: &mut Gathered<'_>) -> Option<Arc<Requirement>> {
-    match requirement::parse(text.get(), &|name| skills.has(name)) {
+/// Reads a requirement written in a file; none, and a fault with its place, when it is none.
+pub fn require<'a>(
+    text: &At<String>,
+    is_skill: &dyn Fn(&str) -> bool,
+    skills: impl Iterator<Item = &'a str>,
+    faults: &mut Gathered<'_>,
+) -> Option<Arc<Requirement>> {
+    match requirement::parse(text.get(), is_skill) {
         Ok(read) => Some(Arc::new(read)),
         Err(error) => {
-            let error = error.suggest(skills.iter());
+            let error = error.suggest(skills);
             let span = inside(faults.text(), text, error.offset());
             faults.maybe(span, error.message, error.hint);
             None
@@ -251,6 +279,7 @@ fn team(table: schema::Team, known: &Known, faults: &mut Gathered<'_>) -> policy
         leader: table.leader.map(|leader| leader.get().as_str().into()),
         site: table.site.map(|site| site.0.into()),
         queues: table.queues.iter().map(membership).collect(),
+        cost_per_hour: table.cost_per_hour.map_or(0, |cost| (cost.max(0.0) * 1e6).round() as u64),
     }
 }
 
@@ -304,20 +333,21 @@ fn agent(table: schema::Agent, known: &Known, faults: &mut Gathered<'_>) -> Agen
         },
         // Both maps are sorted by name already.
         skills: table.skills.iter().map(|(skill, level)| (skill.get().as_str().into(), level.0)).collect(),
-        attributes: attributes(&table.attributes, &table.id, faults),
-        capacity: table.capacity.unwrap_or(CAPACITY),
+        attributes: attributes(&table.attributes, &table.id.span(), faults),
+        capacity: table.capacity.unwrap_or(AgentProfile::CAPACITY),
         managed_by_config: true,
         agent_id,
     }
 }
 
-fn attributes(
+/// Attributes written in a file; `whose` is where they are too many.
+pub fn attributes(
     given: &std::collections::BTreeMap<At<String>, Attribute>,
-    agent: &At<Id>,
+    whose: &Range<usize>,
     faults: &mut Gathered<'_>,
 ) -> Vec<(Text, Value)> {
     if given.len() > limits::ATTRIBUTES {
-        faults.add(agent.span(), format!("more than {} attributes", limits::ATTRIBUTES));
+        faults.add(whose.clone(), format!("more than {} attributes", limits::ATTRIBUTES));
     }
     let mut kept = Vec::with_capacity(given.len());
     for (name, value) in given {

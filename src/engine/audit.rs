@@ -6,8 +6,8 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::contact::{ContactState, Direction, LegState, OfferState};
-use super::id::{AgentId, QueueId};
+use super::contact::{Contact, ContactState, Direction, LegState, OfferState};
+use super::id::{AgentId, ContactId, QueueId};
 use super::state::State;
 use super::time::Time;
 
@@ -19,6 +19,7 @@ impl State {
     pub fn audit(&self, now: Time) -> Result<(), Vec<String>> {
         let mut faults = Vec::new();
         self.audit_books(&mut faults);
+        self.audit_places(&mut faults);
         self.audit_contacts(now, &mut faults);
         self.audit_agents(&mut faults);
         self.audit_lines(&mut faults);
@@ -45,6 +46,17 @@ impl State {
                     format!("queue {queue} {direction:?} has {found} open entries, its books say {}", books.waiting)
                 });
             }
+        }
+    }
+
+    /// Waiting places: one per QUEUED or PARKED entry.
+    fn audit_places(&self, faults: &mut Vec<String>) {
+        for queue in (0..self.queue_count() as u32).map(QueueId) {
+            let waits = |&(id, contact): &(ContactId, &Contact)| {
+                self.has_place(id) && contact.entry.is_some_and(|entry| entry.queue == queue)
+            };
+            let (found, said) = (self.contacts_from(0).filter(waits).count() as u32, self.places_taken(queue));
+            check(faults, found == said, || format!("{queue:?} has {found} waiting entries, said {said}"));
         }
     }
 
@@ -121,7 +133,7 @@ impl State {
             });
             let mut should: Vec<_> = should.map(|agent| self.agent_rank(agent)).collect();
             should.sort_unstable();
-            let stand: Vec<_> = self.index().idle_agents(id).collect();
+            let stand = self.idle_agents(id);
             check(faults, should == stand, || format!("in line for {id:?} stand {stand:?}, but should {should:?}"));
         }
     }
@@ -136,7 +148,7 @@ impl State {
             check(faults, free.is_none(), || {
                 format!("{id:?} waits while {:?} could take it", free.unwrap_or(AgentId(0)))
             });
-            let found = self.best_agent(id);
+            let found = self.best_agent(id, None);
             check(faults, found.is_none(), || format!("{id:?} waits while the matcher finds {found:?}"));
         }
     }

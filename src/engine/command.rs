@@ -1,11 +1,12 @@
 //! What can be asked of the engine. Imperatives, with external ids as texts: the engine interns them.
 
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 
 use super::agent::{AgentProfile, Presence};
-use super::contact::{CancelCause, ContactProfile, Customer, DeclineReason, RequeueCause};
+use super::contact::{CancelCause, ContactProfile, Customer, DeclineReason, RequeueCause, SurveyKind};
 use super::id::{LegId, Text};
-use super::policy::Policy;
+use super::policy::{Policy, PolicyChange};
 use super::requirement::{Attributes, Requirement};
 use super::time::{Span, Time};
 
@@ -75,6 +76,8 @@ pub struct ContactChange {
     pub requirement: Option<Option<Arc<Requirement>>>,
     /// When it ends by itself if not answered.
     pub expire: Option<Option<Time>>,
+    /// Whether a supervisor changes it, not the gateway.
+    pub supervisor: bool,
 }
 
 /// Where a transfer goes.
@@ -84,6 +87,22 @@ pub enum TransferTarget {
     Queue(Text),
     /// To one agent.
     Agent(Text),
+}
+
+/// Which contacts are moved.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MoveWhich {
+    /// Those named, each of which must wait.
+    Named(Vec<Text>),
+    /// Those that wait in a queue, first in line first.
+    Waiting {
+        /// The queue they leave.
+        from: Text,
+        /// Only those of this channel; empty for all.
+        channel: Text,
+        /// At most so many; 0 for all.
+        limit: u32,
+    },
 }
 
 /// What can be asked.
@@ -155,6 +174,33 @@ pub enum Command {
         /// The contact's id.
         contact_id: Text,
     },
+    /// Moves waiting contacts to another queue, all or none.
+    MoveContacts {
+        /// The queue they go to.
+        to: Text,
+        /// Which.
+        which: MoveWhich,
+    },
+    /// Turns a waiting contact into a callback.
+    RequestCallback {
+        /// The contact's id.
+        contact_id: Text,
+        /// The callback's id.
+        callback_id: Text,
+        /// When the customer wants to be called; in turn when none.
+        schedule: Option<Time>,
+        /// Where to call; the contact's own address when empty.
+        address: Text,
+    },
+    /// Records a survey answer.
+    SubmitSurvey {
+        /// The contact's id.
+        contact_id: Text,
+        /// What was asked.
+        kind: SurveyKind,
+        /// The answer.
+        score: i32,
+    },
     /// Creates or replaces an agent.
     UpsertAgent {
         /// Who he is.
@@ -183,6 +229,13 @@ pub enum Command {
     },
     /// An agent changes his presence.
     SetPresence {
+        /// The agent's id.
+        agent_id: Text,
+        /// What to.
+        presence: Presence,
+    },
+    /// A supervisor changes an agent's presence.
+    SetAgentPresence {
         /// The agent's id.
         agent_id: Text,
         /// What to.
@@ -258,7 +311,19 @@ pub enum Command {
     },
     /// Puts a policy in force.
     ApplyPolicy {
-        /// The policy.
+        /// The policy; its version is set by the engine.
         policy: Arc<Policy>,
+        /// How it came.
+        change: Arc<PolicyChange>,
+        /// The version it must replace; 0 means whichever.
+        expected_version: u64,
     },
+}
+
+impl Command {
+    /// Puts a policy in force whichever version it replaces, as the start of a server does.
+    #[must_use]
+    pub fn apply(policy: impl Into<Arc<Policy>>) -> Command {
+        Command::ApplyPolicy { policy: policy.into(), change: Arc::default(), expected_version: 0 }
+    }
 }

@@ -129,6 +129,50 @@ pub enum Reason {
     ExpireTime,
     /// Its queue was taken out of the policy.
     QueueRemoved,
+    /// Its queue had no waiting place left.
+    QueueFull,
+    /// The customer asked to be called back.
+    Callback,
+}
+
+/// What a survey asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum SurveyKind {
+    /// Satisfaction, 1-5.
+    Csat,
+    /// Recommendation, 0-10.
+    Nps,
+}
+
+/// How a survey answer counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum SurveyResult {
+    /// Satisfied, or a promoter.
+    Positive,
+    /// Neither.
+    Neutral,
+    /// Dissatisfied, or a detractor.
+    Negative,
+}
+
+impl SurveyKind {
+    /// How a score counts; none when it is out of range. CSAT: 4 and 5 are positive, 3 is neutral. NPS: 9 and 10 are
+    /// positive, 7 and 8 neutral.
+    #[must_use]
+    pub fn result(self, score: i32) -> Option<SurveyResult> {
+        Some(match (self, score) {
+            (SurveyKind::Csat, 4..=5) | (SurveyKind::Nps, 9..=10) => SurveyResult::Positive,
+            (SurveyKind::Csat, 3) | (SurveyKind::Nps, 7..=8) => SurveyResult::Neutral,
+            (SurveyKind::Csat, 1..=2) | (SurveyKind::Nps, 0..=6) => SurveyResult::Negative,
+            _ => return None,
+        })
+    }
+
+    /// Its bit in [`Contact::surveys`].
+    #[must_use]
+    pub const fn bit(self) -> u8 {
+        1 << self as u8
+    }
 }
 
 /// The state of a leg.
@@ -359,6 +403,8 @@ pub struct Contact {
     pub ended: MaybeTime,
     /// Whether it is CLOSED.
     pub closed: bool,
+    /// The kinds of survey answered, by [`SurveyKind::bit`].
+    pub surveys: u8,
     /// Version of the policy it was created under.
     pub policy_version: u64,
     /// The disposition it was completed with.

@@ -7,9 +7,11 @@ use alloc::sync::Arc;
 
 use super::agent::{AgentProfile, Fault, Presence, Routing};
 use super::command::{ContactChange, NewContact, RequestStamp};
-use super::contact::{ContactState, DeclineReason, Direction, EndCause, FailCause, Outcome, Reason};
+use super::contact::{
+    ContactState, DeclineReason, Direction, EndCause, FailCause, Outcome, Reason, SurveyKind, SurveyResult,
+};
 use super::id::{AgentId, BarId, ChannelId, ContactId, GatewayId, LegId, QueueId, Text};
-use super::policy::Policy;
+use super::policy::{Policy, PolicyChange};
 use super::time::{Span, Time};
 
 /// An event with its place in the tenant's total order.
@@ -114,11 +116,19 @@ pub enum Event {
         agent: Option<AgentId>,
         /// Whether it created that contact or agent.
         created: bool,
+        /// Contacts it moved.
+        moved: u32,
+        /// Contacts it left where they were.
+        skipped: u32,
     },
     /// A policy came into force.
     PolicyApplied {
         /// The policy, its version set.
         policy: Arc<Policy>,
+        /// How it came.
+        change: Arc<PolicyChange>,
+        /// Waiting contacts looked at again.
+        reevaluated: u32,
     },
     /// A contact was created.
     ContactCreated {
@@ -137,6 +147,32 @@ pub enum Event {
         cause: EntryCause,
         /// The one agent it is open to, and until when.
         only: Option<(AgentId, Time)>,
+    },
+    /// The entry ends unanswered and goes on in another queue; the next event begins the entry there.
+    ContactMoved {
+        /// The contact.
+        contact: ContactId,
+        /// The entry it leaves.
+        exit: EntryExit,
+        /// The queue it goes to.
+        to: QueueId,
+        /// Why.
+        cause: EntryCause,
+    },
+    /// A survey answer came in.
+    SurveySubmitted {
+        /// The contact.
+        contact: ContactId,
+        /// The queue of its first answered entry; none for direct work.
+        queue: Option<QueueId>,
+        /// The agent of its last connected leg.
+        agent: AgentId,
+        /// What was asked.
+        kind: SurveyKind,
+        /// The answer.
+        score: u8,
+        /// How it counts.
+        result: SurveyResult,
     },
     /// The restriction to one agent fell.
     ContactUnrestricted {
@@ -399,6 +435,8 @@ pub enum Event {
         after: Presence,
         /// What waits.
         next: Option<Presence>,
+        /// Whether a supervisor did it.
+        by_supervisor: bool,
     },
     /// What the agent's state means for routing changed.
     AgentRoutingChanged {
@@ -464,6 +502,8 @@ impl Event {
         match *self {
             ContactCreated { contact, .. }
             | ContactQueued { contact, .. }
+            | ContactMoved { contact, .. }
+            | SurveySubmitted { contact, .. }
             | ContactUnrestricted { contact }
             | ContactUpdated { contact, .. }
             | ContactParked { contact, .. }
@@ -522,6 +562,7 @@ impl Event {
         match *self {
             OfferIssued { agent, .. }
             | LegAssigned { agent, .. }
+            | SurveySubmitted { agent, .. }
             | BarLifted { agent, .. }
             | AgentUpserted { agent, .. }
             | AgentRemoved { agent }

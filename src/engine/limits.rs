@@ -20,13 +20,23 @@ pub const PRIORITY: core::ops::RangeInclusive<i32> = -100..=100;
 pub const SKILL_LEVEL: u8 = 10;
 /// Membership priorities, lower first.
 pub const MEMBERSHIP_PRIORITY: core::ops::RangeInclusive<u8> = 1..=99;
+/// Versions of a tenant's policy kept, to look at and to go back to; agents two of them share are kept once.
+pub const POLICY_VERSIONS: usize = 100;
+/// Longest comment on a version in bytes.
+pub const COMMENT_BYTES: usize = 256;
 /// Channels per tenant: an agent keeps one small counter for each.
 pub const CHANNELS: usize = 12;
 /// Agents per tenant.
 pub const AGENTS: usize = 1_000_000;
 /// Contacts not yet ended per tenant.
 pub const CONTACTS: usize = 4_000_000;
-/// Requirement classes per tenant: each costs a list per eligible agent.
+/// Waiting places a queue or a group of queues may be limited to: as many as there may be contacts.
+pub const WAITING_PLACES: u32 = CONTACTS as u32;
+/// Groups of queues per tenant: an arrival looks at each group of its queue.
+pub const QUEUE_GROUPS: usize = 1_000;
+/// Agents looked at per event while the pool of a class never seen is filled, so that no step is long.
+pub const POOL_STEP: u32 = 32;
+/// Requirement classes per tenant: one that asks for more than a level of one skill costs a place per eligible agent.
 pub const CLASSES: usize = 65_536;
 /// Capacity units an agent may have.
 pub const CAPACITY: u32 = 10_000;
@@ -34,6 +44,10 @@ pub const CAPACITY: u32 = 10_000;
 pub const LEGS_PER_CONTACT: u32 = 64;
 /// How far back a contact's arrival may lie.
 pub const ARRIVAL_AGE: Span = Span::from_secs(86_400);
+/// How far ahead a callback may be asked for.
+pub const CALLBACK_AHEAD: Span = Span::from_secs(30 * 86_400);
+/// Contacts one MoveContacts may name.
+pub const MOVE_NAMES: usize = 1_000;
 /// Longest age credit: as far as an arrival may lie back.
 pub const AGE_CREDIT: Span = ARRIVAL_AGE;
 /// Longest wrap-up that ends only by hand.

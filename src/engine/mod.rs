@@ -16,6 +16,7 @@ pub mod limits;
 pub mod matcher;
 pub mod order;
 pub mod policy;
+pub mod pools;
 pub mod publish;
 pub mod rank;
 pub mod read;
@@ -49,6 +50,10 @@ pub struct Reply {
     pub agent: Option<AgentId>,
     /// Whether it created that contact or agent.
     pub created: bool,
+    /// Contacts a MoveContacts moved.
+    pub moved: u32,
+    /// Contacts it left, because they are answered or ended by now.
+    pub skipped: u32,
     /// Whether this is the answer to an earlier, identical request.
     pub repeated: bool,
 }
@@ -109,11 +114,14 @@ impl Engine {
                 contact,
                 agent: subject.agent,
                 created: subject.created,
+                moved: subject.moved,
+                skipped: subject.skipped,
             };
             self.emit(now, event, out);
         }
         let sequence = self.state.sequence();
-        Ok(Reply { sequence, contact, agent: subject.agent, created: subject.created, repeated: false })
+        let decide::Subject { agent, created, moved, skipped, .. } = subject;
+        Ok(Reply { sequence, contact, agent, created, moved, skipped, repeated: false })
     }
 
     /// Fires deadlines due at or before `now`, at most `max` of them; whether more are due.

@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 use super::agent::AgentProfile;
 use super::id::Text;
 use super::requirement::Requirement;
-use super::time::Span;
+use super::time::{Span, Time};
 
 /// Everything that rules one tenant. Identical content makes no new version.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -30,12 +30,56 @@ pub struct Policy {
     pub channels: Vec<Channel>,
     /// The queues there are.
     pub queues: Vec<Queue>,
+    /// Queues that share waiting places.
+    pub queue_groups: Vec<QueueGroup>,
     /// The teams there are.
     pub teams: Vec<Team>,
     /// Agents managed by configuration.
     pub agents: Vec<Arc<AgentProfile>>,
     /// Tenant-wide times and bounds.
     pub rules: Rules,
+}
+
+/// What put a policy in force.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PolicyTrigger {
+    /// Start of the server.
+    #[default]
+    Start,
+    /// SIGHUP.
+    Signal,
+    /// A change of the file.
+    File,
+    /// A request to apply a configuration.
+    Request,
+    /// A request to go back to an older version.
+    Rollback,
+}
+
+/// How a policy came into force: told beside it and kept with its version.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PolicyChange {
+    /// What put it in force.
+    pub trigger: PolicyTrigger,
+    /// What the operator wrote beside it; empty when nothing.
+    pub comment: Text,
+    /// The version it goes back to; 0 when it does not.
+    pub rolled_back_to: u64,
+    /// First 16 bytes of the SHA-256 of the canonical policy; zeros when nobody computed it.
+    pub digest: [u8; 16],
+    /// SHA-256 of the file it was read from; `None` when it did not come from a file.
+    pub source: Option<[u8; 32]>,
+}
+
+/// A policy that is or was in force.
+#[derive(Clone, Debug)]
+pub struct PolicyVersion {
+    /// The policy, its version set.
+    pub policy: Arc<Policy>,
+    /// How it came.
+    pub change: Arc<PolicyChange>,
+    /// When.
+    pub applied: Time,
 }
 
 /// Tenant-wide times and bounds.
@@ -181,6 +225,9 @@ pub struct Queue {
     pub display_name: Text,
     /// What every agent who serves this queue must meet.
     pub require: Option<Arc<Requirement>>,
+    /// Waiting places: QUEUED and PARKED entries it holds at most. 0 is a loss system, none is no limit. An arrival that
+    /// finds no agent at once and no place is REFUSED(queue_full); an entry that comes back from an offer never is.
+    pub limit: Option<u32>,
     /// Overrides the channel's `max_wait`.
     pub max_wait: Option<Span>,
     /// An abandonment before this wait is counted as short.
@@ -199,12 +246,24 @@ impl Queue {
             display_name: id.clone(),
             id,
             require: None,
+            limit: None,
             max_wait: None,
             short_abandon: Span::from_secs(5),
             wrap_up: WrapUp::None,
             service_level: ServiceLevel { threshold: Span::from_secs(20), target_ppm: 800_000 },
         }
     }
+}
+
+/// Queues that share waiting places.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QueueGroup {
+    /// The id.
+    pub id: Text,
+    /// The queues' ids. A queue may be in several groups: an arrival needs a place in each.
+    pub queues: Vec<Text>,
+    /// QUEUED and PARKED entries they hold together at most.
+    pub limit: u32,
 }
 
 /// A queue in a team's list.
@@ -217,7 +276,7 @@ pub struct Membership {
 }
 
 /// A team: agents who serve the same queues.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Team {
     /// The id.
     pub id: Text,
@@ -231,4 +290,6 @@ pub struct Team {
     pub site: Option<Text>,
     /// What it serves.
     pub queues: Vec<Membership>,
+    /// What an hour of one of its agents costs, in millionths of the tenant's currency; for reports.
+    pub cost_per_hour: u64,
 }

@@ -69,6 +69,7 @@ impl State {
         };
         let (other_queue, other_agent) = match event {
             Event::ContactTransferred { to, to_agent, .. } => (*to, *to_agent),
+            Event::ContactMoved { to, .. } => (Some(*to), None),
             Event::ContactQueued { only, .. } => (None, only.map(|(agent, _)| agent)),
             _ => (None, None),
         };

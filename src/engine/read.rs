@@ -175,6 +175,9 @@ impl State {
         if let Some((queue, number, wait, parked)) = entry.or_else(|| self.entry_facts(now, id)) {
             (facts.queue, facts.entry, facts.wait, facts.parked) = (Some(queue), number, wait, parked);
         }
+        if let Event::SurveySubmitted { queue, .. } = event {
+            (facts.queue, facts.entry) = (*queue, 0);
+        }
         if let Some(leg) = event.leg().and_then(|leg| self.try_leg(leg)) {
             facts.agent = Some(leg.agent);
             facts.leg = leg.number;

@@ -51,12 +51,19 @@ pub enum Reject {
     DispositionUnknown,
     /// A contact with this id exists and is another.
     ContactExists,
+    /// A survey of this kind was answered before.
+    SurveyExists,
     /// The offer is not this agent's.
     OfferNotYours,
     /// The agent is owned by configuration.
     ManagedByConfig,
+    /// Another version of the policy is in force than the one that was to be replaced.
+    VersionMismatch {
+        /// The one in force.
+        version: u64,
+    },
     /// A queue that the new policy lacks still holds contacts.
-    QueueInUse {
+    QueueHoldsContacts {
         /// Which.
         queue: Text,
     },
@@ -76,6 +83,11 @@ pub enum Reject {
     AgentSignedOut,
     /// The agent is signed out, or goes, and cannot be given work.
     AgentUnavailable,
+    /// The queue has no waiting place left, and nobody who could take the contact at once.
+    QueueFull {
+        /// Which.
+        queue: Text,
+    },
     /// The agent is not wrapping up this contact.
     NotWrappingUp,
     /// A bound of the engine is reached.

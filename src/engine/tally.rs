@@ -48,6 +48,30 @@ impl Books {
     }
 }
 
+impl core::ops::AddAssign for Books {
+    fn add_assign(&mut self, other: Books) {
+        self.offered += other.offered;
+        self.answered += other.answered;
+        self.answered_within_threshold += other.answered_within_threshold;
+        self.abandoned += other.abandoned;
+        self.overflowed += other.overflowed;
+        self.cancelled += other.cancelled;
+        self.refused += other.refused;
+        self.expired += other.expired;
+        self.moved += other.moved;
+        self.waiting += other.waiting;
+    }
+}
+
+impl core::iter::Sum for Books {
+    fn sum<I: Iterator<Item = Books>>(parts: I) -> Books {
+        parts.fold(Books::default(), |mut sum, part| {
+            sum += part;
+            sum
+        })
+    }
+}
+
 /// The books of all queues.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
@@ -93,6 +117,13 @@ impl Tally {
             Outcome::Expired => books.expired += 1,
             Outcome::Completed | Outcome::Failed => unreachable!("{outcome:?} does not leave a queue unanswered"),
         }
+        assert!(books.close(), "the books of {queue:?} do not close");
+    }
+
+    pub(super) fn go_on(&mut self, queue: QueueId, direction: Direction) {
+        let books = self.of(queue, direction);
+        books.waiting -= 1;
+        books.moved += 1;
         assert!(books.close(), "the books of {queue:?} do not close");
     }
 

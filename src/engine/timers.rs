@@ -149,7 +149,8 @@ impl<const KINDS: usize, T: Copy + Ord> Timers<KINDS, T> {
 
     #[inline]
     fn position(&self, kind: u8, slot: u32) -> Option<u32> {
-        match self.positions[usize::from(kind)].get(slot) {
+        let positions = self.positions.get(usize::from(kind)).expect("a kind is below KINDS");
+        match positions.get(slot) {
             None | Some(&NONE) => None,
             Some(&position) => Some(position),
         }
@@ -242,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    #[should_panic]
+    #[should_panic(expected = "a kind is below KINDS")]
     fn an_unknown_kind_is_refused() {
         Timers::<2>::new().set(2, 0, 1);
     }

@@ -7,7 +7,7 @@ use usher_proto::v1::{self as pb};
 use super::convert::{input, output};
 use super::session::contact as session;
 use super::status::{Problem, rejected};
-use super::{Edge, names, watch};
+use super::{Edge, names, verbs, watch};
 use crate::engine::contact::{Contact, ContactState, Direction};
 use crate::engine::id::ContactId;
 use crate::engine::reject::Reject;
@@ -22,6 +22,28 @@ impl Edge {
         let (view, sequence) = found.await?;
         let view = view.ok_or_else(|| rejected(&Reject::ContactNotFound))?;
         Ok(pb::GetContactResponse { contact: Some(output::contact(&view)), sequence })
+    }
+
+    /// Records a survey answer, and says how it counts.
+    pub(super) async fn submit_survey(
+        &self,
+        request: pb::SubmitSurveyRequest,
+    ) -> Result<pb::SubmitSurveyResponse, Problem> {
+        let counts = names::survey_from(request.kind).and_then(|kind| kind.result(request.score));
+        let response = self.verb(request).await?;
+        let result = counts.map_or(0, |result| names::survey_result_to(result) as i32);
+        Ok(pb::SubmitSurveyResponse { result, ..response })
+    }
+
+    /// Turns a waiting contact into a callback, and shows both.
+    pub(super) async fn request_callback(
+        &self,
+        request: pb::RequestCallbackRequest,
+    ) -> Result<pb::RequestCallbackResponse, Problem> {
+        let (tenant, callback) = (request.tenant.clone(), verbs::callback_id(&request)?);
+        let response = self.verb(request).await?;
+        let callback = self.query(&tenant, move |state, now| state.contact_view(now, &callback)).await?;
+        Ok(pb::RequestCallbackResponse { callback: callback.as_ref().map(output::contact), ..response })
     }
 
     pub(super) async fn list_contacts(
@@ -156,13 +178,22 @@ impl ContactService for Edge {
         Ok(Response::new(Edge::list_contacts(self, request.into_inner()).await?))
     }
 
+    async fn request_callback(
+        &self,
+        request: Request<pb::RequestCallbackRequest>,
+    ) -> Answer<pb::RequestCallbackResponse> {
+        Ok(Response::new(Edge::request_callback(self, request.into_inner()).await?))
+    }
+
+    async fn submit_survey(&self, request: Request<pb::SubmitSurveyRequest>) -> Answer<pb::SubmitSurveyResponse> {
+        Ok(Response::new(Edge::submit_survey(self, request.into_inner()).await?))
+    }
+
     super::later_methods! {
         reclassify_contact(ReclassifyContactRequest) -> ReclassifyContactResponse, "ReclassifyContact";
         consult_contact(ConsultContactRequest) -> ConsultContactResponse, "ConsultContact";
-        request_callback(RequestCallbackRequest) -> RequestCallbackResponse, "RequestCallback";
         estimate_wait(EstimateWaitRequest) -> EstimateWaitResponse, "EstimateWait";
         explain_contact(ExplainContactRequest) -> ExplainContactResponse, "ExplainContact";
-        submit_survey(SubmitSurveyRequest) -> SubmitSurveyResponse, "SubmitSurvey";
     }
 
     type WatchContactsStream = watch::Messages<pb::WatchContactsResponse>;

@@ -5,8 +5,10 @@ use usher_proto::v1;
 use crate::engine::agent::{AgentType, Fault, Presence, Routing};
 use crate::engine::contact::{
     CancelCause, ContactState, DeclineReason, Direction, EndCause, LegState, OfferState, Outcome, Reason, RequeueCause,
+    SurveyKind, SurveyResult,
 };
 use crate::engine::event::EntryCause;
+use crate::engine::policy::PolicyTrigger;
 
 /// A contact's state, in words.
 pub fn contact_state(state: ContactState) -> &'static str {
@@ -25,6 +27,17 @@ pub fn state_to(state: ContactState) -> v1::ContactState {
         ContactState::OnHold => v1::ContactState::OnHold,
         ContactState::WrapUp => v1::ContactState::WrapUp,
         ContactState::Closed => v1::ContactState::Closed,
+    }
+}
+
+/// What put a policy in force.
+pub fn policy_trigger(trigger: PolicyTrigger) -> v1::PolicyTrigger {
+    match trigger {
+        PolicyTrigger::Start => v1::PolicyTrigger::Start,
+        PolicyTrigger::Signal => v1::PolicyTrigger::Signal,
+        PolicyTrigger::File => v1::PolicyTrigger::File,
+        PolicyTrigger::Request => v1::PolicyTrigger::Request,
+        PolicyTrigger::Rollback => v1::PolicyTrigger::Rollback,
     }
 }
 
@@ -53,6 +66,8 @@ pub fn reason_to(reason: Reason) -> &'static str {
         Reason::MaxWait => "max_wait",
         Reason::ExpireTime => "expire_time",
         Reason::QueueRemoved => "queue_removed",
+        Reason::QueueFull => "queue_full",
+        Reason::Callback => "callback",
     }
 }
 
@@ -229,6 +244,32 @@ pub fn cancel_from(cause: i32) -> Option<CancelCause> {
         v1::CancelCause::Unspecified => None,
         v1::CancelCause::CustomerLeft => Some(CancelCause::CustomerLeft),
         v1::CancelCause::System => Some(CancelCause::System),
+    }
+}
+
+/// What a survey asks; none when unspecified or unknown.
+pub fn survey_from(kind: i32) -> Option<SurveyKind> {
+    match v1::SurveyKind::try_from(kind).ok()? {
+        v1::SurveyKind::Unspecified => None,
+        v1::SurveyKind::Csat => Some(SurveyKind::Csat),
+        v1::SurveyKind::Nps => Some(SurveyKind::Nps),
+    }
+}
+
+/// What a survey asked.
+pub fn survey_to(kind: SurveyKind) -> v1::SurveyKind {
+    match kind {
+        SurveyKind::Csat => v1::SurveyKind::Csat,
+        SurveyKind::Nps => v1::SurveyKind::Nps,
+    }
+}
+
+/// How a survey answer counts.
+pub fn survey_result_to(result: SurveyResult) -> v1::SurveyResult {
+    match result {
+        SurveyResult::Positive => v1::SurveyResult::Positive,
+        SurveyResult::Neutral => v1::SurveyResult::Neutral,
+        SurveyResult::Negative => v1::SurveyResult::Negative,
     }
 }
 

@@ -110,7 +110,9 @@ impl From<Problem> for v1::CommandError {
 /// The problem a refusal of the engine is. `fields` says under which path the request has the things it names.
 // tidy: table
 pub fn rejected(reject: &Reject) -> Problem {
-    use Code::{AlreadyExists, FailedPrecondition, InvalidArgument, NotFound, PermissionDenied, ResourceExhausted};
+    use Code::{
+        Aborted, AlreadyExists, FailedPrecondition, InvalidArgument, NotFound, PermissionDenied, ResourceExhausted,
+    };
     match reject {
         Reject::IdempotencyMismatch => {
             Problem::new(InvalidArgument, "IDEMPOTENCY_MISMATCH", "request_id was used with another payload")
@@ -152,14 +154,22 @@ pub fn rejected(reject: &Reject) -> Problem {
         Reject::ContactExists => {
             Problem::new(AlreadyExists, "CONTACT_EXISTS", "another contact has this id").at("contact.contact_id")
         }
+        Reject::SurveyExists => {
+            Problem::new(AlreadyExists, "SURVEY_EXISTS", "a survey of this kind was answered before").at("kind")
+        }
         Reject::OfferNotYours => {
             Problem::new(PermissionDenied, "OFFER_NOT_YOURS", "the offer is another agent's").at("offer_id")
         }
         Reject::ManagedByConfig => {
             Problem::new(FailedPrecondition, "MANAGED_BY_CONFIG", "the agent is owned by the configuration")
         }
-        Reject::QueueInUse { queue } => {
-            Problem::new(FailedPrecondition, "QUEUE_IN_USE", format!("queue {queue:?} still holds contacts"))
+        Reject::VersionMismatch { version } => {
+            Problem::new(Aborted, "VERSION_MISMATCH", format!("version {version} is in force"))
+                .at("expected_version")
+                .with("version", version)
+        }
+        Reject::QueueHoldsContacts { queue } => {
+            Problem::new(FailedPrecondition, "QUEUE_HOLDS_CONTACTS", format!("queue {queue:?} still holds contacts"))
                 .with("queue", queue)
         }
         Reject::ContactClosed => Problem::new(FailedPrecondition, "CONTACT_CLOSED", "the contact has ended"),
@@ -171,6 +181,10 @@ pub fn rejected(reject: &Reject) -> Problem {
         Reject::AgentSignedOut => Problem::new(FailedPrecondition, "AGENT_SIGNED_OUT", "the agent is not signed in"),
         Reject::AgentUnavailable => {
             Problem::new(FailedPrecondition, "AGENT_UNAVAILABLE", "the agent cannot be given work now")
+        }
+        Reject::QueueFull { queue } => {
+            Problem::new(FailedPrecondition, "QUEUE_FULL", format!("queue {queue:?} has no waiting place left"))
+                .with("queue", queue)
         }
         Reject::NotWrappingUp => {
             Problem::new(FailedPrecondition, "NOT_WRAPPING_UP", "the agent has no leg of this contact to wrap up")

@@ -13,6 +13,9 @@ impl SupervisorService for Edge {
     super::verb_methods! {
         upsert_agent(UpsertAgentRequest) -> UpsertAgentResponse;
         delete_agent(DeleteAgentRequest) -> DeleteAgentResponse;
+        move_contacts(MoveContactsRequest) -> MoveContactsResponse;
+        set_contact_priority(SetContactPriorityRequest) -> SetContactPriorityResponse;
+        set_agent_presence(SetAgentPresenceRequest) -> SetAgentPresenceResponse;
     }
 
     super::later_methods! {
@@ -20,10 +23,7 @@ impl SupervisorService for Edge {
         get_interval_report(GetIntervalReportRequest) -> GetIntervalReportResponse, "GetIntervalReport";
         get_agent_report(GetAgentReportRequest) -> GetAgentReportResponse, "GetAgentReport";
         list_contact_records(ListContactRecordsRequest) -> ListContactRecordsResponse, "ListContactRecords";
-        move_contacts(MoveContactsRequest) -> MoveContactsResponse, "MoveContacts";
-        set_contact_priority(SetContactPriorityRequest) -> SetContactPriorityResponse, "SetContactPriority";
         assign_contact(AssignContactRequest) -> AssignContactResponse, "AssignContact";
-        set_agent_presence(SetAgentPresenceRequest) -> SetAgentPresenceResponse, "SetAgentPresence";
         set_agent_skills(SetAgentSkillsRequest) -> SetAgentSkillsResponse, "SetAgentSkills";
         set_queue_open(SetQueueOpenRequest) -> SetQueueOpenResponse, "SetQueueOpen";
         monitor_contact(MonitorContactRequest) -> MonitorContactResponse, "MonitorContact";

@@ -11,9 +11,10 @@ use usher_proto::v1;
 use super::convert::{input, offer_from, output};
 use super::names;
 use super::status::{Problem, refused};
-use crate::engine::command::{Command, Request, RequestStamp, TransferTarget};
+use crate::engine::command::{Command, ContactChange, MoveWhich, Request, RequestStamp, TransferTarget};
 use crate::engine::contact::{DeclineReason, RequeueCause};
 use crate::engine::id::{LegId, Text};
+
 use crate::engine::limits;
 use crate::engine::time::{Span, Time};
 use crate::shard::{Done, Refused};
@@ -390,5 +391,124 @@ impl Verb for v1::DeclineOfferRequest {
         let profile = done.contact.as_ref().map(|contact| &*contact.profile);
         let offer = offered_leg(&done).map(|leg| output::offer(leg, profile));
         v1::DeclineOfferResponse { offer, sequence: done.reply.sequence }
+    }
+}
+
+agent_verb!(SetAgentPresenceRequest, SetAgentPresenceResponse, 27, |verb| {
+    Ok(Command::SetAgentPresence {
+        agent_id: agent_id(verb.agent_id)?,
+        presence: input::presence("presence", verb.presence, verb.reason)?,
+    })
+});
+
+contact_verb!(
+    SetContactPriorityRequest,
+    SetContactPriorityResponse,
+    30,
+    |verb, context| {
+        let priority = Some(verb.priority);
+        let change = Arc::new(ContactChange { priority, supervisor: true, ..ContactChange::default() });
+        Ok(Command::UpdateContact { contact_id: contact_id(verb.contact_id)?, change })
+    },
+    |problem| match problem.field.as_deref() {
+        Some("contact.priority") => Problem::field("priority", "be -100 to 100"),
+        _ => problem,
+    }
+);
+
+impl Verb for v1::MoveContactsRequest {
+    type Response = v1::MoveContactsResponse;
+    const METHOD: u16 = 31;
+    fn tenant(&self) -> &str {
+        &self.tenant
+    }
+    fn take_request_id(&mut self) -> String {
+        std::mem::take(&mut self.request_id)
+    }
+    fn command(self, _: &Context) -> Result<Command, Problem> {
+        let to = input::id("to_queue", self.to_queue)?;
+        if !self.contact_ids.is_empty() {
+            if self.contact_ids.len() > limits::MOVE_NAMES {
+                return Err(Problem::field("contact_ids", &format!("name at most {}", limits::MOVE_NAMES)));
+            }
+            if !self.from_queue.is_empty() || !self.channel.is_empty() || self.limit != 0 {
+                return Err(Problem::field("contact_ids", "stand without from_queue, channel and limit"));
+            }
+            let named = self.contact_ids.into_iter().map(|id| input::id("contact_ids", id));
+            return Ok(Command::MoveContacts { to, which: MoveWhich::Named(named.collect::<Result<_, _>>()?) });
+        }
+        let from = input::id("from_queue", self.from_queue)?;
+        let channel = input::optional_id("channel", self.channel)?;
+        let limit = u32::try_from(self.limit).map_err(|_| Problem::field("limit", "not be negative"))?;
+        Ok(Command::MoveContacts { to, which: MoveWhich::Waiting { from, channel, limit } })
+    }
+    fn render(done: Done) -> v1::MoveContactsResponse {
+        let crate::engine::Reply { sequence, moved, skipped, .. } = done.reply;
+        v1::MoveContactsResponse { moved: moved as i32, sequence, skipped: skipped as i32 }
+    }
+}
+
+impl Verb for v1::SubmitSurveyRequest {
+    type Response = v1::SubmitSurveyResponse;
+    const METHOD: u16 = 32;
+    fn tenant(&self) -> &str {
+        &self.tenant
+    }
+    fn take_request_id(&mut self) -> String {
+        std::mem::take(&mut self.request_id)
+    }
+    fn command(self, _: &Context) -> Result<Command, Problem> {
+        let contact_id = contact_id(self.contact_id)?;
+        let kind = names::survey_from(self.kind).ok_or_else(|| Problem::field("kind", "be CSAT or NPS"))?;
+        Ok(Command::SubmitSurvey { contact_id, kind, score: self.score })
+    }
+    fn render(done: Done) -> v1::SubmitSurveyResponse {
+        v1::SubmitSurveyResponse { contact: contact_of(&done), sequence: done.reply.sequence, result: 0 }
+    }
+}
+
+impl Verb for v1::RequestCallbackRequest {
+    type Response = v1::RequestCallbackResponse;
+    const METHOD: u16 = 33;
+    fn tenant(&self) -> &str {
+        &self.tenant
+    }
+    fn take_request_id(&mut self) -> String {
+        std::mem::take(&mut self.request_id)
+    }
+    fn command(self, _: &Context) -> Result<Command, Problem> {
+        Ok(Command::RequestCallback {
+            callback_id: callback_id(&self)?,
+            contact_id: contact_id(self.contact_id)?,
+            schedule: input::time("callback_time", self.callback_time)?,
+            address: input::words("customer_address", self.customer_address)?,
+        })
+    }
+    fn render(done: Done) -> v1::RequestCallbackResponse {
+        v1::RequestCallbackResponse { contact: contact_of(&done), sequence: done.reply.sequence, callback: None }
+    }
+    fn problem(refusal: Refused) -> Problem {
+        let problem = refused(refusal);
+        match problem.reason {
+            "CONTACT_EXISTS" => Problem { field: Some("new_contact_id".to_owned()), ..problem },
+            _ => problem,
+        }
+    }
+}
+
+/// The id of the callback a request asks for. One that was not given follows from the contact's, so that a repeat of
+/// the request names the same.
+pub fn callback_id(request: &v1::RequestCallbackRequest) -> Result<Text, Problem> {
+    if !request.new_contact_id.is_empty() {
+        return input::id("new_contact_id", request.new_contact_id.clone());
+    }
+    let own = format!("{}.callback", request.contact_id);
+    match own.len() <= limits::ID_BYTES {
+        true => Ok(own.into()),
+        false => {
+            let digest = input::digest(&v1::GetContactRequest { contact_id: own, ..Default::default() });
+            let digits: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+            Ok(format!("callback-{digits}").into())
+        }
     }
 }

@@ -49,7 +49,7 @@ pub(super) struct Series {
     /// By kind (normal, short), then by within threshold (no, yes).
     abandoned: [[Counter; 2]; 2],
     /// Those seen so far.
-    exits: Vec<(Outcome, Counter, Histogram)>,
+    exits: Vec<(&'static str, Counter, Histogram)>,
     handled: Counter,
     pub(super) transferred: Counter,
     pub(super) transfers: Counter,
@@ -104,16 +104,16 @@ impl Series {
     }
 
     /// An entry was left unanswered.
-    pub(super) fn exit(&mut self, outcome: Outcome, exit: &EntryExit) {
-        if outcome == Outcome::Abandoned {
+    pub(super) fn exit(&mut self, reason: &'static str, exit: &EntryExit) {
+        if reason == names::outcome(Outcome::Abandoned) {
             self.abandoned[usize::from(exit.short)][usize::from(exit.within_threshold)].increment(1);
             return self.wait_abandoned.record(seconds(exit.wait));
         }
-        let at = self.exits.iter().position(|(seen, ..)| *seen == outcome).unwrap_or_else(|| {
+        let at = self.exits.iter().position(|(seen, ..)| *seen == reason).unwrap_or_else(|| {
             let [tenant, queue, channel, direction] = &self.labels;
-            let values = [&**tenant, queue, channel, direction, names::outcome(outcome)];
+            let values = [&**tenant, queue, channel, direction, reason];
             let counter = self.registrar.counter(&names::CONTACTS_EXITS, &values);
-            self.exits.push((outcome, counter, self.registrar.histogram(&names::WAIT, &values)));
+            self.exits.push((reason, counter, self.registrar.histogram(&names::WAIT, &values)));
             self.exits.len() - 1
         });
         let (_, counter, wait) = &self.exits[at];

@@ -187,6 +187,8 @@ pub const fn outcome(outcome: Outcome) -> &'static str {
     }
 }
 
+/// The exit of an entry that goes on in another queue, among those of [`outcome`].
+pub const MOVED: &str = "moved";
 /// The outcome of an entry that was answered, among those of [`outcome`].
 pub const ANSWERED: &str = "answered";
 

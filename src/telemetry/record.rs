@@ -126,7 +126,7 @@ impl Books {
         (self.sequence, self.now) = (recorded.sequence, recorded.time);
         let (event, facts) = (&recorded.event, &recorded.facts);
         match event {
-            Event::PolicyApplied { policy } => self.apply_policy(policy),
+            Event::PolicyApplied { policy, .. } => self.apply_policy(policy),
             Event::ContactCreated { .. } => self.receive(facts),
             Event::ContactQueued { contact, queue, .. } => self.enter(*contact, *queue, facts),
             Event::ContactTransferred { from: Some(from), again, .. } => {
@@ -137,7 +137,12 @@ impl Books {
             }
             Event::ContactEnded { outcome, exit: Some(exit), .. } => {
                 if let Some(cell) = self.cell(Some(exit.queue), facts) {
-                    cell.series.exit(*outcome, exit);
+                    cell.series.exit(names::outcome(*outcome), exit);
+                }
+            }
+            Event::ContactMoved { exit, .. } => {
+                if let Some(cell) = self.cell(Some(exit.queue), facts) {
+                    cell.series.exit(names::MOVED, exit);
                 }
             }
             Event::ContactClosed { outcome, .. } => self.close(*outcome, facts),

@@ -376,21 +376,21 @@ TABLE_FOLLOWS = {
     "ContactService": {
         "GetContact", "ListContacts", "UpdateContact", "ConnectContact", "HoldContact", "ResumeContact",
         "CompleteContact", "CancelContact", "TransferContact", "RequeueContact", "ParkContact", "UnparkContact",
-        "WatchContacts", "Session",
+        "RequestCallback", "SubmitSurvey", "WatchContacts", "Session",
     },
     "AgentService": {
         "GetAgent", "ListAgents", "SignOut", "SetPresence", "Heartbeat", "DeclineOffer", "CompleteWrapUp", "WatchAgent",
         "Session",
     },
-    "SupervisorService": {"DeleteAgent"},
+    "SupervisorService": {"DeleteAgent", "MoveContacts", "SetContactPriority", "SetAgentPresence"},
     "AdminService": set(),
 }  # fmt: skip
 UNIMPLEMENTED = {
-    "ContactService": {"ReclassifyContact", "ConsultContact", "RequestCallback", "EstimateWait", "ExplainContact", "SubmitSurvey"},
+    "ContactService": {"ReclassifyContact", "ConsultContact", "EstimateWait", "ExplainContact"},
     "AgentService": {"PickContact", "HandoffContact"},
     "SupervisorService": {
-        "GetSnapshot", "WatchSnapshot", "GetIntervalReport", "GetAgentReport", "ListContactRecords", "MoveContacts",
-        "SetContactPriority", "AssignContact", "SetAgentPresence", "SetAgentSkills", "SetQueueOpen", "MonitorContact",
+        "GetSnapshot", "WatchSnapshot", "GetIntervalReport", "GetAgentReport", "ListContactRecords",
+        "AssignContact", "SetAgentSkills", "SetQueueOpen", "MonitorContact",
         "WatchEvents",
     },
     "AdminService": {

@@ -3,7 +3,7 @@
 use usher::engine::agent::{Fault, Presence};
 use usher::engine::command::{ContactChange, NewContact};
 use usher::engine::contact::{ContactState, EndCause, FailCause, LegState, OfferState, Outcome};
-use usher::engine::event::{Answer, EntryExit, Event, Recorded};
+use usher::engine::event::{Answer, EntryCause, EntryExit, Event, Recorded};
 use usher::engine::id::{AgentId, BarId, ContactId, LegId, QueueId};
 use usher::engine::policy::{Channel, Policy};
 use usher::engine::time::{Span, Time};
@@ -53,7 +53,7 @@ impl Model {
     fn evolve(&mut self, now: Time, event: &Event) -> Check {
         match event {
             Event::RequestRemembered { .. } => Ok(()),
-            Event::PolicyApplied { policy } => self.policy_applied(policy),
+            Event::PolicyApplied { policy, .. } => self.policy_applied(policy),
             Event::GatewaySessionOpened { gateway, gateway_id, lease } => {
                 let held = self.gateways.entry(*gateway).or_default();
                 let (id, streams) = (gateway_id.clone(), held.streams);
@@ -107,8 +107,20 @@ impl Model {
         let state = self.state(id);
         let held = self.contacts.get_mut(&id).ok_or("an unknown contact")?;
         match event {
-            Event::ContactQueued { queue, only, .. } => return self.queued(now, id, *queue, *only),
+            Event::ContactQueued { queue, only, cause, .. } => {
+                if matches!(cause, EntryCause::Arrived | EntryCause::Scheduled) {
+                    self.arrivals.push(id);
+                }
+                return self.queued(now, id, *queue, *only);
+            }
             Event::ContactEnded { outcome, exit, .. } => return self.ended(now, id, *outcome, *exit),
+            Event::ContactMoved { exit, to, .. } => {
+                let entry = held.entry.as_ref().ok_or("a contact without an entry is moved")?;
+                must(entry.queue == exit.queue && entry.queue != *to, || "a contact is moved from elsewhere".into())?;
+            }
+            Event::SurveySubmitted { kind, score, result, .. } => {
+                must(kind.result(i32::from(*score)) == Some(*result), || "a survey counts otherwise".into())?;
+            }
             Event::ContactUpdated { change, .. } => updated(held, change),
             Event::ContactTransferred { .. } => {
                 must(matches!(state, ContactState::Connected | ContactState::OnHold), || {
@@ -210,6 +222,9 @@ impl Model {
     }
 
     fn ended(&mut self, now: Time, id: ContactId, outcome: Outcome, exit: Option<EntryExit>) -> Check {
+        if outcome == Outcome::Refused {
+            self.check_refusal(id)?;
+        }
         let held = self.contacts.get_mut(&id).expect("it was found");
         must(held.outcome.is_none(), || "a contact ends twice".into())?;
         held.outcome = Some(outcome);
@@ -227,6 +242,7 @@ impl Model {
             Outcome::Abandoned => &mut books.abandoned,
             Outcome::Cancelled => &mut books.cancelled,
             Outcome::Expired => &mut books.expired,
+            Outcome::Refused => &mut books.refused,
             other => return Err(format!("a waiting contact ends {other:?}")),
         };
         *count += 1;

@@ -121,6 +121,45 @@ impl Model {
         Ok(())
     }
 
+    /// QUEUED and PARKED entries of a queue.
+    pub fn places(&self, queue: QueueId) -> usize {
+        let waits = |contact: &&Contact| contact.entry.as_ref().is_some_and(|at| at.queue == queue && at.leg.is_none());
+        self.contacts.values().filter(waits).count()
+    }
+
+    /// Whether more wait in a queue, or a group it is in, than there are places.
+    fn overfull(&self, queue: QueueId) -> bool {
+        let held = &self.queues[queue.index()];
+        let named = |name: &Text| self.queues.iter().position(|known| known.id == *name).map(|at| QueueId(at as u32));
+        let live = self.policy.queues.iter().any(|known| known.id == held.id);
+        let groups = self.policy.queue_groups.iter().filter(|group| live && group.queues.contains(&held.id));
+        held.limit.is_some_and(|limit| self.places(queue) > limit as usize)
+            || groups.into_iter().any(|group| {
+                let taken: usize = group.queues.iter().filter_map(named).map(|queue| self.places(queue)).sum();
+                taken > group.limit as usize
+            })
+    }
+
+    /// A refusal is right for who came in just now, when nobody could take him and there is no place.
+    pub fn check_refusal(&self, id: ContactId) -> Result<(), String> {
+        let contact = &self.contacts[&id];
+        let queue = contact.entry.as_ref().ok_or("refused without an entry")?.queue;
+        must(self.arrivals.contains(&id), || format!("{id:?} is refused, and did not come in just now"))?;
+        let free = self.agents.keys().find(|&&agent| self.could(agent, contact));
+        must(free.is_none(), || format!("{id:?} is refused while {free:?} could take it"))?;
+        must(self.overfull(queue), || format!("{id:?} is refused by a queue with a place"))
+    }
+
+    /// Whoever came in and waits has a place.
+    pub fn check_arrivals(&mut self) -> Result<(), String> {
+        for id in std::mem::take(&mut self.arrivals) {
+            let Some(entry) = self.contacts.get(&id).and_then(|contact| contact.entry.as_ref()) else { continue };
+            let waits = entry.leg.is_none() && entry.parked_at.is_none();
+            must(!waits || !self.overfull(entry.queue), || format!("{id:?} waits without a place"))?;
+        }
+        Ok(())
+    }
+
     /// Nobody who could serve is left idle while someone he could serve waits.
     pub fn check_nothing_left(&self) -> Result<(), String> {
         for (id, contact) in &self.contacts {

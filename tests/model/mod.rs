@@ -122,6 +122,8 @@ pub struct Model {
     pub gateways: BTreeMap<GatewayId, Gateway>,
     pub books: BTreeMap<(QueueId, usize), Books>,
     pub promises: Vec<Promise>,
+    /// Who came in with this batch.
+    pub arrivals: Vec<ContactId>,
     pub sequence: u64,
 }
 

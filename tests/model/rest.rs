@@ -3,7 +3,7 @@
 use usher::engine::agent::Presence;
 use usher::engine::command::Command;
 use usher::engine::contact::{Direction, LegState};
-use usher::engine::id::Text;
+use usher::engine::id::{QueueId, Text};
 use usher::engine::state::State;
 use usher::engine::time::Time;
 
@@ -122,6 +122,10 @@ impl Model {
         for (&(queue, direction), books) in &self.books {
             let said = state.tally().books(queue, Direction::ALL[direction]);
             must(said == *books && books.close(), || format!("books of {queue:?}: {said:?}, should be {books:?}"))?;
+        }
+        for queue in (0..self.queues.len() as u32).map(QueueId) {
+            let (taken, said) = (self.places(queue), state.places_taken(queue));
+            must(said as usize == taken, || format!("{queue:?} has {taken} waiting, said {said}"))?;
         }
         must(state.contact_count() as usize == self.contacts.len(), || "another number of contacts".into())?;
         for (&id, agent) in &self.agents {

@@ -58,7 +58,9 @@ pub fn refusal(reject: &Reject) -> String {
         Reject::ChannelNotFound { channel } => format!("refused channel_not_found {channel}"),
         Reject::TeamNotFound { team } => format!("refused team_not_found {team}"),
         Reject::SkillNotFound { skill } => format!("refused skill_not_found {skill}"),
-        Reject::QueueInUse { queue } => format!("refused queue_in_use {queue}"),
+        Reject::QueueFull { queue } => format!("refused queue_full {queue}"),
+        Reject::VersionMismatch { version } => format!("refused version_mismatch {version}"),
+        Reject::QueueHoldsContacts { queue } => format!("refused queue_holds_contacts {queue}"),
         Reject::ContactState { state } => format!("refused contact_state {}", snake(state)),
         Reject::OfferOver { state } => format!("refused offer_over {}", snake(state)),
         Reject::LimitReached { limit, max } => format!("refused limit_reached {limit} {max}"),
@@ -113,6 +115,20 @@ impl Names {
                     format!(" only {} until {}", agent(state, only), ago(until))
                 });
                 format!("queued {} {} {}{only}", name(contact), queue(state, *to), snake(cause))
+            }
+            Event::ContactMoved { contact, exit, to, .. } => {
+                format!(
+                    "moved {} {} -> {} after {}",
+                    name(contact),
+                    queue(state, exit.queue),
+                    queue(state, *to),
+                    exit.wait
+                )
+            }
+            Event::SurveySubmitted { contact, queue: of, agent: by, kind, score, result } => {
+                let of = of.map_or("-", |of| queue(state, of));
+                let by = agent(state, *by);
+                format!("surveyed {} {of} {by} {} {score} {}", name(contact), snake(kind), snake(result))
             }
             Event::ContactUnrestricted { contact } => format!("unrestricted {}", name(contact)),
             Event::ContactUpdated { contact, .. } => format!("updated {}", name(contact)),
@@ -223,8 +239,9 @@ fn agent_event(state: &State, event: &Event) -> Option<String> {
             format!("signed_in {name} {}{lease}", presence(at))
         }
         Event::AgentSignedOut { .. } => format!("signed_out {name}"),
-        Event::AgentPresenceChanged { before, after, next, .. } => {
-            let next = next.as_ref().map_or_else(String::new, |next| format!(" next {}", presence(next)));
+        Event::AgentPresenceChanged { before, after, next, by_supervisor, .. } => {
+            let mut next = next.as_ref().map_or_else(String::new, |next| format!(" next {}", presence(next)));
+            next.push_str(if *by_supervisor { " by supervisor" } else { "" });
             match before == after {
                 true => format!("agent_presence {name} {}{next}", presence(after)),
                 false => format!("agent_presence {name} {} -> {}{next}", presence(before), presence(after)),
@@ -246,7 +263,7 @@ fn agent_event(state: &State, event: &Event) -> Option<String> {
 fn tenant_event(state: &State, event: &Event) -> Option<String> {
     Some(match event {
         Event::RequestRemembered { stamp, .. } => format!("remembered {}", stamp.request_id),
-        Event::PolicyApplied { policy } => format!("policy_applied {}", policy.version),
+        Event::PolicyApplied { policy, .. } => format!("policy_applied {}", policy.version),
         Event::GatewaySessionOpened { gateway_id, lease, .. } => format!("gateway_opened {gateway_id} lease {lease}"),
         Event::GatewaySessionLost { gateway, until } => {
             format!("gateway_lost {} until {}", state.gateway(*gateway).gateway_id, ago(*until))

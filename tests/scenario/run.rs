@@ -8,6 +8,8 @@
 //! 0s  connect c1 | hold c1 | resume c1 | complete c1 as:sale | cancel c1 [system] | park c1 | unpark c1
 //! 0s  transfer c1 queue:support because … | transfer c1 to:bob | requeue c1 [agent_unreachable | media_failed]
 //! 0s  sign_in ana ready lease:30s | sign_out ana [force] | presence ana not_ready:lunch | delete ana
+//! 0s  move c1 c2 to:support | move from:sales to:support channel:voice limit:2
+//! 0s  callback c1 k1 schedule:60s address:x | survey c1 [nps] score:5 | set_presence ana not_ready
 //! 0s  heartbeat ana | open ana | close ana
 //! 0s  accept ana c1 | decline ana c1 [busy | unreachable] retry:5s | fail ana c1 | wrapped ana c1 as:sale resolved:yes
 //! 0s  gateway_open g1 lease:10s | gateway_renew g1 | gateway_close g1
@@ -22,8 +24,10 @@ use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use usher::engine::command::{Command, ContactChange, NewContact, Request, RequestStamp, TransferTarget};
-use usher::engine::contact::{CancelCause, ContactProfile, DeclineReason, Direction, OfferState, RequeueCause};
+use usher::engine::command::{Command, ContactChange, MoveWhich, NewContact, Request, RequestStamp, TransferTarget};
+use usher::engine::contact::{
+    CancelCause, ContactProfile, DeclineReason, Direction, OfferState, RequeueCause, SurveyKind,
+};
 use usher::engine::event::Recorded;
 use usher::engine::id::{AgentId, ContactId, LegId};
 use usher::engine::policy::Policy;
@@ -76,7 +80,7 @@ impl Run {
         let words = Words::of(rest.trim());
         let mut said = Vec::new();
         if !self.begun && words.verb != "unruled" {
-            let policy = Command::ApplyPolicy { policy: Arc::new(self.policy.clone()) };
+            let policy = Command::apply(self.policy.clone());
             self.apply(&policy.into(), &mut Vec::new()).expect("the first policy is taken");
             self.begun = true;
         }
@@ -103,11 +107,15 @@ impl Run {
             "tick" | "late" => {}
             "show" => said.extend(show(self.engine.state(), self.now, words)),
             "policy" => {
+                let mut replacing = 0;
                 for part in rest.trim().trim_start_matches("policy").split(';') {
-                    world::change(&mut self.policy, &Words::of(part.trim()));
+                    match part.trim().strip_prefix("replacing ") {
+                        Some(version) => replacing = version.parse().expect("a version"),
+                        None => world::change(&mut self.policy, &Words::of(part.trim())),
+                    }
                 }
-                let policy = Command::ApplyPolicy { policy: Arc::new(self.policy.clone()) };
-                self.ask(words, policy, said);
+                let (policy, change) = (Arc::new(self.policy.clone()), Arc::default());
+                self.ask(words, Command::ApplyPolicy { policy, change, expected_version: replacing }, said);
             }
             "agent" => {
                 self.ask(words, Command::UpsertAgent { profile: Arc::new(world::profile(words)) }, said);
@@ -230,6 +238,28 @@ impl Run {
                 requirement: words.requirement(),
                 reason: words.because.clone().unwrap_or_default().into(),
             },
+            "move" => Command::MoveContacts {
+                to: words.option("to").expect("a move has a target").into(),
+                which: match words.option("from") {
+                    None => MoveWhich::Named(words.names.iter().map(|name| name.as_str().into()).collect()),
+                    Some(from) => MoveWhich::Waiting {
+                        from: from.into(),
+                        channel: words.option("channel").unwrap_or_default().into(),
+                        limit: words.number("limit").unwrap_or(0) as u32,
+                    },
+                },
+            },
+            "callback" => Command::RequestCallback {
+                contact_id: contact_id(),
+                callback_id: words.name(1).into(),
+                schedule: words.time("schedule"),
+                address: words.option("address").unwrap_or_default().into(),
+            },
+            "survey" => {
+                let kind = if words.has("nps") { SurveyKind::Nps } else { SurveyKind::Csat };
+                let score = words.number("score").expect("a survey has a score") as i32;
+                Command::SubmitSurvey { contact_id: contact_id(), kind, score }
+            }
             "accept" => Command::AcceptOffer { agent_id: agent_id(), offer: self.offer(words) },
             "fail" => Command::FailOffer { agent_id: agent_id(), offer: self.offer(words) },
             "decline" => Command::DeclineOffer {
@@ -276,6 +306,9 @@ fn parse_agent(words: &Words) -> Command {
         },
         "sign_out" => Command::SignOut { agent_id, force: words.has("force") },
         "presence" => Command::SetPresence { agent_id, presence: presence(words).expect("there is a presence to set") },
+        "set_presence" => {
+            Command::SetAgentPresence { agent_id, presence: presence(words).expect("there is a presence to set") }
+        }
         "heartbeat" => Command::Heartbeat { agent_id },
         "open" => Command::OpenAgentSession { agent_id },
         "close" => Command::CloseAgentSession { agent_id },

@@ -3,7 +3,8 @@
 //! ```text
 //! rules     lease:30s grace:30s retry:30s declines:3 transfer:60s park:1h retention:1h kept:10 window:24h remembered:10
 //! channel   voice cost:100 max:1 connect:explicit auto offer:20s connecting:30s max_wait:24h max_handle:4h rona:1 reset:60s
-//! queue     sales wrap_up:timed/30s max_wait:5m short:5s threshold:20s needs fr>=3
+//! queue     sales wrap_up:timed/30s max_wait:5m short:5s threshold:20s limit:5 needs fr>=3
+//! group     g1 queues:sales,support limit:5
 //! team      t1 queues:sales/1,support/2
 //! managed   ana fr:5 team:t1
 //! reasons   lunch break
@@ -15,7 +16,7 @@ use std::sync::Arc;
 
 use usher::engine::agent::{AgentProfile, AgentType};
 use usher::engine::id::Text;
-use usher::engine::policy::{Channel, Connect, Membership, Policy, Queue, Rules, Skill, Team, WrapUp};
+use usher::engine::policy::{Channel, Connect, Membership, Policy, Queue, QueueGroup, Rules, Skill, Team, WrapUp};
 use usher::engine::requirement::Value;
 use usher::engine::time::Span;
 
@@ -41,7 +42,16 @@ pub fn defaults() -> Policy {
 pub fn is_policy(verb: &str) -> bool {
     matches!(
         verb,
-        "rules" | "channel" | "queue" | "team" | "managed" | "reasons" | "dispositions" | "without" | "skills"
+        "rules"
+            | "channel"
+            | "queue"
+            | "group"
+            | "team"
+            | "managed"
+            | "reasons"
+            | "dispositions"
+            | "without"
+            | "skills"
     )
 }
 
@@ -67,6 +77,13 @@ pub fn change(policy: &mut Policy, words: &Words) {
         "team" => {
             let team = team(words.name(0), words.option("queues").unwrap_or_default());
             put(&mut policy.teams, team, |held| held.id.clone());
+        }
+        "group" => {
+            let queues = words.option("queues").unwrap_or_default().split(',').map(Text::from).collect();
+            let limit = words.number("limit").expect("a group has a limit") as u32;
+            put(&mut policy.queue_groups, QueueGroup { id: words.name(0).into(), queues, limit }, |held| {
+                held.id.clone()
+            });
         }
         "managed" => {
             let profile = Arc::new(AgentProfile { managed_by_config: true, ..profile(words) });
@@ -159,6 +176,7 @@ fn queue(queue: &mut Queue, words: &Words) {
                 };
             }
             "max_wait" => queue.max_wait = Some(span(value)),
+            "limit" => queue.limit = value.parse().ok(),
             "short" => queue.short_abandon = span(value),
             "threshold" => queue.service_level.threshold = span(value),
             other => panic!("a queue has no `{other}`"),
@@ -172,7 +190,7 @@ fn team(id: &str, queues: &str) -> Team {
         Membership { queue: queue.into(), priority: priority.parse().expect("a membership priority is a number") }
     };
     let queues = queues.split(',').filter(|item| !item.is_empty()).map(membership).collect();
-    Team { id: id.into(), display_name: id.into(), parent: None, leader: None, site: None, queues }
+    Team { id: id.into(), display_name: id.into(), queues, ..Team::default() }
 }
 
 /// `ana fr:5 team:t1 capacity:200 site.x:lisbon type:ai`: skills, and attributes behind a dot.

@@ -253,10 +253,8 @@ pub fn policy(tenant: &str) -> Policy {
     let team = Team {
         id: "team".into(),
         display_name: "team".into(),
-        parent: None,
-        leader: None,
-        site: None,
         queues: vec![Membership { queue: "*".into(), priority: 1 }],
+        ..Team::default()
     };
     Policy {
         tenant: tenant.into(),
@@ -278,7 +276,7 @@ pub fn sign_in(agent_id: &str) -> Command {
 }
 
 pub fn setup(tenant: &str) -> Vec<Command> {
-    vec![Command::ApplyPolicy { policy: Arc::new(policy(tenant)) }, agent("ana"), sign_in("ana")]
+    vec![Command::apply(policy(tenant)), agent("ana"), sign_in("ana")]
 }
 
 pub fn contact(contact_id: &str) -> Command {

@@ -155,7 +155,7 @@ impl<'a> Run<'a> {
 
     fn command(&self, op: &Op) -> Command {
         match op {
-            Op::Apply(at) => Command::ApplyPolicy { policy: self.world.policies[*at].clone() },
+            Op::Apply(at) => Command::apply(self.world.policies[*at].clone()),
             Op::Upsert(at) => Command::UpsertAgent { profile: self.world.profiles[*at].clone() },
             Op::Delete(at) => Command::DeleteAgent { agent_id: agent_id(*at) },
             Op::SignIn { agent, presence, lease } => Command::SignIn {

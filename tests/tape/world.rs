@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use usher::engine::agent::{AgentProfile, AgentType};
 use usher::engine::id::Text;
-use usher::engine::policy::{Channel, Connect, Membership, Policy, Queue, Rules, ServiceLevel, Skill, Team, WrapUp};
+use usher::engine::policy::{
+    Channel, Connect, Membership, Policy, Queue, QueueGroup, Rules, ServiceLevel, Skill, Team, WrapUp,
+};
 use usher::engine::requirement::{Attributes, Comparison, Expr, Requirement, Value};
 use usher::engine::time::Span;
 
@@ -21,6 +23,8 @@ pub struct World {
     pub teams: usize,
     pub channels: usize,
     pub gateways: usize,
+    /// Whether waiting places are limited.
+    pub limits: bool,
     pub requirements: Vec<Arc<Requirement>>,
     /// Policies that may come into force, in no order.
     pub policies: Vec<Arc<Policy>>,
@@ -53,6 +57,7 @@ impl World {
             teams: rng.range(1, 3),
             channels: rng.range(1, 3),
             gateways: rng.range(1, 2),
+            limits: rng.one_in(3),
             requirements: Vec::new(),
             policies: Vec::new(),
             profiles: Vec::new(),
@@ -154,6 +159,7 @@ impl World {
     fn queue(&self, rng: &mut Rng, at: usize) -> Queue {
         Queue {
             require: rng.one_in(3).then(|| rng.pick(&self.requirements)),
+            limit: if self.limits { rng.pick(&[None, Some(0), Some(1), Some(2)]) } else { None },
             max_wait: rng.one_in(3).then(|| secs(rng, &[10, 30, 600])),
             short_abandon: secs(rng, &[0, 5]),
             wrap_up: match rng.below(4) {
@@ -164,6 +170,11 @@ impl World {
             service_level: ServiceLevel { threshold: secs(rng, &[0, 5, 20]), target_ppm: 800_000 },
             ..Queue::named(queue_id(at))
         }
+    }
+
+    fn group(&self, rng: &mut Rng, at: usize) -> QueueGroup {
+        let queues = (0..self.queues).filter(|_| rng.one_in(2)).map(queue_id).collect();
+        QueueGroup { id: format!("g{at}").into(), queues, limit: rng.pick(&[0, 1, 3]) }
     }
 
     fn team(&self, rng: &mut Rng, at: usize) -> Team {
@@ -178,7 +189,7 @@ impl World {
             queues.insert(at, Membership { queue: "*".into(), priority: rng.pick(&[1, 5]) });
         }
         let id: Text = format!("t{at}").into();
-        Team { display_name: id.clone(), id, parent: None, leader: None, site: None, queues }
+        Team { display_name: id.clone(), id, queues, ..Team::default() }
     }
 
     fn rules(&self, rng: &mut Rng) -> Rules {
@@ -205,6 +216,7 @@ impl World {
             skills: SKILLS.iter().map(|id| Skill { id: (*id).into(), display_name: Text::default() }).collect(),
             channels: (0..self.channels).map(|at| self.channel(rng, at)).collect(),
             queues: (0..self.queues).map(|at| self.queue(rng, at)).collect(),
+            queue_groups: (0..if self.limits { 2 } else { 0 }).map(|at| self.group(rng, at)).collect(),
             teams: (0..self.teams).map(|at| self.team(rng, at)).collect(),
             agents: self.managed(rng),
             rules: self.rules(rng),

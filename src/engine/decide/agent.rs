@@ -47,7 +47,7 @@ pub(super) fn upsert(state: &State, profile: &Arc<AgentProfile>, out: &mut Vec<E
     let agent = slot.unwrap_or(AgentId(state.agent_slots()));
     let created = slot.is_none_or(|agent| state.agent(agent).deleted);
     out.push(Event::AgentUpserted { agent, profile: profile.clone() });
-    Ok(Subject { contact: None, agent: Some(agent), created })
+    Ok(Subject { created, ..agent.into() })
 }
 
 pub(super) fn delete(state: &State, agent_id: &Text, out: &mut Vec<Event>) -> Verdict {
@@ -119,7 +119,7 @@ pub(super) fn sign_in(
         if !held.session {
             out.push(Event::AgentSessionOpened { agent });
         }
-        change_presence(state, agent, presence, out);
+        change_presence(state, agent, presence, false, out);
     } else {
         let lease = lease.unwrap_or(state.policy().rules.session_lease);
         out.push(Event::AgentSignedIn { agent, presence: presence.clone(), lease });
@@ -143,7 +143,8 @@ pub(super) fn sign_out(state: &State, now: Time, agent_id: &Text, force: bool, o
     } else if held.next_presence != Some(Presence::Offline) {
         let before = held.presence.clone();
         let next = Some(Presence::Offline);
-        out.push(Event::AgentPresenceChanged { agent, after: before.clone(), before, next });
+        let after = before.clone();
+        out.push(Event::AgentPresenceChanged { agent, before, after, next, by_supervisor: false });
     }
     Ok(agent.into())
 }
@@ -160,21 +161,25 @@ pub(super) fn set_presence(
     now: Time,
     agent_id: &Text,
     presence: &Presence,
+    by_supervisor: bool,
     out: &mut Vec<Event>,
 ) -> Verdict {
     let agent = find_agent(state, agent_id)?;
     known_reason(state, presence)?;
+    if by_supervisor && !state.agent(agent).signed_in() {
+        return Err(Reject::AgentSignedOut);
+    }
     if *presence == Presence::Offline {
         return sign_out(state, now, agent_id, false, out);
     }
     if !state.agent(agent).signed_in() {
         return Err(Reject::AgentSignedOut);
     }
-    change_presence(state, agent, presence, out);
+    change_presence(state, agent, presence, by_supervisor, out);
     Ok(agent.into())
 }
 
-fn change_presence(state: &State, agent: AgentId, presence: &Presence, out: &mut Vec<Event>) {
+fn change_presence(state: &State, agent: AgentId, presence: &Presence, by_supervisor: bool, out: &mut Vec<Event>) {
     let held = state.agent(agent);
     let before = held.presence.clone();
     if *presence == Presence::Available {
@@ -182,7 +187,8 @@ fn change_presence(state: &State, agent: AgentId, presence: &Presence, out: &mut
             out.push(Event::AgentResponding { agent });
         }
         if before != Presence::Available || held.next_presence.is_some() {
-            out.push(Event::AgentPresenceChanged { agent, before, after: Presence::Available, next: None });
+            let after = Presence::Available;
+            out.push(Event::AgentPresenceChanged { agent, before, after, next: None, by_supervisor });
         }
         return;
     }
@@ -190,10 +196,12 @@ fn change_presence(state: &State, agent: AgentId, presence: &Presence, out: &mut
     if held.holds_work() {
         if held.next_presence.as_ref() != Some(presence) {
             let next = Some(presence.clone());
-            out.push(Event::AgentPresenceChanged { agent, after: before.clone(), before, next });
+            let after = before.clone();
+            out.push(Event::AgentPresenceChanged { agent, before, after, next, by_supervisor });
         }
     } else if before != *presence || held.next_presence.is_some() {
-        out.push(Event::AgentPresenceChanged { agent, before, after: presence.clone(), next: None });
+        let after = presence.clone();
+        out.push(Event::AgentPresenceChanged { agent, before, after, next: None, by_supervisor });
     }
 }
 
@@ -234,7 +242,7 @@ fn own_offer(state: &State, agent_id: &Text, offer: LegId) -> Result<(AgentId, O
 }
 
 fn about(state: &State, agent: AgentId, leg: LegId) -> Subject {
-    Subject { contact: Some(state.leg(leg).contact), agent: Some(agent), created: false }
+    Subject { contact: Some(state.leg(leg).contact), ..agent.into() }
 }
 
 pub(super) fn accept(state: &State, now: Time, agent_id: &Text, offer: LegId, out: &mut Vec<Event>) -> Verdict {
@@ -301,7 +309,7 @@ pub(super) fn complete_wrap_up(
     let contact = find_contact(state, contact_id)?;
     let agent = find_agent(state, agent_id)?;
     known_disposition(state, disposition)?;
-    let subject = Subject { contact: Some(contact), agent: Some(agent), created: false };
+    let subject = Subject { contact: Some(contact), ..agent.into() };
     let own = || state.contact_legs(contact).filter(|(_, leg)| leg.agent == agent && leg.connected_once);
     if let Some((leg, held)) = own().find(|(_, leg)| leg.state == LegState::WrapUp) {
         let cause = held.end_cause.unwrap_or(EndCause::Completed);

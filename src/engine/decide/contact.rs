@@ -3,6 +3,7 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use super::arrival::admit;
 use super::leg::{self, connect_failed, end_contact, finish};
 use super::{Subject, Verdict, find_agent, find_contact, known_disposition};
 use crate::engine::command::{ContactChange, NewContact, TransferTarget};
@@ -66,7 +67,7 @@ pub(super) fn create(state: &State, now: Time, new: &Arc<NewContact>, out: &mut 
             only: None,
         }),
     }
-    Ok(Subject { contact: Some(contact), agent: direct, created: true })
+    Ok(Subject { contact: Some(contact), agent: direct, created: true, ..Subject::default() })
 }
 
 /// A leg that begins ASSIGNED, without an offer.
@@ -83,7 +84,7 @@ pub(super) fn can_be_given_work(state: &State, agent: AgentId) -> bool {
 }
 
 /// Refuses an entry whose class was never seen when there are too many already.
-fn class_bound(
+pub(super) fn class_bound(
     state: &State,
     queue: Option<QueueId>,
     channel: ChannelId,
@@ -283,6 +284,10 @@ pub(super) fn transfer(
         return Err(Reject::AgentUnavailable);
     }
     let asked = requirement.unwrap_or(&held.requirement);
+    // One agent's own contact waits for him, whatever the queue holds.
+    if let Some(queue) = queue.filter(|_| agent.is_none()) {
+        admit(state, queue, held.channel, asked.as_deref())?;
+    }
     class_bound(state, queue, held.channel, asked.as_deref())?;
     let again = state.contact_legs(contact).any(|(_, leg)| leg.end_cause == Some(EndCause::Transferred));
     let reason = reason.clone();

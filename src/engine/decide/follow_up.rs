@@ -1,10 +1,12 @@
-//! What follows by itself: obligations first, then matching, then what the agents' state means for routing.
+//! What follows by itself: obligations first, then matching, then who came in and found nobody, then what the agents'
+//! state means for routing.
 //!
 //! Matching is complete because both edges are looked at: every contact that began to wait and every agent who gained
 //! room since the last batch is on the agenda, and nobody else can have become a match.
 
 use alloc::vec::Vec;
 
+use super::arrival::judge;
 use super::deadline::contact_due;
 use super::leg::accept;
 use crate::engine::agent::Presence;
@@ -42,7 +44,7 @@ pub(in crate::engine) fn follow_up(state: &mut State, now: Time, out: &mut Vec<E
         if state.try_contact(contact).is_none() || state.contact_state(contact) != ContactState::Queued {
             continue;
         }
-        let Some(agent) = state.best_agent(contact) else { continue };
+        let Some(agent) = state.best_agent(contact, None) else { continue };
         // Alone on the agenda, it is the only contact its agent could take: had there been another, it would be gone.
         if !state.others_wait() {
             return offer(state, now, contact, agent, out);
@@ -52,6 +54,12 @@ pub(in crate::engine) fn follow_up(state: &mut State, now: Time, out: &mut Vec<E
             state.wait_again(contact);
         }
         return offer(state, now, best, agent, out);
+    }
+    while let Some(contact) = state.next_arrival() {
+        judge(state, now, contact, out);
+        if !out.is_empty() {
+            return;
+        }
     }
     while let Some(agent) = state.next_changed() {
         let held = state.agent(agent);
@@ -67,7 +75,7 @@ pub(in crate::engine) fn follow_up(state: &mut State, now: Time, out: &mut Vec<E
 /// agent whose first the contact is, if that is known.
 fn pair(state: &State, mut contact: ContactId, mut of: Option<AgentId>) -> (ContactId, AgentId) {
     loop {
-        let agent = state.best_agent(contact).expect("whoever takes a contact can be found for it");
+        let agent = state.best_agent(contact, of).expect("whoever takes a contact can be found for it");
         if of == Some(agent) {
             return (contact, agent);
         }
@@ -141,7 +149,7 @@ fn check_agent(state: &State, agent: AgentId, out: &mut Vec<Event>) {
             Presence::Offline => out.push(Event::AgentSignedOut { agent }),
             next => {
                 let (before, after) = (held.presence.clone(), next.clone());
-                out.push(Event::AgentPresenceChanged { agent, before, after, next: None });
+                out.push(Event::AgentPresenceChanged { agent, before, after, next: None, by_supervisor: false });
             }
         }
     }

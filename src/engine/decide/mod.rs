@@ -1,15 +1,18 @@
 //! What a command means: it looks at the state and refuses, or says what happens. It changes nothing.
 //!
-//! `contact` and `agent` have the verbs, `deadline` what falls due, `follow_up` what follows by itself, `leg` how
-//! legs end. Checks stand in the order of [`Reject`], so that the first refusal that applies is the one returned.
+//! `contact`, `agent` and `supervise` have the verbs, `deadline` what falls due, `follow_up` what follows by itself,
+//! `arrival` who may come in, `leg` how legs end. Checks stand in the order of [`Reject`], so that the first refusal
+//! that applies is the one returned.
 
 mod agent;
+mod arrival;
 mod contact;
 mod deadline;
 mod follow_up;
 mod gateway;
 mod leg;
 mod policy;
+mod supervise;
 
 use alloc::vec::Vec;
 
@@ -29,17 +32,19 @@ pub(super) struct Subject {
     pub(super) contact: Option<ContactId>,
     pub(super) agent: Option<AgentId>,
     pub(super) created: bool,
+    pub(super) moved: u32,
+    pub(super) skipped: u32,
 }
 
 impl From<ContactId> for Subject {
     fn from(contact: ContactId) -> Subject {
-        Subject { contact: Some(contact), agent: None, created: false }
+        Subject { contact: Some(contact), ..Subject::default() }
     }
 }
 
 impl From<AgentId> for Subject {
     fn from(agent: AgentId) -> Subject {
-        Subject { contact: None, agent: Some(agent), created: false }
+        Subject { agent: Some(agent), ..Subject::default() }
     }
 }
 
@@ -66,11 +71,17 @@ pub(super) fn decide(state: &State, now: Time, command: &Command, out: &mut Vec<
         RequeueContact { contact_id, cause } => contact::requeue(state, now, contact_id, *cause, out),
         ParkContact { contact_id } => contact::park(state, now, contact_id, out),
         UnparkContact { contact_id } => contact::unpark(state, contact_id, out),
+        MoveContacts { to, which } => supervise::move_contacts(state, now, to, which, out),
+        RequestCallback { contact_id, callback_id, schedule, address } => {
+            supervise::request_callback(state, now, (contact_id, callback_id), *schedule, address, out)
+        }
+        SubmitSurvey { contact_id, kind, score } => supervise::submit_survey(state, contact_id, *kind, *score, out),
         UpsertAgent { profile } => agent::upsert(state, profile, out),
         DeleteAgent { agent_id } => agent::delete(state, agent_id, out),
         SignIn { agent_id, presence, lease } => agent::sign_in(state, agent_id, presence, *lease, out),
         SignOut { agent_id, force } => agent::sign_out(state, now, agent_id, *force, out),
-        SetPresence { agent_id, presence } => agent::set_presence(state, now, agent_id, presence, out),
+        SetPresence { agent_id, presence } => agent::set_presence(state, now, agent_id, presence, false, out),
+        SetAgentPresence { agent_id, presence } => agent::set_presence(state, now, agent_id, presence, true, out),
         Heartbeat { agent_id } => agent::sign_of_life(state, agent_id, true, out),
         OpenAgentSession { agent_id } => agent::sign_of_life(state, agent_id, false, out),
         CloseAgentSession { agent_id } => find_agent(state, agent_id).map(Subject::from),
@@ -85,7 +96,9 @@ pub(super) fn decide(state: &State, now: Time, command: &Command, out: &mut Vec<
         OpenGatewaySession { gateway_id, lease } => gateway::open(state, gateway_id, *lease, out),
         RenewGatewaySession { gateway_id } => gateway::renew(state, gateway_id, out),
         CloseGatewaySession { .. } => Ok(Subject::default()),
-        ApplyPolicy { policy } => policy::apply(state, policy, out),
+        ApplyPolicy { policy, change, expected_version } => {
+            policy::apply(state, policy, change, *expected_version, out)
+        }
     }
 }
 

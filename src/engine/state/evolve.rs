@@ -9,11 +9,11 @@ use crate::engine::command::{ContactChange, NewContact};
 use crate::engine::contact::{
     Bar, Contact, EndCause, Entry, EntryRules, FailCause, Leg, LegState, NONE, OfferState, Outcome, Reason,
 };
-use crate::engine::event::{Answer, EntryExit, Event};
+use crate::engine::event::{Answer, EntryCause, EntryExit, Event};
 use crate::engine::id::{AgentId, BarId, ClassId, ContactId, GatewayId, LegId, QueueId, Text};
 use crate::engine::limits;
 use crate::engine::order::Links;
-use crate::engine::policy::{Policy, WrapUp};
+use crate::engine::policy::{Policy, PolicyChange, WrapUp};
 use crate::engine::table::hash_bytes;
 use crate::engine::time::{MaybeTime, Span, Time};
 
@@ -23,15 +23,17 @@ impl State {
         assert!(now >= self.now, "engine time went backwards");
         self.now = now;
         self.sequence = sequence;
+        self.fill_pool();
         match event {
-            Event::RequestRemembered { stamp, contact, agent, created } => {
-                let first = Reply { sequence, contact: *contact, agent: *agent, created: *created, repeated: true };
+            Event::RequestRemembered { stamp, contact, agent, created, moved, skipped } => {
+                let (contact, agent, created, moved, skipped) = (*contact, *agent, *created, *moved, *skipped);
+                let first = Reply { sequence, contact, agent, created, moved, skipped, repeated: true };
                 self.receipts.remember(now, stamp, first);
                 let contacts = &self.contacts;
                 let open = |contact: ContactId| contacts.get(contact.0).is_some_and(|contact| !contact.closed);
                 self.receipts.trim(now, self.registry.policy.rules.remembered_requests, open);
             }
-            Event::PolicyApplied { policy } => self.apply_policy(policy),
+            Event::PolicyApplied { policy, change, .. } => self.apply_policy(policy, change),
             Event::GatewaySessionOpened { gateway, gateway_id, lease } => {
                 self.intern_gateway(gateway_id);
                 let held = &mut self.gateways[gateway.index()];
@@ -56,8 +58,9 @@ impl State {
         }
     }
 
-    fn apply_policy(&mut self, policy: &Arc<Policy>) {
+    fn apply_policy(&mut self, policy: &Arc<Policy>, change: &Arc<PolicyChange>) {
         self.registry.apply(policy);
+        self.registry.remember(policy, change, self.now);
         self.skilled.resize_with(self.registry.skills.all.len(), Default::default);
         self.receipts.set_window(policy.rules.request_window);
         self.arm_retention();
@@ -101,7 +104,12 @@ impl State {
     fn evolve_contact(&mut self, contact: ContactId, event: &Event) {
         match event {
             Event::ContactCreated { new, .. } => self.create_contact(contact, new),
-            Event::ContactQueued { queue, only, .. } => self.enter_queue(contact, *queue, *only),
+            Event::ContactQueued { queue, cause, only, .. } => {
+                self.enter_queue(contact, *queue, *only);
+                if matches!(cause, EntryCause::Arrived | EntryCause::Scheduled) {
+                    self.agenda.arrivals.push(contact);
+                }
+            }
             Event::ContactUnrestricted { .. } => {
                 let waits = self.contacts.at(contact.slot()).links.is_in();
                 self.step_out(contact);
@@ -131,6 +139,12 @@ impl State {
                 self.arm_contact(contact);
             }
             Event::ContactTransferred { .. } => {}
+            // The entry goes with the event that begins the next one: until then the contact waits on.
+            Event::ContactMoved { exit, .. } => {
+                let direction = self.contacts.at(contact.slot()).profile.direction;
+                self.tally.go_on(exit.queue, direction);
+            }
+            Event::SurveySubmitted { kind, .. } => self.contacts.at_mut(contact.slot()).surveys |= kind.bit(),
             Event::NoWillingAgent { .. } => {
                 self.lift_bars(contact);
                 let held = self.contacts.at_mut(contact.slot());
@@ -181,6 +195,7 @@ impl State {
             outcome: None,
             ended: MaybeTime::NONE,
             closed: false,
+            surveys: 0,
             policy_version: self.registry.policy.version,
             disposition: Text::default(),
         });
@@ -228,6 +243,7 @@ impl State {
         held.schedule = MaybeTime::NONE;
         held.queued.first(now);
         self.tally.enter(queue, direction);
+        self.take_place(queue);
         self.line_up(contact);
         self.arm_contact(contact);
     }
@@ -236,6 +252,7 @@ impl State {
     fn leave_entry(&mut self, contact: ContactId) {
         self.step_out(contact);
         self.lift_bars(contact);
+        self.leave_place(contact);
         let held = self.contacts.at_mut(contact.slot());
         held.entry = None;
         held.entry_leg = None;
@@ -431,6 +448,7 @@ impl State {
                 let most = self.registry.channels[channel.index()].max;
                 assert!(held.has_room(channel, *cost, most), "an offer exceeds the capacity of {agent:?}");
                 self.step_out(contact);
+                self.leave_place(contact);
                 self.begin_leg(contact, leg, *agent, *cost, (LegState::Offered, OfferState::Issued), *expires);
                 self.contacts.at_mut(contact.slot()).entry_leg = Some(leg);
                 self.arm_contact(contact);
@@ -670,7 +688,8 @@ impl State {
         }
         if held.entry_leg == Some(leg) {
             held.entry_leg = None;
-            if held.entry.is_some() {
+            if let Some(entry) = held.entry {
+                self.take_place(entry.queue);
                 self.line_up(contact);
             }
         }
@@ -759,7 +778,7 @@ impl State {
         if agent.0 == self.agents.len() {
             self.agents.push(Agent::new(profile.clone()));
             self.agent_ids.insert(hash_bytes(self.seed, profile.agent_id.as_bytes()), agent.0);
-            self.index.add_agent();
+            self.index.pools.add_agent();
         }
         let held = &mut self.agents[agent.0];
         held.profile = profile.clone();
@@ -767,11 +786,8 @@ impl State {
         self.compile_agent(agent, profile);
         self.enrol_agent(agent);
         // Classes gained may hold contacts for an agent who kept his room.
-        let held = &mut self.agents[agent.0];
-        if held.in_line != 0 && !held.hungry {
-            held.hungry = true;
-            self.agenda.agents.push(agent);
-            self.agenda.sorted = false;
+        if self.agents[agent.0].room != 0 {
+            self.hunger(agent);
         }
     }
 

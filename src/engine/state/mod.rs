@@ -1,8 +1,10 @@
 //! The state of one tenant: private fields, read accessors, and `evolve`, the one thing that changes it.
 //!
-//! `registry` has the policy by handle, `evolve` what each event does, `serve` who may be matched with whom.
+//! `registry` has the policy by handle, `evolve` what each event does, `serve` who may be matched with whom, `places`
+//! where contacts may wait.
 
 mod evolve;
+mod places;
 mod registry;
 mod serve;
 
@@ -15,7 +17,7 @@ use super::contact::{Bar, Contact, ContactState, Leg, LegState, NONE};
 use super::id::{AgentId, BarId, ChannelId, ClassId, ContactId, GatewayId, LegId, QueueId, Text};
 use super::limits;
 use super::matcher::Index;
-use super::policy::{Channel, Policy, Queue};
+use super::policy::{Channel, Policy, PolicyVersion, Queue};
 use super::receipts::Receipts;
 use super::slab::{Chunked, Slab};
 use super::table::{IdTable, hash_bytes};
@@ -73,6 +75,8 @@ pub(super) struct Agenda {
     pub(super) contacts: Vec<ContactId>,
     /// Agents who may now be matched.
     pub(super) agents: Vec<AgentId>,
+    /// Contacts that came in: judged once nobody can take them at once.
+    pub(super) arrivals: Vec<ContactId>,
     /// Contacts that may now close, or whose offer may no longer be allowed.
     pub(super) checks: Vec<ContactId>,
     /// Agents whose waiting presence or offers may change.
@@ -102,6 +106,8 @@ pub struct State {
     index: Index,
     timers: Timers<{ Due::COUNT }>,
     tally: Tally,
+    /// QUEUED and PARKED entries by queue: waiting places taken.
+    places: Vec<u32>,
     receipts: Receipts,
     /// Ended contacts kept, oldest and newest (slots), by `Contact::gateway_links`.
     ended: (u32, u32),
@@ -130,6 +136,7 @@ impl State {
             index: Index::new(seed),
             timers: Timers::new(),
             tally: Tally::default(),
+            places: Vec::new(),
             receipts: Receipts::new(seed, Span::ZERO),
             ended: (NONE, NONE),
             ended_count: 0,
@@ -160,6 +167,11 @@ impl State {
     #[must_use]
     pub fn policy_version(&self) -> u64 {
         self.registry.policy.version
+    }
+
+    /// The versions of the policy kept, oldest first; the last is in force. At most [`limits::POLICY_VERSIONS`].
+    pub fn policy_versions(&self) -> impl DoubleEndedIterator<Item = &PolicyVersion> {
+        self.registry.versions.iter()
     }
 
     pub(super) fn registry(&self) -> &Registry {
@@ -521,6 +533,7 @@ impl State {
     pub(super) fn forget_agenda(&mut self) {
         self.agenda.contacts.clear();
         self.agenda.checks.clear();
+        self.agenda.arrivals.clear();
         while self.next_hungry().is_some() {
             self.fed();
         }
@@ -533,6 +546,11 @@ impl State {
     /// A contact to look at for closing, for an offer no longer allowed, or for a deadline that waited.
     pub(super) fn next_check(&mut self) -> Option<ContactId> {
         self.agenda.checks.pop()
+    }
+
+    /// A contact that came in, to be judged when nobody took it.
+    pub(super) fn next_arrival(&mut self) -> Option<ContactId> {
+        self.agenda.arrivals.pop()
     }
 
     /// An agent to look at for his waiting presence or his offers.
@@ -571,10 +589,11 @@ impl State {
         self.agenda.agents.last().copied()
     }
 
-    /// Nothing is left for that agent.
+    /// Nothing is left for that agent: he stands in line for what he has room for.
     pub(super) fn fed(&mut self) {
         if let Some(agent) = self.agenda.agents.pop() {
             self.agents[agent.0].hungry = false;
+            self.stand(agent, self.agents[agent.0].room);
         }
     }
 

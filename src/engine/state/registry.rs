@@ -1,14 +1,17 @@
 //! Names to handles, and the policy compiled by handle. Handles are given at first sight and never reused, so that a
 //! contact keeps its queue through any number of reloads.
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, VecDeque};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use crate::engine::agent::AgentProfile;
 use crate::engine::id::{ChannelId, QueueId, SkillId, TeamId, Text};
-use crate::engine::policy::{Channel, Policy, Queue, Team};
+use crate::engine::limits;
+use crate::engine::policy::{Channel, Policy, PolicyChange, PolicyVersion, Queue, Team};
+use crate::engine::pools::RosterId;
 use crate::engine::requirement::{Comparison, Expr, Requirement};
+use crate::engine::time::Time;
 
 /// Names by order of first sight.
 #[derive(Clone, Debug, Default)]
@@ -39,6 +42,15 @@ pub(in crate::engine) struct QueueRules {
     pub(in crate::engine) rules: Queue,
     /// Whether the policy in force has it.
     pub(in crate::engine) live: bool,
+    /// The groups it shares waiting places in.
+    pub(in crate::engine) groups: Vec<u32>,
+}
+
+/// A group of queues as compiled.
+#[derive(Clone, Debug)]
+pub(in crate::engine) struct GroupRules {
+    pub(in crate::engine) queues: Vec<QueueId>,
+    pub(in crate::engine) limit: u32,
 }
 
 /// A team as compiled.
@@ -47,17 +59,24 @@ pub(in crate::engine) struct TeamRules {
     pub(in crate::engine) live: bool,
     /// Membership priority by queue; 0 = not served.
     pub(in crate::engine) bands: Vec<u8>,
+    /// Which queues those are.
+    roster: RosterId,
 }
 
 /// The policy in force, by handle.
 #[derive(Clone, Debug, Default)]
 pub(in crate::engine) struct Registry {
     pub(in crate::engine) policy: Arc<Policy>,
+    /// It and those before it, oldest first, the newest [`limits::POLICY_VERSIONS`].
+    pub(in crate::engine) versions: VecDeque<PolicyVersion>,
     pub(in crate::engine) skills: Names,
     /// Whether the policy in force has a skill, by handle.
     live_skills: Vec<bool>,
     pub(in crate::engine) queue_names: Names,
     pub(in crate::engine) queues: Vec<QueueRules>,
+    pub(in crate::engine) groups: Vec<GroupRules>,
+    /// By roster and queue, whether it is served: by the live teams that share it.
+    pub(in crate::engine) rosters: Vec<Vec<bool>>,
     team_names: Names,
     pub(in crate::engine) teams: Vec<TeamRules>,
     channel_names: Names,
@@ -75,16 +94,52 @@ impl Registry {
         for channel in &policy.channels {
             place(&mut self.channels, self.channel_names.intern(&channel.id), channel.clone());
         }
-        self.queues.iter_mut().for_each(|queue| queue.live = false);
+        self.queues.iter_mut().for_each(|queue| {
+            queue.live = false;
+            queue.groups.clear();
+        });
         for queue in &policy.queues {
-            let rules = QueueRules { rules: queue.clone(), live: true };
+            let rules = QueueRules { rules: queue.clone(), live: true, groups: Vec::new() };
             place(&mut self.queues, self.queue_names.intern(&queue.id), rules);
         }
+        self.group(policy);
         self.teams.iter_mut().for_each(|team| team.live = false);
+        self.rosters.clear();
         for team in &policy.teams {
-            let rules = TeamRules { bands: self.bands(team), live: true };
+            let bands = self.bands(team);
+            let roster = self.roster_of(&bands);
+            let rules = TeamRules { bands, roster, live: true };
             place(&mut self.teams, self.team_names.intern(&team.id), rules);
         }
+    }
+
+    fn roster_of(&mut self, bands: &[u8]) -> RosterId {
+        let serves = bands.iter().map(|band| *band > 0);
+        let known = self.rosters.iter().position(|roster| serves.clone().eq(roster.iter().copied()));
+        RosterId(known.unwrap_or_else(|| {
+            self.rosters.push(serves.collect());
+            self.rosters.len() - 1
+        }) as u32)
+    }
+
+    fn group(&mut self, policy: &Policy) {
+        self.groups.clear();
+        for group in &policy.queue_groups {
+            let handles = group.queues.iter().filter_map(|queue| self.queue_names.find(queue));
+            let queues: Vec<QueueId> = handles.map(QueueId).collect();
+            for queue in &queues {
+                self.queues[queue.index()].groups.push(self.groups.len() as u32);
+            }
+            self.groups.push(GroupRules { queues, limit: group.limit });
+        }
+    }
+
+    /// Keeps a version to look at and to go back to.
+    pub(in crate::engine) fn remember(&mut self, policy: &Arc<Policy>, change: &Arc<PolicyChange>, applied: Time) {
+        if self.versions.len() == limits::POLICY_VERSIONS {
+            self.versions.pop_front();
+        }
+        self.versions.push_back(PolicyVersion { policy: policy.clone(), change: change.clone(), applied });
     }
 
     fn bands(&self, team: &Team) -> Vec<u8> {
@@ -136,6 +191,12 @@ impl Registry {
     pub(in crate::engine) fn band(&self, team: Option<TeamId>, queue: QueueId) -> Option<u8> {
         let team = &self.teams[team?.index()];
         team.bands.get(queue.index()).copied().filter(|&band| band > 0 && team.live)
+    }
+
+    /// The roster of a team, if the policy in force has the team.
+    pub(in crate::engine) fn roster(&self, team: TeamId) -> Option<RosterId> {
+        let team = &self.teams[team.index()];
+        team.live.then_some(team.roster)
     }
 
     /// An agent's levels by handle.

@@ -6,7 +6,7 @@
 use usher_proto::v1;
 use usher_proto::v1::event::Payload;
 
-use super::{offer_id, output, span, time};
+use super::{hex, offer_id, output, span, time};
 use crate::engine::agent::Presence;
 use crate::engine::contact::{ContactState, FailCause, OfferState, Outcome};
 use crate::engine::event::{Event, Facts, Recorded};
@@ -171,6 +171,33 @@ fn stay_payload(about: &About<'_>, event: &Event) -> Option<Payload> {
             after: about.after,
             ..v1::ContactQueued::default()
         }),
+        Event::ContactMoved { exit, cause, .. } => Payload::ContactMoved(v1::ContactMoved {
+            contact_id,
+            gateway_id,
+            entry_number,
+            queue: about.queue(),
+            to_queue: about.published.other_queue.to_string(),
+            channel: about.channel(),
+            direction: about.direction(),
+            cause: names::cause_to(*cause) as i32,
+            exit: v1::QueueExit::Moved as i32,
+            wait,
+            parked: Some(span(facts.parked)),
+            within_threshold: exit.within_threshold,
+            before: about.before,
+            after: about.after,
+            ..v1::ContactMoved::default()
+        }),
+        Event::SurveySubmitted { kind, score, result, .. } => Payload::SurveySubmitted(v1::SurveySubmitted {
+            contact_id,
+            queue: about.queue(),
+            agent_id: about.agent_id(),
+            kind: names::survey_to(*kind) as i32,
+            score: i32::from(*score),
+            result: names::survey_result_to(*result) as i32,
+            direction: about.direction(),
+            channel: about.channel(),
+        }),
         Event::ContactUnrestricted { .. } => Payload::ContactUnrestricted(v1::ContactUnrestricted {
             contact_id,
             gateway_id,
@@ -179,10 +206,13 @@ fn stay_payload(about: &About<'_>, event: &Event) -> Option<Payload> {
             agent_id: about.agent_id(),
             wait,
         }),
-        Event::ContactUpdated { .. } => Payload::ContactUpdated(v1::ContactUpdated {
+        Event::ContactUpdated { change, .. } => Payload::ContactUpdated(v1::ContactUpdated {
             contact_id,
             gateway_id,
-            cause: v1::UpdateCause::Client as i32,
+            cause: match change.supervisor {
+                true => v1::UpdateCause::Supervisor as i32,
+                false => v1::UpdateCause::Client as i32,
+            },
             new_values: Some(about.whole()),
             ..v1::ContactUpdated::default()
         }),
@@ -416,9 +446,12 @@ fn other_payload(published: &Published) -> Option<Payload> {
     let team = profile.and_then(|agent| agent.team.as_ref()).map(ToString::to_string).unwrap_or_default();
     let presence = |presence: &Presence| names::presence_to(presence) as i32;
     Some(match &published.recorded.event {
-        Event::PolicyApplied { policy } => Payload::PolicyApplied(v1::PolicyApplied {
+        Event::PolicyApplied { policy, change, reevaluated } => Payload::PolicyApplied(v1::PolicyApplied {
             version_before: policy.version - 1,
             version_after: policy.version,
+            trigger: names::policy_trigger(change.trigger) as i32,
+            digest: hex(&change.digest),
+            contacts_reevaluated: i32::try_from(*reevaluated).unwrap_or(i32::MAX),
             ..v1::PolicyApplied::default()
         }),
         Event::AgentUpserted { profile, .. } => {
@@ -443,7 +476,7 @@ fn other_payload(published: &Published) -> Option<Payload> {
             after: v1::Presence::Offline as i32,
             ..v1::AgentSignedOut::default()
         }),
-        Event::AgentPresenceChanged { before, after, next, .. } => {
+        Event::AgentPresenceChanged { before, after, next, by_supervisor, .. } => {
             Payload::AgentPresenceChanged(v1::AgentPresenceChanged {
                 agent_id,
                 team,
@@ -453,7 +486,7 @@ fn other_payload(published: &Published) -> Option<Payload> {
                 not_ready_reason_after: names::presence_reason(after),
                 next_presence: next.as_ref().map_or(0, presence),
                 next_not_ready_reason: next.as_ref().map(names::presence_reason).unwrap_or_default(),
-                by_supervisor: false,
+                by_supervisor: *by_supervisor,
             })
         }
         Event::AgentRoutingChanged { before, after, .. } => Payload::AgentRoutingChanged(v1::AgentRoutingChanged {

@@ -24,6 +24,11 @@ pub fn span(span: Span) -> Duration {
     Duration { seconds: (span.0 / 1_000_000) as i64, nanos: (span.0 % 1_000_000) as i32 * 1_000 }
 }
 
+/// Bytes in lower-case hexadecimal.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// An offer's id as clients have it: the leg's handle in 16 hexadecimal digits.
 pub fn offer_id(leg: LegId) -> String {
     format!("{:016x}", leg.to_u64())

@@ -241,10 +241,22 @@ impl Session {
             },
             Asked::ReclassifyContact(_) => later("ReclassifyContact"),
             Asked::ConsultContact(_) => later("ConsultContact"),
-            Asked::RequestCallback(_) => later("RequestCallback"),
+            Asked::RequestCallback(mut ask) => match settle_tenant(&mut ask, tenant) {
+                Ok(()) => {
+                    let edge = edge.clone();
+                    Box::pin(async move { Ok(Answer::RequestCallback(edge.request_callback(ask).await?)) })
+                }
+                Err(problem) => refuse(problem),
+            },
             Asked::EstimateWait(_) => later("EstimateWait"),
             Asked::ExplainContact(_) => later("ExplainContact"),
-            Asked::SubmitSurvey(_) => later("SubmitSurvey"),
+            Asked::SubmitSurvey(mut submit) => match settle_tenant(&mut submit, tenant) {
+                Ok(()) => {
+                    let edge = edge.clone();
+                    Box::pin(async move { Ok(Answer::SubmitSurvey(edge.submit_survey(submit).await?)) })
+                }
+                Err(problem) => refuse(problem),
+            },
         }
     }
 

@@ -43,7 +43,7 @@ macro_rules! in_session {
 in_session! {
     CreateContactRequest GetContactRequest ListContactsRequest UpdateContactRequest ConnectContactRequest
     HoldContactRequest ResumeContactRequest CompleteContactRequest CancelContactRequest TransferContactRequest
-    RequeueContactRequest ParkContactRequest UnparkContactRequest
+    RequeueContactRequest ParkContactRequest UnparkContactRequest RequestCallbackRequest SubmitSurveyRequest
     HeartbeatRequest SignInRequest SignOutRequest SetPresenceRequest AcceptOfferRequest DeclineOfferRequest
     CompleteWrapUpRequest GetAgentRequest
 }

@@ -1,0 +1,37 @@
+//! Who may come in to wait: judged once matching is quiet, so that an arrival somebody takes at once needs no place.
+//!
+//! A refusal here is a decision and not an error: the contact was offered to its queue and is REFUSED. A verb that would
+//! bring a contact from elsewhere into a full queue is refused instead ([`admit`]), and nothing changes.
+
+use alloc::vec::Vec;
+
+use super::leg::end_contact;
+use crate::engine::contact::{ContactState, Outcome, Reason};
+use crate::engine::event::Event;
+use crate::engine::id::{ChannelId, ContactId, QueueId, Text};
+use crate::engine::reject::Reject;
+use crate::engine::requirement::Requirement;
+use crate::engine::state::State;
+use crate::engine::time::Time;
+
+/// Judges an arrival nobody took in its own batch.
+pub(super) fn judge(state: &State, now: Time, contact: ContactId, out: &mut Vec<Event>) {
+    let Some(held) = state.try_contact(contact) else { return };
+    let Some(entry) = held.entry.filter(|_| state.contact_state(contact) == ContactState::Queued) else { return };
+    if state.overfull(entry.queue, 0) {
+        end_contact(state, now, contact, (Outcome::Refused, Reason::QueueFull), &Text::default(), out);
+    }
+}
+
+/// Whether a contact may be brought into a queue by a verb.
+pub(super) fn admit(
+    state: &State,
+    queue: QueueId,
+    channel: ChannelId,
+    requirement: Option<&Requirement>,
+) -> Result<(), Reject> {
+    if state.overfull(queue, 1) && !state.taken_at_once(queue, channel, requirement) {
+        return Err(Reject::QueueFull { queue: state.queue_id(queue).clone() });
+    }
+    Ok(())
+}

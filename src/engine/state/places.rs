@@ -1,0 +1,70 @@
+//! Waiting places: how many entries wait in each queue, and whether one more may.
+//!
+//! A place is taken by an entry that is QUEUED or PARKED, and free while it is OFFERED or ASSIGNED. Counted as events are
+//! taken in, so that looking costs O(groups of the queue).
+
+use super::State;
+use crate::engine::contact::ContactState;
+use crate::engine::id::{ChannelId, ContactId, QueueId};
+use crate::engine::requirement::Requirement;
+
+impl State {
+    /// QUEUED and PARKED entries of a queue.
+    #[must_use]
+    pub fn places_taken(&self, queue: QueueId) -> u32 {
+        self.places.get(queue.index()).copied().unwrap_or(0)
+    }
+
+    /// Whether a queue, or a group it is in, would hold more than its limit with `more` entries beside those there.
+    pub(in crate::engine) fn overfull(&self, queue: QueueId, more: u32) -> bool {
+        let rules = &self.registry.queues[queue.index()];
+        let over = |taken: u32, limit: u32| taken + more > limit;
+        let taken = |group: u32| -> u32 {
+            self.registry.groups[group as usize].queues.iter().map(|&queue| self.places_taken(queue)).sum()
+        };
+        rules.rules.limit.is_some_and(|limit| over(self.places_taken(queue), limit))
+            || rules.groups.iter().any(|&group| over(taken(group), self.registry.groups[group as usize].limit))
+    }
+
+    /// Whether somebody could take a contact at once, were it in a queue. Looks at heads for a class that was seen
+    /// before, else it is a pass over the agents.
+    pub(in crate::engine) fn taken_at_once(
+        &self,
+        queue: QueueId,
+        channel: ChannelId,
+        requirement: Option<&Requirement>,
+    ) -> bool {
+        if let Some(class) = self.find_class(queue, channel, requirement) {
+            return self.longest_idle(class, |_| true).is_some();
+        }
+        let rules = self.channel(channel);
+        let asked = [self.queue(queue).require.as_deref(), requirement];
+        self.agents_from(0).map(|agent| self.agent(agent)).any(|agent| {
+            agent.takes_offers()
+                && agent.has_room(channel, rules.cost, rules.max)
+                && self.registry.band(agent.team, queue).is_some()
+                && asked.iter().flatten().all(|asked| asked.expr.met_by(&*agent.profile))
+        })
+    }
+
+    /// Takes a place for a contact whose entry waits.
+    pub(super) fn take_place(&mut self, queue: QueueId) {
+        if self.places.len() <= queue.index() {
+            self.places.resize(queue.index() + 1, 0);
+        }
+        self.places[queue.index()] += 1;
+    }
+
+    /// Gives back the place of a contact's entry, if it has one.
+    pub(super) fn leave_place(&mut self, contact: ContactId) {
+        let held = self.contacts.at(contact.slot());
+        if let Some(entry) = held.entry.filter(|_| held.entry_leg.is_none()) {
+            self.places[entry.queue.index()] -= 1;
+        }
+    }
+
+    /// Whether a contact waits and has a place.
+    pub(in crate::engine) fn has_place(&self, contact: ContactId) -> bool {
+        matches!(self.contact_state(contact), ContactState::Queued | ContactState::Parked)
+    }
+}
