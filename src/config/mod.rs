@@ -27,7 +27,7 @@ use toml::de::{DeTable, Deserializer};
 use crate::engine::policy::Policy;
 
 pub use fault::{Fault, Faults, Gathered};
-pub use settings::{Backend, Journal, Keepalive, Limits, LogFormat, Server, Telemetry};
+pub use settings::{Backend, Durability, Journal, Keepalive, Limits, LogFormat, Server, Telemetry};
 pub use shape::Kind;
 
 /// Largest file that is read: room for several hundred thousand agents.

@@ -7,6 +7,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::path::PathBuf;
 use std::sync::LazyLock;
 
 use schemars::generate::SchemaSettings;
@@ -21,7 +22,7 @@ use super::duration::Duration;
 pub(super) const LATER_KEYS: [(&str, &[&str]); 9] = [
     ("Document", &["auth"]),
     ("Server", &["tls", "auth"]),
-    ("Journal", &["path", "durability", "retention"]),
+    ("Journal", &["retention"]),
     ("Tenant", &["reserve", "calendars", "classification", "removed_queues", "recontact_window", "pools"]),
     ("Channel", &["excludes", "pool"]),
     (
@@ -45,7 +46,7 @@ pub(super) const LATER_KEYS: [(&str, &[&str]); 9] = [
 
 /// Values of later releases, by the type they will belong to.
 pub(super) const LATER_VALUES: [(&str, &[&str]); 3] = [
-    ("Backend", &["embedded", "replicated"]),
+    ("Backend", &["replicated"]),
     (
         "Selection",
         &[
@@ -194,17 +195,37 @@ pub enum LogFormat {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Journal {
-    /// The kind of journal. Default "memory".
+    /// The kind of journal. Default "embedded".
     pub backend: Option<Backend>,
+    /// Directory of the embedded journal, made when it is not there; one server at a time. Default "journal".
+    pub path: Option<PathBuf>,
+    /// What an answered command survives. Default "fsync".
+    pub durability: Option<Durability>,
+    /// Bytes of one file of the embedded journal; as many are held in reserve for a disk that is full. Default 16777216.
+    #[schemars(range(min = 1_048_576, max = 1_073_741_824))]
+    pub segment_bytes: Option<u64>,
 }
 
 /// The kind of journal.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Backend {
-    /// In memory: a restart begins empty.
+    /// On this machine's disk: a restart goes on where the server stopped.
     #[default]
+    Embedded,
+    /// In memory: a restart begins empty.
     Memory,
+}
+
+/// What an answered command survives.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Durability {
+    /// The loss of power: it is on the disk.
+    #[default]
+    Fsync,
+    /// The death of the process, not of the machine: the disk has it within about a second.
+    Write,
 }
 
 /// One tenant.

@@ -130,6 +130,21 @@ pub enum Event {
         /// Waiting contacts looked at again.
         reevaluated: u32,
     },
+    /// A file says what the policy in force says already.
+    PolicySourced {
+        /// SHA-256 of the file.
+        file: [u8; 32],
+    },
+    /// The engine was brought back from its journal. Offer, connect, wrap-up, bar and NOT_RESPONDING deadlines, and a lost
+    /// gateway's grace, moved by the outage; leases start anew.
+    Resumed {
+        /// From the last time in the journal until now.
+        outage: Span,
+        /// Contacts not ended.
+        contacts: u32,
+        /// Offers still open.
+        offers: u32,
+    },
     /// A contact was created.
     ContactCreated {
         /// The contact.

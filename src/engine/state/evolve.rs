@@ -34,6 +34,8 @@ impl State {
                 self.receipts.trim(now, self.registry.policy.rules.remembered_requests, open);
             }
             Event::PolicyApplied { policy, change, .. } => self.apply_policy(policy, change),
+            Event::PolicySourced { file } => self.registry.file = Some(*file),
+            Event::Resumed { outage, .. } => self.resume(*outage),
             Event::GatewaySessionOpened { gateway, gateway_id, lease } => {
                 self.intern_gateway(gateway_id);
                 let held = &mut self.gateways[gateway.index()];
@@ -70,6 +72,39 @@ impl State {
             let again = waiting.iter(&self.contacts).map(|slot| ContactId(self.contacts.key_of(slot)));
             self.agenda.contacts.extend(again);
             self.agenda.sorted = false;
+        }
+    }
+
+    /// After an outage: what people were given time for goes on from where it stood, and every lease starts anew. A pass
+    /// over legs, bars, agents and gateways.
+    fn resume(&mut self, outage: Span) {
+        let moves = |leg: &Leg| matches!(leg.state, LegState::Offered | LegState::Assigned | LegState::WrapUp);
+        for slot in 0..self.legs.slots() {
+            let Some(leg) = self.legs.peek(slot).filter(|leg| moves(leg)) else { continue };
+            let moved = leg.deadline.get().map(|at| at + outage);
+            self.legs.at_mut(slot).deadline = moved.into();
+            self.arm(Due::Leg, slot, moved);
+        }
+        for slot in 0..self.bars.slots() {
+            let Some(until) = self.bars.peek(slot).map(|bar| bar.until + outage) else { continue };
+            self.bars.at_mut(slot).until = until;
+            self.arm(Due::Bar, slot, Some(until));
+        }
+        for slot in 0..self.agents.len() {
+            let held = &mut self.agents[slot];
+            held.streams = 0;
+            held.not_responding = held.not_responding.map(|until| until + outage);
+            let until = held.not_responding;
+            self.arm(Due::Agent, slot, until);
+            self.arm_lease(self.now, AgentId(slot));
+        }
+        for slot in 0..self.gateways.len() {
+            let held = &mut self.gateways[slot];
+            held.streams = 0;
+            held.grace = held.grace.map(|until| until + outage);
+            let leased = held.session && !held.lease.is_zero();
+            let until = held.grace.or(leased.then(|| self.now + held.lease));
+            self.arm(Due::Gateway, slot as u32, until);
         }
     }
 

@@ -174,6 +174,12 @@ impl State {
         self.registry.versions.iter()
     }
 
+    /// SHA-256 of the last file a policy came from; none when none did. A restart with that file leaves in force what is.
+    #[must_use]
+    pub fn policy_file(&self) -> Option<[u8; 32]> {
+        self.registry.file
+    }
+
     pub(super) fn registry(&self) -> &Registry {
         &self.registry
     }
@@ -365,6 +371,12 @@ impl State {
         false
     }
 
+    /// Offers open. Linear in the legs kept.
+    #[must_use]
+    pub fn open_offers(&self) -> u32 {
+        self.legs.iter().filter(|(_, leg)| leg.state == LegState::Offered).count() as u32
+    }
+
     // ---- agents
 
     /// An agent by his id.
@@ -510,6 +522,13 @@ impl State {
             (Some(timer), Some(retention)) => Some(timer.min(retention)),
             (timer, retention) => timer.or(retention),
         }
+    }
+
+    /// Whether a deadline runs that an outage would move: of a leg, a bar or NOT_RESPONDING. A conversation's alarm counts
+    /// too, though it is not moved.
+    #[must_use]
+    pub fn is_ticking(&self) -> bool {
+        [Due::Leg, Due::Bar, Due::Agent].into_iter().any(|due| self.timers.count(due as u8) > 0)
     }
 
     /// When an agent's lease runs out, if it runs.

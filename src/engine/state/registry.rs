@@ -67,6 +67,8 @@ pub(in crate::engine) struct TeamRules {
 #[derive(Clone, Debug, Default)]
 pub(in crate::engine) struct Registry {
     pub(in crate::engine) policy: Arc<Policy>,
+    /// SHA-256 of the last file that said what was to be in force.
+    pub(in crate::engine) file: Option<[u8; 32]>,
     /// It and those before it, oldest first, the newest [`limits::POLICY_VERSIONS`].
     pub(in crate::engine) versions: VecDeque<PolicyVersion>,
     pub(in crate::engine) skills: Names,
@@ -136,6 +138,7 @@ impl Registry {
 
     /// Keeps a version to look at and to go back to.
     pub(in crate::engine) fn remember(&mut self, policy: &Arc<Policy>, change: &Arc<PolicyChange>, applied: Time) {
+        self.file = change.source.or(self.file);
         if self.versions.len() == limits::POLICY_VERSIONS {
             self.versions.pop_front();
         }
