@@ -13,7 +13,7 @@ use crate::machine::cpu_time;
 use crate::outcome::{Frame, Outcome, print};
 use crate::scenario::center::Center;
 use crate::scenario::schedule::{Asked, Schedule};
-use crate::scenario::{self, ClockTime, Mode, Scenario};
+use crate::scenario::{self, ClockTime, Journal, Mode, Scenario};
 use crate::server::{Server, binary};
 
 /// What to run, and on which server.
@@ -43,6 +43,9 @@ pub struct Options {
     /// How gateways and agents talk to the server.
     #[arg(long, value_enum)]
     pub mode: Option<Mode>,
+    /// What the server's journal is.
+    #[arg(long, value_enum)]
+    pub journal: Option<Journal>,
     /// What rates and counts of arrivals are multiplied with.
     #[arg(long, value_name = "FACTOR", default_value_t = 1.0)]
     pub scale: f64,
@@ -68,6 +71,7 @@ impl Options {
         run.speed = self.speed.unwrap_or(run.speed);
         run.seed = self.seed.unwrap_or(run.seed);
         run.mode = self.mode.unwrap_or(run.mode);
+        run.journal = self.journal.or(run.journal);
         anyhow::ensure!(run.speed > 0.0 && run.speed <= 1_000.0, "--speed must be above 0 and at most 1000");
         anyhow::ensure!(self.scale > 0.0 && self.scale.is_finite(), "--scale must be above 0");
         let text = std::fs::read(&self.scenario).context("failed to read the scenario again")?;

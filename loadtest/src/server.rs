@@ -67,7 +67,10 @@ impl Server {
         fs::create_dir_all(&dir).with_context(|| format!("failed to make {}", dir.display()))?;
         let (config, ready) = (dir.join("usher.toml"), dir.join("ready.json"));
         fs::write(&config, config_text).with_context(|| format!("failed to write {}", config.display()))?;
-        let mut command = Command::new(binary);
+        // What it writes is its own: its working directory goes with it.
+        let binary = fs::canonicalize(binary).with_context(|| format!("failed to find {}", binary.display()))?;
+        let mut command = Command::new(&binary);
+        command.current_dir(&dir);
         command.arg("serve").arg("--config").arg(&config).arg("--ready-file").arg(&ready).stdin(Stdio::null());
         // Standard output may be ours to fill with JSON.
         let child = command.stdout(Stdio::null()).spawn();

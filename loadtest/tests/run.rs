@@ -31,7 +31,8 @@ fn serve(scenario: &Path) -> Server {
     let text = String::from_utf8(printed.stdout).expect("text");
     let dir = TempDir::new().expect("a directory");
     let (path, ready) = (dir.path().join("usher.toml"), dir.path().join("ready.json"));
-    let config = usher::config::parse(&text, "scenario").expect("a configuration");
+    let mut config = usher::config::parse(&text, "scenario").expect("a configuration");
+    config.journal.path = dir.path().join("journal");
     let told = ready.clone();
     std::thread::spawn(move || usher::server::serve(config, path, Some(told)).expect("the server serves"));
     for _ in 0..3_000 {

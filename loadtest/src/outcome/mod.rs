@@ -14,7 +14,7 @@ use crate::drive::meters::{Latency, Second};
 use crate::drive::{Driven, Plan};
 use crate::machine::{Machine, cpu_time};
 use crate::scenario::distribution::Distribution;
-use crate::scenario::{Mode, Thresholds};
+use crate::scenario::{Journal, Mode, Thresholds};
 use erlang::ErlangA;
 
 pub use print::print;
@@ -178,6 +178,8 @@ pub struct Outcome {
     pub speed: f64,
     /// Unary or stream.
     pub mode: Mode,
+    /// The server's journal; none when it is as the server's configuration has it.
+    pub journal: Option<Journal>,
     /// Agents.
     pub agents: usize,
     /// Gateways.
@@ -262,6 +264,7 @@ impl Outcome {
             seed: run.seed,
             speed: run.speed,
             mode: run.mode,
+            journal: run.journal,
             agents,
             gateways: run.gateways,
             contacts,
@@ -286,6 +289,16 @@ impl Outcome {
         };
         outcome.judge(&plan.scenario.thresholds);
         outcome
+    }
+
+    /// The journal, for people.
+    pub fn journal_name(&self) -> &'static str {
+        match self.journal {
+            None => "as configured",
+            Some(Journal::Memory) => "in memory",
+            Some(Journal::Write) => "on disk without fsync",
+            Some(Journal::Fsync) => "on disk with fsync",
+        }
     }
 
     /// A wrong answer fails first; then a run that says nothing; then thresholds count.

@@ -21,7 +21,7 @@ fn print_head(outcome: &Outcome) {
     let machine = &outcome.machine;
     println!("{}; {} cores, {}", outcome.server, machine.cores, machine.cpu);
     println!(
-        "{} contacts by {} gateways to {} agents, {}, seed {}, {} times faster than life",
+        "{} contacts by {} gateways to {} agents, {}, journal {}, seed {}, {} times faster than life",
         outcome.contacts,
         outcome.gateways,
         outcome.agents,
@@ -29,6 +29,7 @@ fn print_head(outcome: &Outcome) {
             crate::scenario::Mode::Unary => "unary calls",
             crate::scenario::Mode::Stream => "streams",
         },
+        outcome.journal_name(),
         outcome.seed,
         outcome.speed,
     );

@@ -14,7 +14,7 @@ use usher::engine::requirement::Expr;
 
 use super::chance::Chance;
 use super::scale::{Scaled, scale};
-use super::{AgentGroup, Scenario};
+use super::{AgentGroup, Journal, Scenario};
 
 /// Events held for a reader that does not keep up: a run's are read as fast as they come, but bursts are large.
 const STREAM_BUFFER: i64 = 65_536;
@@ -222,6 +222,7 @@ fn take(scenario: &Scenario, path: &Path) -> anyhow::Result<Table> {
     checked.map_err(|faults| anyhow!("the configuration is at fault\n{}", faults.render("error", false)))?;
     let mut document: Table = text.parse().with_context(|| format!("failed to read {file}"))?;
     doors(&mut document);
+    journal(&mut document, scenario.run.journal);
     Ok(document)
 }
 
@@ -238,6 +239,21 @@ fn doors(document: &mut Table) {
             limits.entry("max_streams").or_insert(Value::from(20_000));
         }
     }
+}
+
+/// A journal in the server's working directory, which is its own: one that a taken configuration names stays untouched.
+fn journal(document: &mut Table, asked: Option<Journal>) {
+    let journal = document.entry("journal").or_insert_with(|| Value::Table(Table::new()));
+    let Value::Table(journal) = journal else { return };
+    journal.insert("path".to_owned(), Value::from("journal"));
+    let (backend, durability) = match asked {
+        None => return,
+        Some(Journal::Memory) => ("memory", "write"),
+        Some(Journal::Write) => ("embedded", "write"),
+        Some(Journal::Fsync) => ("embedded", "fsync"),
+    };
+    journal.insert("backend".to_owned(), Value::from(backend));
+    journal.insert("durability".to_owned(), Value::from(durability));
 }
 
 /// The configuration a scenario writes.
@@ -264,6 +280,7 @@ fn document(scenario: &Scenario) -> anyhow::Result<Table> {
     tenant.insert("agents".to_owned(), Value::Array(agents));
     let mut document = Table::new();
     doors(&mut document);
+    journal(&mut document, scenario.run.journal);
     document.insert("telemetry".to_owned(), Value::Table(Table::from_iter([("log".to_owned(), Value::from("warn"))])));
     document.insert("tenants".to_owned(), Value::Array(vec![Value::Table(tenant)]));
     Ok(document)

@@ -77,6 +77,8 @@ pub struct Run {
     /// How gateways and agents talk to the server. Default streams.
     #[serde(default)]
     pub mode: Mode,
+    /// What the server's journal is. Default as the server's configuration has it: on disk, with fsync.
+    pub journal: Option<Journal>,
     /// Gateways; contacts take turns. Default 4.
     #[serde(default = "four")]
     pub gateways: u32,
@@ -130,6 +132,18 @@ pub enum Mode {
     /// Everything on bidirectional sessions.
     #[default]
     Stream,
+}
+
+/// What the server's journal is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, serde::Serialize, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub enum Journal {
+    /// In memory: nothing is kept.
+    Memory,
+    /// On disk, handed to the system: survives the death of the process.
+    Write,
+    /// On disk, with fsync: survives the loss of power.
+    Fsync,
 }
 
 /// A time of day, in microseconds since midnight; written "HH:MM".
