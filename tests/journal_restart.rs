@@ -68,7 +68,13 @@ fn waiting_contacts_keep_their_place_arrival_and_attributes() {
         let ids = ["c1", "c2", "c3", "c4"].map(|id| state.find_contact(id).expect("there"));
         ids.map(|id| {
             let held = state.contact(id);
-            (state.position(id), held.arrival, held.adjusted_arrival, held.profile.clone(), held.entry.expect("open"))
+            (
+                state.position(state.now(), id),
+                held.arrival,
+                held.adjusted_arrival,
+                held.profile.clone(),
+                held.entry.expect("open"),
+            )
         })
         .map(|held| (held, state.audit(now).is_ok()))
     };

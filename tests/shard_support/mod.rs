@@ -254,12 +254,7 @@ impl World {
 // ---- commands
 
 pub fn policy(tenant: &str) -> Policy {
-    let team = Team {
-        id: "team".into(),
-        display_name: "team".into(),
-        queues: vec![Membership { queue: "*".into(), priority: 1 }],
-        ..Team::default()
-    };
+    let team = Team { queues: vec![Membership::new("*".into(), 1)], ..Team::named("team".into()) };
     Policy {
         tenant: tenant.into(),
         channels: vec![Channel::named("voice".into()), Channel::named("chat".into())],
