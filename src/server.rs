@@ -17,19 +17,18 @@ use tokio::sync::watch;
 use tokio::task::{JoinError, JoinHandle};
 use tracing::{info, warn};
 
-use crate::config::Config;
-use crate::config::Server;
+use crate::config::{Backend, Config, Durability, Server};
 use crate::engine::Engine;
 use crate::engine::command::Command;
 use crate::engine::contact::Direction;
-use crate::engine::event::Event;
+use crate::engine::event::{Event, Recorded};
 use crate::engine::id::{QueueId, Text};
-use crate::engine::policy::Policy;
+use crate::engine::policy::{Policy, PolicyChange};
 use crate::engine::publish::Published;
 use crate::engine::tally::Books;
-use crate::engine::time::Span;
+use crate::engine::time::{Span, Time};
 use crate::http::{self, Site, ready::Readiness};
-use crate::journal::MemoryJournal;
+use crate::journal::{self, EmbeddedJournal, Journal, MemoryJournal};
 use crate::rpc;
 use crate::shard::{self, Clock, Limits, Shard, ShardHandle, Sink};
 use crate::telemetry::{self, Fold, Shell, Telemetry};
@@ -40,6 +39,10 @@ const DRAINING: &str = "draining";
 /// Who health is told about: the server as a whole and each service.
 const SERVICES: [&str; 5] =
     ["", "usher.v1.ContactService", "usher.v1.AgentService", "usher.v1.SupervisorService", "usher.v1.AdminService"];
+/// The least time from one commit of the journal to the next while work keeps coming: a commit costs some 50 us of CPU.
+const COMMIT_PACE: Duration = Duration::from_millis(1);
+/// Bytes that may wait for a slow disk before work is refused: some hundred thousand events.
+const WAITING_BYTES: usize = 8 << 20;
 /// How long HTTP gets to end.
 const LEAVE: Duration = Duration::from_millis(500);
 
@@ -89,16 +92,16 @@ impl Running {
     /// Starts it on this runtime; both doors are open when this returns.
     ///
     /// # Errors
-    /// When a listener cannot be opened or a tenant's policy is refused.
+    /// When the journal cannot be opened, a listener cannot, or a tenant's policy is refused.
     pub async fn start(config: &Config) -> anyhow::Result<Running> {
         let server = &config.server;
         check_doors(server)?;
         let telemetry = Arc::new(Telemetry::new(thresholds(config)));
         tokio::spawn(keep_up(telemetry.clone()));
-        let (shard, deadlines) = start_shard(config, telemetry.clone());
+        let (shard, deadlines) = start_shard(config, telemetry.clone())?;
         tokio::spawn(deadlines.run());
         for policy in &config.tenants {
-            apply(&shard, policy).await?;
+            apply(&shard, policy, config.hash).await?;
         }
         let grpc = bind("server.grpc_listen", server.grpc_listen).await?;
         let http = bind("server.http_listen", server.http_listen).await?;
@@ -234,13 +237,19 @@ struct Counting {
     clock: Clock,
 }
 
-impl Sink for Counting {
-    fn published(&mut self, tenant: &Text, events: &[Arc<Published>]) {
+impl Counting {
+    fn fold(&mut self, tenant: &Text) -> &Fold {
         let at = self.folds.iter().position(|(known, _)| known == tenant).unwrap_or_else(|| {
             self.folds.push((tenant.clone(), self.telemetry.fold(tenant)));
             self.folds.len() - 1
         });
-        self.folds[at].1.take(events.iter().map(|event| &event.recorded));
+        &self.folds[at].1
+    }
+}
+
+impl Sink for Counting {
+    fn published(&mut self, tenant: &Text, events: &[Arc<Published>]) {
+        self.fold(tenant).take(events.iter().map(|event| &event.recorded));
         for event in events {
             if let Event::OfferIssued { .. } = event.recorded.event {
                 let Span(micros) = self.clock.now().since(event.recorded.time);
@@ -249,12 +258,50 @@ impl Sink for Counting {
         }
     }
 
+    fn recovered(&mut self, tenant: &Text, recorded: &Recorded) {
+        self.fold(tenant).take([recorded]);
+    }
+
     fn decided(&mut self, commands: usize, nanos: u64) {
         self.telemetry.decisions.share(Duration::from_nanos(nanos), commands as u64);
     }
 }
 
-fn start_shard(config: &Config, telemetry: Arc<Telemetry>) -> (ShardHandle, shard::Deadlines) {
+/// The journal that configuration asks for. Its clock, like every other, is the shard's.
+fn open_journal(config: &Config, telemetry: &Arc<Telemetry>) -> anyhow::Result<Box<dyn Journal>> {
+    let settings = &config.journal;
+    match settings.backend {
+        Backend::Memory => Ok(Box::new(MemoryJournal::new())),
+        Backend::Embedded => {
+            let (clock, telemetry) = (Clock::start(Time(0)), telemetry.clone());
+            let options = journal::Options {
+                durability: match settings.durability {
+                    Durability::Fsync => journal::Durability::Fsync,
+                    Durability::Write => journal::Durability::Write,
+                },
+                segment_bytes: settings.segment_bytes,
+                pace: COMMIT_PACE,
+                waiting_bytes: WAITING_BYTES,
+                nanos: Arc::new(move || clock.nanos()),
+                observe: Arc::new(move |took| telemetry.commits.record(took)),
+            };
+            let begun = clock.nanos();
+            let journal = EmbeddedJournal::open(&settings.path, options)
+                .with_context(|| format!("failed to open the journal in {}", settings.path.display()))?;
+            let took = Duration::from_nanos(clock.nanos() - begun);
+            match journal.found() {
+                Some(found) => {
+                    let (batches, segments) = (found.position, found.segments.len());
+                    info!(path = %settings.path.display(), batches, segments, torn = found.torn, ?took, "journal read");
+                }
+                None => info!(path = %settings.path.display(), "journal begun"),
+            }
+            Ok(Box::new(journal))
+        }
+    }
+}
+
+fn start_shard(config: &Config, telemetry: Arc<Telemetry>) -> anyhow::Result<(ShardHandle, shard::Deadlines)> {
     // The seed keys hash tables; it is the tenant's name, so that a replay of its events lays them out the same.
     let make = |tenant: &Text| {
         let seed = tenant
@@ -262,19 +309,26 @@ fn start_shard(config: &Config, telemetry: Arc<Telemetry>) -> (ShardHandle, shar
             .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
         Box::new(Engine::new(seed)) as Box<dyn shard::Machine>
     };
-    let mut shard = Shard::new(Box::new(MemoryJournal::new()), Box::new(make), Limits::default());
+    let journal = open_journal(config, &telemetry)?;
+    let mut shard = Shard::new(journal, Box::new(make), Limits::default());
     let clock = Clock::start(shard.now());
     shard.follow(Box::new(Counting { telemetry, folds: Vec::new(), clock }));
-    let (handle, deadlines) = shard::start(shard, clock, config.server.limits.ingress);
     for tenant in &config.tenants {
-        handle.open(&tenant.tenant);
+        let seat = shard.open(&tenant.tenant);
+        anyhow::ensure!(!shard.is_stopped(seat), "the journal of tenant {:?} cannot be folded", tenant.tenant);
     }
-    (handle, deadlines)
+    Ok(shard::start(shard, clock, config.server.limits.ingress))
 }
 
-async fn apply(shard: &ShardHandle, policy: &Policy) -> anyhow::Result<()> {
-    let command = Command::apply(policy.clone());
+/// Puts a tenant's policy in force, unless the file it is from was the last one applied: then what has come since stands.
+async fn apply(shard: &ShardHandle, policy: &Policy, file: [u8; 32]) -> anyhow::Result<()> {
     let tenant = policy.tenant.clone();
+    let known = shard.query(&tenant, |state, _| state.policy_file()).await?;
+    if known == Some(file) {
+        return Ok(());
+    }
+    let change = Arc::new(PolicyChange { source: Some(file), ..PolicyChange::default() });
+    let command = Command::ApplyPolicy { policy: Arc::new(policy.clone()), change, expected_version: 0 };
     shard.call(&tenant, command.into()).await.with_context(|| format!("failed to apply the policy of {tenant:?}"))?;
     Ok(())
 }
