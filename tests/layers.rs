@@ -77,6 +77,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("crossbeam", &["shard"]),
     ("dashmap", &["shard", "rpc"]),
     ("hdrhistogram", &["telemetry", "sim"]),
+    ("indicatif", &["cli"]),
     ("jiff", &["config", "sim", "shard"]),
     ("metrics", &["telemetry"]),
     ("metrics_exporter_prometheus", &["telemetry"]),
