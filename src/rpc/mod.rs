@@ -24,7 +24,6 @@ use tonic::{Response, Status};
 
 use crate::engine::state::State;
 use crate::engine::time::Time;
-use crate::reload::Reload;
 use crate::shard::{Done, Pending, ShardHandle};
 use convert::input;
 use status::{Problem, refused};
@@ -68,15 +67,14 @@ use later_methods;
 #[derive(Clone)]
 pub struct Edge {
     shard: ShardHandle,
-    reload: Arc<Reload>,
     context: Arc<Context>,
     options: Arc<Options>,
 }
 
 impl Edge {
-    fn new(shard: ShardHandle, reload: Arc<Reload>, options: Options) -> Edge {
+    fn new(shard: ShardHandle, options: Options) -> Edge {
         let context = Arc::new(Context::new(shard.now()));
-        Edge { shard, reload, context, options: Arc::new(options) }
+        Edge { shard, context, options: Arc::new(options) }
     }
 
     /// Hands a mutation in; it is carried out whether or not the answer is awaited.

@@ -383,7 +383,7 @@ TABLE_FOLLOWS = {
         "Session",
     },
     "SupervisorService": {"DeleteAgent", "MoveContacts", "SetContactPriority", "SetAgentPresence"},
-    "AdminService": {"ValidateConfig", "ApplyConfig", "GetConfig", "RollbackConfig"},
+    "AdminService": set(),
 }  # fmt: skip
 UNIMPLEMENTED = {
     "ContactService": {"ReclassifyContact", "ConsultContact", "EstimateWait", "ExplainContact"},
@@ -394,7 +394,7 @@ UNIMPLEMENTED = {
         "WatchEvents",
     },
     "AdminService": {
-        "ForgetCustomer", "Drain", "GetStatus",
+        "ValidateConfig", "ApplyConfig", "GetConfig", "RollbackConfig", "ForgetCustomer", "Drain", "GetStatus",
     },
 }  # fmt: skip
 

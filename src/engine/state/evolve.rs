@@ -63,11 +63,7 @@ impl State {
 
     fn apply_policy(&mut self, policy: &Arc<Policy>, change: &Arc<PolicyChange>) {
         self.registry.apply(policy);
-        self.registry.hand_over(&change.removed_queues);
         self.registry.remember(policy, change, self.now);
-        if !change.removed_queues.is_empty() {
-            self.look_at_left_behind();
-        }
         self.skilled.resize_with(self.registry.skills.all.len(), Default::default);
         self.receipts.set_window(policy.rules.request_window);
         self.arm_retention();
@@ -84,14 +80,6 @@ impl State {
             self.agenda.contacts.extend(again);
             self.agenda.sorted = false;
         }
-    }
-
-    /// Puts whoever waits in a queue that is gone on the agenda, in order of arrival. A pass over all contacts.
-    fn look_at_left_behind(&mut self) {
-        let gone = |held: &Contact| held.entry.is_some_and(|entry| !self.registry.queues[entry.queue.index()].live);
-        let left: Vec<ContactId> =
-            self.contacts_from(0).filter(|(_, held)| gone(held)).map(|(contact, _)| contact).collect();
-        self.agenda.checks.extend(left.into_iter().rev());
     }
 
     /// After an outage: what people were given time for goes on from where it stood, and every lease starts anew. A pass
@@ -111,7 +99,6 @@ impl State {
         }
         for slot in 0..self.agents.len() {
             let held = &mut self.agents[slot];
-            held.streams = 0;
             held.not_responding = held.not_responding.map(|until| until + outage);
             let until = held.not_responding;
             self.arm(Due::Agent, slot, until);
@@ -119,9 +106,8 @@ impl State {
         }
         for slot in 0..self.gateways.len() {
             let held = &mut self.gateways[slot];
-            held.streams = 0;
             held.grace = held.grace.map(|until| until + outage);
-            let leased = held.session && !held.lease.is_zero();
+            let leased = held.session && held.streams == 0 && !held.lease.is_zero();
             let until = held.grace.or(leased.then(|| self.now + held.lease));
             self.arm(Due::Gateway, slot as u32, until);
         }
