@@ -46,6 +46,7 @@ const ROOMS: &[Room] = &[
             "sim",
             "server",
             "rpc::health",
+            "journal::tool",
             "shard::Clock",
             "telemetry::logging",
             "engine::policy",
