@@ -23,7 +23,7 @@ pub(super) const LATER_KEYS: [(&str, &[&str]); 9] = [
     ("Document", &["auth"]),
     ("Server", &["tls", "auth"]),
     ("Journal", &["retention"]),
-    ("Tenant", &["reserve", "calendars", "classification", "removed_queues", "recontact_window", "pools"]),
+    ("Tenant", &["reserve", "calendars", "classification", "recontact_window", "pools"]),
     ("Channel", &["excludes", "pool"]),
     ("Queue", &["calendar", "steps", "overflow", "reserve", "score", "channels"]),
     ("Reserve", &["lender_within_target", "hysteresis"]),
@@ -101,6 +101,8 @@ pub struct Server {
     /// Time open streams and requests get to end after SIGTERM. Default "30s".
     #[schemars(extend("x-max" = "1h"))]
     pub drain_grace: Option<Duration>,
+    /// Whether a change of this file is applied as soon as it is saved; SIGHUP applies it in any case. Default true.
+    pub watch_config: Option<bool>,
     /// Bounds of what clients may take.
     pub limits: Option<Limits>,
     /// Signs of life on connections.
@@ -257,6 +259,9 @@ pub struct Tenant {
     /// Groups of queues that share waiting places.
     #[serde(default)]
     pub queue_groups: Vec<QueueGroup>,
+    /// Queues this file no longer has, each with the queue that takes the contacts it holds.
+    #[serde(default)]
+    pub removed_queues: Vec<RemovedQueue>,
     /// Agents of a team kept back from a queue.
     #[serde(default)]
     pub reserve: Vec<Reserve>,
@@ -474,6 +479,16 @@ pub struct ServiceLevel {
     /// The share of offered contacts that should be answered within it, 0 to 1. Default 0.8.
     #[schemars(range(min = 0.0, max = 1.0))]
     pub target: Option<f64>,
+}
+
+/// A queue that is gone, and where its contacts go.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RemovedQueue {
+    /// The queue that was.
+    pub id: At<Id>,
+    /// The queue that takes its contacts, in order of their arrival.
+    pub target: At<String>,
 }
 
 /// A team: agents who serve the same queues.

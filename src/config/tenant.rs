@@ -86,6 +86,26 @@ pub(super) fn policy(
     policy
 }
 
+/// Where contacts go of queues that the file no longer has. A queue it has cannot go, and one that is not there cannot
+/// take any.
+pub(super) fn removed_queues(table: &schema::Tenant, faults: &mut Gathered<'_>) -> Vec<policy::RemovedQueue> {
+    let queues: HashSet<&str> = table.queues.iter().map(|queue| queue.id.get().0.as_str()).collect();
+    unique("removed queue", table.removed_queues.iter().map(|removed| &removed.id), faults);
+    let mut kept = Vec::with_capacity(table.removed_queues.len());
+    for removed in &table.removed_queues {
+        let (id, target) = (&removed.id.get().0, removed.target.get());
+        if queues.contains(id.as_str()) {
+            let hint = "take it out of `queues`, or out of `removed_queues`";
+            faults.hinted(removed.id.span(), format!("queue `{id}` is not removed: it is one of the queues"), hint);
+        }
+        if !queues.contains(target.as_str()) {
+            faults.unknown(removed.target.span(), "queue", target, queues.iter().copied());
+        }
+        kept.push(policy::RemovedQueue { id: id.as_str().into(), target: target.as_str().into() });
+    }
+    kept
+}
+
 /// An id as the engine has it.
 pub(super) fn text(id: &At<Id>) -> Text {
     id.get().0.as_str().into()

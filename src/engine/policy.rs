@@ -71,6 +71,17 @@ pub struct PolicyChange {
     pub digest: [u8; 16],
     /// SHA-256 of the file it was read from; `None` when it did not come from a file.
     pub source: Option<[u8; 32]>,
+    /// Queues it no longer has, each with the queue that takes its contacts. Queues it has are left alone.
+    pub removed_queues: Vec<RemovedQueue>,
+}
+
+/// A queue that goes, and where its contacts go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RemovedQueue {
+    /// The queue the new policy no longer has.
+    pub id: Text,
+    /// The queue that takes its contacts.
+    pub target: Text,
 }
 
 /// A policy that is or was in force.
@@ -82,6 +93,25 @@ pub struct PolicyVersion {
     pub change: Arc<PolicyChange>,
     /// When.
     pub applied: Time,
+}
+
+/// What a policy would do if it came into force now.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PolicyPreview {
+    /// The version in force; 0 when there is none.
+    pub version_before: u64,
+    /// The version it would become; as before when it changes nothing.
+    pub version_after: u64,
+    /// Waiting contacts it would look at again.
+    pub reevaluated: u32,
+    /// Open offers it would revoke.
+    pub offers_revoked: u32,
+    /// Contacts it would move out of queues that go.
+    pub moved: u32,
+    /// Agents it would remove once their last leg has ended.
+    pub draining: Vec<Text>,
+    /// Agents made by requests who are signed in and whose team it does not have, or who have none: they serve nothing.
+    pub without_team: Vec<Text>,
 }
 
 /// Tenant-wide times and bounds.

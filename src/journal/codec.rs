@@ -16,7 +16,7 @@ use crate::engine::event::{Answer, EntryCause, EntryExit, Event, Facts, Recorded
 use crate::engine::id::Text;
 use crate::engine::policy::{
     Channel, Connect, ContactOrder, IdleClock, Membership, Policy, PolicyChange, PolicyTrigger, Queue, QueueGroup,
-    Reserve, Rules, Selection, ServiceLevel, Skill, Team, WrapUp,
+    RemovedQueue, Reserve, Rules, Selection, ServiceLevel, Skill, Team, WrapUp,
 };
 use crate::engine::requirement::{Comparison, Expr, Requirement, Value};
 use crate::engine::time::Time;
@@ -120,7 +120,8 @@ record!(Policy {
     agents,
     rules,
 });
-record!(PolicyChange { trigger, comment, rolled_back_to, digest, source });
+record!(PolicyChange { trigger, comment, rolled_back_to, digest, source, removed_queues });
+record!(RemovedQueue { id, target });
 record!(Rules {
     session_lease,
     gateway_grace,

@@ -24,6 +24,7 @@ use tonic::{Response, Status};
 
 use crate::engine::state::State;
 use crate::engine::time::Time;
+use crate::reload::Reload;
 use crate::shard::ShardHandle;
 use convert::input;
 use status::{Problem, refused};
@@ -67,14 +68,15 @@ use later_methods;
 #[derive(Clone)]
 pub struct Edge {
     shard: ShardHandle,
+    reload: Arc<Reload>,
     context: Arc<Context>,
     options: Arc<Options>,
 }
 
 impl Edge {
-    fn new(shard: ShardHandle, options: Options) -> Edge {
+    fn new(shard: ShardHandle, reload: Arc<Reload>, options: Options) -> Edge {
         let context = Arc::new(Context::new(shard.now()));
-        Edge { shard, context, options: Arc::new(options) }
+        Edge { shard, reload, context, options: Arc::new(options) }
     }
 
     /// This edge, with what it hands in waiting until `shard.go()`.

@@ -1,5 +1,6 @@
 //! The gRPC server: services, health, reflection (v1 and v1alpha), grpc-web, keepalive and limits.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
@@ -11,7 +12,11 @@ use usher_proto::v1::contact_service_server::ContactServiceServer;
 use usher_proto::v1::supervisor_service_server::SupervisorServiceServer;
 
 use super::Edge;
+use crate::reload::Reload;
 use crate::shard::ShardHandle;
+
+/// Room for a whole configuration file in one request, and for the rest of it.
+const CONFIG_BYTES: usize = crate::config::FILE_BYTES as usize + (1 << 20);
 
 /// How the server treats its clients.
 #[derive(Clone, Debug)]
@@ -37,17 +42,20 @@ pub struct Options {
 pub async fn serve(
     listener: TcpListener,
     shard: ShardHandle,
+    reload: Arc<Reload>,
     options: Options,
     health: tonic_health::server::HealthReporter,
     health_service: tonic_health::pb::health_server::HealthServer<impl tonic_health::pb::health_server::Health>,
     shutdown: impl Future<Output = ()>,
 ) -> anyhow::Result<()> {
-    let edge = Edge::new(shard, options.clone());
+    let edge = Edge::new(shard, reload, options.clone());
     let most = options.max_message_bytes;
     let contacts = ContactServiceServer::new(edge.clone()).max_decoding_message_size(most);
     let agents = AgentServiceServer::new(edge.clone()).max_decoding_message_size(most);
     let supervisors = SupervisorServiceServer::new(edge.clone()).max_decoding_message_size(most);
-    let admins = AdminServiceServer::new(edge).max_decoding_message_size(most);
+    let admins = AdminServiceServer::new(edge)
+        .max_decoding_message_size(most.max(CONFIG_BYTES))
+        .max_encoding_message_size(usize::MAX);
     let reflection = || {
         tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(usher_proto::FILE_DESCRIPTOR_SET)

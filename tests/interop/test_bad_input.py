@@ -23,9 +23,7 @@ UNIMPLEMENTED = {
         "AssignContact", "SetAgentSkills", "SetQueueOpen", "MonitorContact",
         "WatchEvents",
     },
-    "AdminService": {
-        "ValidateConfig", "ApplyConfig", "GetConfig", "RollbackConfig", "ForgetCustomer", "Drain", "GetStatus",
-    },
+    "AdminService": {"ForgetCustomer", "Drain", "GetStatus"},
 }  # fmt: skip
 
 # Resources inside requests: the first number of their output-only fields.

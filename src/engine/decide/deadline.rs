@@ -59,12 +59,12 @@ fn scheduled(state: &State, now: Time, contact: ContactId, held: &Contact, out: 
     let end = |outcome, reason, out: &mut Vec<Event>| {
         end_contact(state, now, contact, (outcome, reason), &Text::default(), out);
     };
-    match (held.direct(), held.queue()) {
+    match (held.direct(), held.queue().and_then(|queue| state.registry().heir(queue))) {
         (Some(agent), _) if can_be_given_work(state, agent) => {
             out.push(assigned(state, now, contact, agent, held.channel));
         }
         (Some(_), _) => end(Outcome::Failed, Reason::SessionLost, out),
-        (None, Some(queue)) if state.registry().queues[queue.index()].live => {
+        (None, Some(queue)) => {
             out.push(Event::ContactQueued { contact, queue, cause: EntryCause::Scheduled, only: None });
         }
         (None, _) => end(Outcome::Cancelled, Reason::QueueRemoved, out),

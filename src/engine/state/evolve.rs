@@ -63,7 +63,11 @@ impl State {
 
     fn apply_policy(&mut self, policy: &Arc<Policy>, change: &Arc<PolicyChange>) {
         self.registry.apply(policy);
+        self.registry.hand_over(&change.removed_queues);
         self.registry.remember(policy, change, self.now);
+        if !change.removed_queues.is_empty() {
+            self.look_at_left_behind();
+        }
         self.skilled.resize(self.registry.skills.all.len(), 0);
         self.receipts.set_window(policy.rules.request_window);
         self.arm_retention();
@@ -80,6 +84,14 @@ impl State {
             self.agenda.contacts.extend(again);
             self.agenda.sorted = false;
         }
+    }
+
+    /// Puts whoever waits in a queue that is gone on the agenda, in order of arrival. A pass over all contacts.
+    fn look_at_left_behind(&mut self) {
+        let gone = |held: &Contact| held.entry.is_some_and(|entry| !self.registry.queues[entry.queue.index()].live);
+        let left: Vec<ContactId> =
+            self.contacts_from(0).filter(|(_, held)| gone(held)).map(|(contact, _)| contact).collect();
+        self.agenda.checks.extend(left.into_iter().rev());
     }
 
     /// After an outage: what people were given time for goes on from where it stood, and every lease starts anew. A pass

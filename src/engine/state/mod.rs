@@ -26,7 +26,7 @@ use super::table::{IdTable, hash_bytes};
 use super::tally::Tally;
 use super::time::{Span, Time};
 use super::timers::Timers;
-use registry::Registry;
+pub(super) use registry::Registry;
 
 /// What a deadline belongs to, with the slot beside it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

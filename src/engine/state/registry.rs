@@ -10,7 +10,9 @@ use crate::engine::agent::{AgentProfile, SkillLevel};
 use crate::engine::contact::EntryRules;
 use crate::engine::id::{ChannelId, QueueId, SkillId, TeamId, Text};
 use crate::engine::limits;
-use crate::engine::policy::{Channel, ContactOrder, Policy, PolicyChange, PolicyVersion, Queue, Selection, Team};
+use crate::engine::policy::{
+    Channel, ContactOrder, Policy, PolicyChange, PolicyVersion, Queue, RemovedQueue, Selection, Team,
+};
 use crate::engine::pools::RosterId;
 use crate::engine::rank::Aging;
 use crate::engine::requirement::{Comparison, Expr, Requirement};
@@ -47,6 +49,8 @@ pub(in crate::engine) struct QueueRules {
     pub(in crate::engine) live: bool,
     /// The groups it shares waiting places in.
     pub(in crate::engine) groups: Vec<u32>,
+    /// The queue that took its contacts when it went.
+    successor: Option<QueueId>,
     /// Waits at which more agents may take its contacts: delays of teams, ends of reservation; sorted.
     pub(in crate::engine) points: Vec<Span>,
     /// Its reserves by team.
@@ -55,7 +59,7 @@ pub(in crate::engine) struct QueueRules {
 
 impl QueueRules {
     fn new(rules: Queue) -> QueueRules {
-        QueueRules { rules, live: true, groups: Vec::new(), points: Vec::new(), reserves: Vec::new() }
+        QueueRules { rules, live: true, groups: Vec::new(), points: Vec::new(), reserves: Vec::new(), successor: None }
     }
 }
 
@@ -200,6 +204,30 @@ impl Registry {
         self.versions.push_back(PolicyVersion { policy: policy.clone(), change: change.clone(), applied });
     }
 
+    /// Sends whoever comes back to a queue that went to the one that took its contacts.
+    pub(in crate::engine) fn hand_over(&mut self, removed: &[RemovedQueue]) {
+        for RemovedQueue { id, target } in removed {
+            let (queue, target) = (self.queue_names.find(id), self.queue(target));
+            if let Some(queue) = queue.map(|queue| &mut self.queues[queue as usize]).filter(|queue| !queue.live) {
+                queue.successor = target;
+            }
+        }
+    }
+
+    /// The queue that now stands for one: itself while the policy has it, else whoever took its contacts, if anyone.
+    pub(in crate::engine) fn heir(&self, queue: QueueId) -> Option<QueueId> {
+        let mut at = queue;
+        // Each hand-over leads to a queue that was live when it was made, so a chain is no longer than the queues.
+        for _ in 0..self.queues.len() {
+            let held = &self.queues[at.index()];
+            if held.live {
+                return Some(at);
+            }
+            at = held.successor?;
+        }
+        None
+    }
+
     /// Membership priority by queue, and what else the memberships say.
     fn bands(&self, team: &Team) -> (Vec<u8>, Vec<More>) {
         let mut bands = alloc::vec![0; self.queues.len()];
@@ -212,8 +240,8 @@ impl Registry {
                         (bands[at], more[at]) = (membership.priority, says);
                     }
                 }
-            } else if let Some(queue) = self.queue_names.find(&membership.queue) {
-                (bands[queue as usize], more[queue as usize]) = (membership.priority, says);
+            } else if let Some(queue) = self.queue(&membership.queue) {
+                (bands[queue.index()], more[queue.index()]) = (membership.priority, says);
             }
         }
         if more.iter().all(|more| *more == NO_MORE) {
