@@ -42,6 +42,7 @@ const ROOMS: &[Room] = &[
             "sim",
             "server",
             "rpc::health",
+            "journal::tool",
             "shard::Clock",
             "telemetry::logging",
             "engine::policy",

@@ -42,6 +42,10 @@ const RETRY: Span = Span::from_millis(100);
 /// How often the time is noted in the journal while deadlines run that an outage would move.
 const MARK: Span = Span::from_secs(1);
 
+/// A step this late, although one was due to note the time, ends an outage like any other: the process was stopped, or the
+/// journal took nothing.
+const PAUSE: Span = Span::from_secs(5);
+
 /// Who follows everything that is published, on the writer: it must be quick and must not wait.
 pub trait Sink: Send {
     /// One tenant's events, durable, in order.
@@ -345,6 +349,10 @@ impl Shard {
 
     /// Sets going the clocks of tenants that were folded. Before anything is due: after an outage much would be.
     fn resume(&mut self) {
+        let paused = self.ticking > 0 && self.now.since(self.noted) >= PAUSE;
+        if paused {
+            self.seats.iter_mut().for_each(|seat| seat.stands |= seat.state().is_some());
+        }
         for at in 0..self.seats.len() {
             if self.seats[at].stands {
                 let last = self.noted.max(self.journal.last_time());
