@@ -50,6 +50,7 @@ impl AdminService for Edge {
 
     async fn apply_config(&self, request: Request<pb::ApplyConfigRequest>) -> Answer<pb::ApplyConfigResponse> {
         let mut asked = request.into_inner();
+        asked.tenant = input::tenant(&asked.tenant).to_owned();
         let stamp = stamp(APPLY_CONFIG, std::mem::take(&mut asked.request_id), &asked, asked.dry_run)?;
         let pb::ApplyConfigRequest { tenant, config, dry_run, expected_version, removed_queues, comment, .. } = asked;
         let (trigger, removed_queues) = (PolicyTrigger::Request, removed(removed_queues)?);
@@ -83,6 +84,7 @@ impl AdminService for Edge {
 
     async fn rollback_config(&self, request: Request<pb::RollbackConfigRequest>) -> Answer<pb::RollbackConfigResponse> {
         let mut asked = request.into_inner();
+        asked.tenant = input::tenant(&asked.tenant).to_owned();
         let stamp = stamp(ROLLBACK_CONFIG, std::mem::take(&mut asked.request_id), &asked, false)?;
         let pb::RollbackConfigRequest { tenant, version, expected_version, removed_queues, comment, .. } = asked;
         let (trigger, removed_queues) = (PolicyTrigger::Rollback, removed(removed_queues)?);
@@ -96,8 +98,11 @@ impl AdminService for Edge {
         }))
     }
 
+    super::verb_methods! {
+        forget_customer(ForgetCustomerRequest) -> ForgetCustomerResponse;
+    }
+
     super::later_methods! {
-        forget_customer(ForgetCustomerRequest) -> ForgetCustomerResponse, "ForgetCustomer";
         drain(DrainRequest) -> DrainResponse, "Drain";
         get_status(GetStatusRequest) -> GetStatusResponse, "GetStatus";
     }

@@ -867,7 +867,18 @@ ROLLBACK_CONFIG = Table(
     rows=[*tenant(), *request_id(), *a_version(), *removed_queues(), *EXPECTED, *COMMENT],
 )
 
+FORGET_CUSTOMER = Table(
+    "AdminService",
+    "ForgetCustomer",
+    works=lambda test, number: test.client.AdminService.ForgetCustomer.request(
+        customer_id=f"nobody-{number}", request_id=f"forget-{number}"
+    ),
+    looks=in_force,
+    rows=[*tenant(), *request_id(), *an_id("customer_id")],
+)
+
 TABLES = [
+    FORGET_CUSTOMER,
     VALIDATE_CONFIG,
     APPLY_CONFIG,
     GET_CONFIG,

@@ -23,7 +23,7 @@ UNIMPLEMENTED = {
         "AssignContact", "SetAgentSkills", "SetQueueOpen", "MonitorContact",
         "WatchEvents",
     },
-    "AdminService": {"ForgetCustomer", "Drain", "GetStatus"},
+    "AdminService": {"Drain", "GetStatus"},
 }  # fmt: skip
 
 # Resources inside requests: the first number of their output-only fields.

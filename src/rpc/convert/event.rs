@@ -7,6 +7,7 @@ use std::sync::OnceLock;
 
 use prost::Message as _;
 use prost_types::FileDescriptorSet;
+use sha2::{Digest, Sha256};
 use usher_proto::v1;
 use usher_proto::v1::event::Payload;
 
@@ -21,9 +22,13 @@ use crate::rpc::names;
 /// An event for clients; none when it is the engine's own.
 pub fn event(tenant: &str, published: &Published) -> Option<v1::Event> {
     let Recorded { sequence, time: at, policy_version, .. } = published.recorded;
-    let payload = match &published.contact {
-        Some(contact) => contact_payload(published, contact)?,
-        None => other_payload(published)?,
+    let payload = match (&published.recorded.event, &published.contact) {
+        (Event::CustomerForgotten { customer, contacts }, _) => {
+            let customer_digest = customer_digest(tenant, &customer.customer_id);
+            Payload::CustomerForgotten(v1::CustomerForgotten { customer_digest, contacts: *contacts as i32 })
+        }
+        (_, Some(contact)) => contact_payload(published, contact)?,
+        (_, None) => other_payload(published)?,
     };
     Some(v1::Event {
         sequence,
@@ -47,6 +52,7 @@ pub fn name(event: &Event) -> Option<&'static str> {
         | Event::GatewaySwept { .. } => return None,
         Event::PolicyApplied { .. } => "policy_applied",
         Event::Resumed { .. } => "resumed",
+        Event::CustomerForgotten { .. } => "customer_forgotten",
         Event::ContactCreated { .. } => "contact_created",
         Event::ContactQueued { .. } => "contact_queued",
         Event::ContactUnrestricted { .. } => "contact_unrestricted",
@@ -106,6 +112,12 @@ pub fn payload_names() -> &'static [String] {
 
 fn named(name: &Option<Text>) -> String {
     name.as_deref().unwrap_or_default().to_owned()
+}
+
+/// SHA-256 of a customer's id, with the tenant before it.
+fn customer_digest(tenant: &str, customer_id: &str) -> String {
+    let hash = Sha256::new().chain_update(tenant).chain_update([0]).chain_update(customer_id).finalize();
+    hex(&hash)
 }
 
 /// What every payload about a contact has.
