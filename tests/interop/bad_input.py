@@ -871,14 +871,13 @@ FORGET_CUSTOMER = Table(
     "AdminService",
     "ForgetCustomer",
     works=lambda test, number: test.client.AdminService.ForgetCustomer.request(
-        customer_id=f"nobody-{number}", request_id=f"forget-{number}"
+        customer_id=f"customer-{number}", request_id=f"forget-{number}"
     ),
-    looks=in_force,
+    looks=nothing,
     rows=[*tenant(), *request_id(), *an_id("customer_id")],
 )
 
 TABLES = [
-    FORGET_CUSTOMER,
     VALIDATE_CONFIG,
     APPLY_CONFIG,
     GET_CONFIG,
@@ -901,6 +900,7 @@ TABLES = [
     COMPLETE_WRAP_UP,
     WATCH_AGENT,
     UPSERT_AGENT,
+    FORGET_CUSTOMER,
 ]
 
 

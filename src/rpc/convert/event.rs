@@ -13,6 +13,7 @@ use usher_proto::v1::event::Payload;
 
 use super::{hex, offer_id, output, span, time};
 use crate::engine::agent::Presence;
+use crate::engine::command::ContactChange;
 use crate::engine::contact::{ContactState, FailCause, OfferState, Outcome};
 use crate::engine::event::{Event, Facts, Recorded};
 use crate::engine::id::{LegId, Text};
@@ -52,13 +53,13 @@ pub fn name(event: &Event) -> Option<&'static str> {
         | Event::GatewaySwept { .. } => return None,
         Event::PolicyApplied { .. } => "policy_applied",
         Event::Resumed { .. } => "resumed",
-        Event::CustomerForgotten { .. } => "customer_forgotten",
         Event::ContactCreated { .. } => "contact_created",
         Event::ContactQueued { .. } => "contact_queued",
         Event::ContactUnrestricted { .. } => "contact_unrestricted",
         Event::ContactUpdated { .. } => "contact_updated",
         Event::ContactMoved { .. } => "contact_moved",
         Event::SurveySubmitted { .. } => "survey_submitted",
+        Event::CustomerForgotten { .. } => "customer_forgotten",
         Event::ContactParked { .. } => "contact_parked",
         Event::ContactUnparked { .. } => "contact_unparked",
         Event::ContactTransferred { .. } => "contact_transferred",
@@ -303,6 +304,7 @@ fn stay_payload(about: &About<'_>, event: &Event) -> Option<Payload> {
                 true => v1::UpdateCause::Supervisor as i32,
                 false => v1::UpdateCause::Client as i32,
             },
+            changed_fields: changed_fields(change),
             new_values: Some(about.whole()),
             ..v1::ContactUpdated::default()
         }),
@@ -383,10 +385,44 @@ fn stay_payload(about: &About<'_>, event: &Event) -> Option<Payload> {
             since_arrival: Some(span(facts.since_arrival)),
             before: about.before,
             after: about.after,
-            ..v1::ContactClosed::default()
+            ..totals(about)
         }),
         _ => return None,
     })
+}
+
+/// The fields an update names, as they stand in a field mask.
+fn changed_fields(change: &ContactChange) -> Vec<String> {
+    let ContactChange { customer, attributes, conversation_id, priority, requirement, expire, supervisor: _ } = change;
+    let personal = customer.is_some();
+    let fields = [
+        ("attributes", attributes.is_some()),
+        ("personal_attributes", personal),
+        ("customer_id", personal),
+        ("customer_address", personal),
+        ("conversation_id", conversation_id.is_some()),
+        ("priority", priority.is_some()),
+        ("requirements", requirement.is_some()),
+        ("expire_time", expire.is_some()),
+    ];
+    fields.into_iter().filter(|(_, changed)| *changed).map(|(field, _)| field.to_owned()).collect()
+}
+
+/// The figures of a contact's whole life.
+fn totals(about: &About<'_>) -> v1::ContactClosed {
+    let Some(totals) = about.published.totals.as_deref() else { return v1::ContactClosed::default() };
+    v1::ContactClosed {
+        answered: totals.answered,
+        talk: Some(span(totals.talk)),
+        hold: Some(span(totals.hold)),
+        wrap_up: Some(span(totals.wrap_up)),
+        entries: totals.entries as i32,
+        entry_number: totals.entries as i32,
+        transfers: totals.transfers as i32,
+        disposition: totals.disposition.to_string(),
+        resolved: totals.resolved,
+        ..v1::ContactClosed::default()
+    }
 }
 
 fn offer_payload(about: &About<'_>, event: &Event) -> Payload {
