@@ -1,7 +1,7 @@
 //! Configuration: one TOML file becomes settings of the process and one policy per tenant, or a list of all its faults.
 //!
 //! The way of a file: [`schema`] has its keys and types; `shape` checks keys, types and bounds, all of them at once;
-//! `validate`, `tenant` and `coverage` check what it means and build the policies; [`fault`] shows what is wrong, with
+//! `validate`, `tenant`, `routing` and `coverage` check what it means and build the policies; [`fault`] shows what is wrong, with
 //! line, column and caret. [`requirement`] is the language in which queues and contacts say whom they need; gRPC and
 //! the command line use it too. Never knows the shard or gRPC. Read `schema` next.
 
@@ -10,6 +10,7 @@ pub mod duration;
 pub mod fault;
 mod lexer;
 pub mod requirement;
+mod routing;
 pub mod scale;
 pub mod schema;
 pub mod settings;

@@ -17,13 +17,17 @@ pub fn faster(policy: &mut Policy, by: u32) {
         channels,
         queues,
         queue_groups: _,
-        teams: _,
+        reserves,
+        teams,
         agents: _,
         rules,
     } = policy;
     rules_faster(rules, by);
     channels.iter_mut().for_each(|channel| channel_faster(channel, by));
     queues.iter_mut().for_each(|queue| queue_faster(queue, by));
+    let released = reserves.iter_mut().filter_map(|reserve| reserve.release_after.as_mut());
+    let memberships = teams.iter_mut().flat_map(|team| team.queues.iter_mut());
+    released.chain(memberships.map(|membership| &mut membership.delay)).for_each(|time| shorten(time, by));
 }
 
 fn rules_faster(rules: &mut Rules, by: u32) {
@@ -61,9 +65,28 @@ fn channel_faster(channel: &mut Channel, by: u32) {
 }
 
 fn queue_faster(queue: &mut Queue, by: u32) {
-    let Queue { id: _, display_name: _, require: _, limit: _, max_wait, short_abandon, wrap_up, service_level } = queue;
+    let Queue {
+        id: _,
+        display_name: _,
+        require: _,
+        limit: _,
+        selection: _,
+        aging,
+        aging_cap: _,
+        max_wait_first,
+        waiting_cost: _,
+        expected_handle,
+        expected_patience,
+        max_wait,
+        short_abandon,
+        wrap_up,
+        service_level,
+    } = queue;
+    // A rate, not a time: a minute is over sooner.
+    *aging = aging.saturating_mul(i64::from(by.max(1)));
     let ServiceLevel { threshold, target_ppm: _ } = service_level;
-    max_wait.iter_mut().chain([short_abandon, threshold]).for_each(|time| shorten(time, by));
+    let maybe = max_wait.iter_mut().chain(max_wait_first).chain(expected_patience);
+    maybe.chain([short_abandon, threshold, expected_handle]).for_each(|time| shorten(time, by));
     match wrap_up {
         WrapUp::None => {}
         WrapUp::Timed(time) | WrapUp::Manual(time) => shorten(time, by),
@@ -97,6 +120,9 @@ mod tests {
         assert_eq!((sales.max_wait, sales.wrap_up), (Some(Span::from_secs(30)), WrapUp::Timed(Span::from_millis(500))));
         assert_eq!(sales.service_level, ServiceLevel { threshold: Span(333_333), target_ppm: 800_000 });
         assert_eq!(fast.agents, whole.agents);
+        assert_eq!(sales.aging, whole.queues[0].aging * 60);
+        assert_eq!(fast.reserves[0].release_after, Some(Span::from_secs(30)));
+        assert_eq!(fast.teams[0].queues[1].delay.0 * 60, whole.teams[0].queues[1].delay.0 / 60 * 60);
     }
 
     #[test]

@@ -46,6 +46,7 @@ pub(super) static CONFIGURATION: Kind = Kind {
         ("Channel", "[[tenants.channels]]"),
         ("Queue", "[[tenants.queues]]"),
         ("QueueGroup", "[[tenants.queue_groups]]"),
+        ("Reserve", "[[tenants.reserve]]"),
         ("Team", "[[tenants.teams]]"),
         ("Agent", "[[tenants.agents]]"),
     ],

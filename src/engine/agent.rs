@@ -147,6 +147,12 @@ pub struct Agent {
     pub in_hand: [u16; limits::CHANNELS],
     /// His idle clock.
     pub idle_since: Option<Time>,
+    /// The same, moved by inbound contacts alone.
+    pub inbound_since: Option<Time>,
+    /// When he last became AVAILABLE.
+    pub available_since: Option<Time>,
+    /// His place in the configuration's list, where some queue goes by it.
+    pub(super) listed: Option<u32>,
     /// Newest live leg (slot), the others follow by `Leg::agent_links`.
     pub(super) legs: u32,
     /// Live legs with an open offer, busy, and wrapping.
@@ -198,6 +204,9 @@ impl Agent {
             used: 0,
             in_hand: [0; limits::CHANNELS],
             idle_since: None,
+            inbound_since: None,
+            available_since: None,
+            listed: None,
             legs: super::contact::NONE,
             offering: 0,
             busy: 0,

@@ -131,7 +131,7 @@ impl State {
                 let held = self.agent(agent);
                 self.meets(agent, id) && held.takes_offers() && held.has_room(class.channel, channel.cost, channel.max)
             });
-            let mut should: Vec<_> = should.map(|agent| self.agent_rank(agent)).collect();
+            let mut should: Vec<_> = should.map(|agent| self.line_rank(agent)).collect();
             should.sort_unstable();
             let stand = self.idle_agents(id);
             check(faults, should == stand, || format!("in line for {id:?} stand {stand:?}, but should {should:?}"));

@@ -130,6 +130,13 @@ pub enum Event {
         /// Waiting contacts looked at again.
         reevaluated: u32,
     },
+    /// A contact has waited so long that more agents may take it: a team's delay is over, or agents kept back are let go.
+    WaitReached {
+        /// The contact.
+        contact: ContactId,
+        /// The wait.
+        wait: Span,
+    },
     /// A file says what the policy in force says already.
     PolicySourced {
         /// SHA-256 of the file.
@@ -526,6 +533,7 @@ impl Event {
             | ContactTransferred { contact, .. }
             | NoWillingAgent { contact }
             | BarLifted { contact, .. }
+            | WaitReached { contact, .. }
             | ContactEnded { contact, .. }
             | ContactClosed { contact, .. }
             | ContactForgotten { contact }

@@ -32,6 +32,11 @@ pub const AGENTS: usize = 1_000_000;
 pub const CONTACTS: usize = 4_000_000;
 /// Waiting places a queue or a group of queues may be limited to: as many as there may be contacts.
 pub const WAITING_PLACES: u32 = CONTACTS as u32;
+/// What waiting adds to a priority, in millionths of a point per minute, and at most altogether: from the lowest priority
+/// past the highest in a quarter of a second, and as much as a year at that rate.
+pub const AGING: i64 = 1_000_000_000;
+/// Agents a reserve may keep idle.
+pub const KEEP_IDLE: u32 = AGENTS as u32;
 /// Groups of queues per tenant: an arrival looks at each group of its queue.
 pub const QUEUE_GROUPS: usize = 1_000;
 /// Agents looked at per event while the pool of a class never seen is filled, so that no step is long.

@@ -15,7 +15,7 @@ use super::contact::{Contact, NONE};
 use super::id::{AgentId, ChannelId, ClassId, QueueId, SkillId};
 use super::order::{Links, Nodes, Sequence};
 use super::pools::{Asks, LineId, PoolId, Pools, RosterId, Serves};
-use super::rank::{AgentRank, ContactRank};
+use super::rank::{AgentRank, Aging, ContactRank};
 use super::requirement::Requirement;
 use super::slab::Slab;
 use super::table::{IdTable, hash_bytes};
@@ -72,6 +72,34 @@ impl Waiting {
         self.iter(contacts).find(|&slot| fits(slot))
     }
 
+    /// The first that `fits` by a queue's aging: age and priority may change places with time, but within one priority
+    /// the older is always first. Cost: the priorities in use, and those that do not fit.
+    pub(super) fn first_aged(
+        &self,
+        contacts: &Slab<Contact>,
+        rank: impl Fn(&Contact) -> ContactRank,
+        mut fits: impl FnMut(u32) -> bool,
+    ) -> Option<(ContactRank, u32)> {
+        let firsts = self.bands.iter().filter_map(|(_, band)| band.iter(contacts).find(|&slot| fits(slot)));
+        firsts.map(|slot| (rank(contacts.at(slot)), slot)).min()
+    }
+
+    /// How many rank before one by a queue's aging, counted up to `most`.
+    pub(super) fn before(
+        &self,
+        contacts: &Slab<Contact>,
+        rank: impl Fn(&Contact) -> ContactRank,
+        own: ContactRank,
+        most: u32,
+    ) -> u32 {
+        let mut count = 0;
+        for (_, band) in &self.bands {
+            let ahead = band.iter(contacts).take_while(|&slot| rank(contacts.at(slot)) < own);
+            count += ahead.take((most - count) as usize).count() as u32;
+        }
+        count
+    }
+
     /// All in order.
     pub(super) fn iter<'a>(&'a self, contacts: &'a Slab<Contact>) -> impl Iterator<Item = u32> + 'a {
         self.bands.iter().flat_map(move |(_, band)| band.iter(contacts))
@@ -114,6 +142,8 @@ pub struct Class {
     pub(super) levels: Vec<(SkillId, u8)>,
     /// What they ask beyond skill levels.
     pub(super) rest: Vec<Arc<Requirement>>,
+    /// The skills they name, each once, sorted.
+    pub(super) named: Vec<SkillId>,
     /// The lines in which those who may serve it stand.
     pub(super) lines: Vec<LineId>,
     /// Whether others stand there too: its pool is not filled yet.
@@ -184,6 +214,7 @@ impl Index {
             requirement,
             levels: Vec::new(),
             rest: Vec::new(),
+            named: Vec::new(),
             lines: Vec::new(),
             mixed: false,
             waiting: Waiting::default(),
@@ -286,10 +317,21 @@ impl Index {
         }
         if fits(head.slot) {
             let Head { priority, arrival, serial, slot } = head;
-            return Some((ContactRank { band, priority, arrival, serial }, slot));
+            return Some((Aging::default().rank(arrival, band, priority.0, arrival, serial), slot));
         }
         let slot = self.classes[class.index()].waiting.first(contacts, fits)?;
         Some((contact_rank(contacts.at(slot), band), slot))
+    }
+
+    /// The best contact of a class by its queue's aging.
+    pub(super) fn best_aged(
+        &self,
+        contacts: &Slab<Contact>,
+        class: ClassId,
+        rank: impl Fn(&Contact) -> ContactRank,
+        fits: impl FnMut(u32) -> bool,
+    ) -> Option<(ContactRank, u32)> {
+        self.classes[class.index()].waiting.first_aged(contacts, rank, fits)
     }
 
     /// Whether anyone waits in a class.
@@ -311,7 +353,8 @@ impl Class {
     }
 }
 
-/// How a contact ranks in a membership band.
+/// How a contact ranks in a membership band, its age left aside.
 pub(super) fn contact_rank(contact: &Contact, band: u8) -> ContactRank {
-    ContactRank { band, priority: Reverse(contact.priority), arrival: contact.adjusted_arrival, serial: contact.serial }
+    let Contact { priority, adjusted_arrival, serial, .. } = *contact;
+    Aging::default().rank(adjusted_arrival, band, priority, adjusted_arrival, serial)
 }

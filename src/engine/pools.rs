@@ -315,7 +315,7 @@ impl Pools {
     pub(super) fn line(&self, line: LineId) -> impl Iterator<Item = AgentRank> + '_ {
         self.lines[line.index()].idle.iter(&self.places).map(|place| {
             let (idle_since, agent) = self.places.key(place);
-            AgentRank { idle_since, agent: AgentId(agent) }
+            AgentRank { key: 0, idle_since, agent: AgentId(agent) }
         })
     }
 

@@ -15,8 +15,8 @@ use crate::engine::contact::{
 use crate::engine::event::{Answer, EntryCause, EntryExit, Event, Facts, Recorded};
 use crate::engine::id::Text;
 use crate::engine::policy::{
-    Channel, Connect, Membership, Policy, PolicyChange, PolicyTrigger, Queue, QueueGroup, Rules, ServiceLevel, Skill,
-    Team, WrapUp,
+    Channel, Connect, ContactOrder, IdleClock, Membership, Policy, PolicyChange, PolicyTrigger, Queue, QueueGroup,
+    Reserve, Rules, Selection, ServiceLevel, Skill, Team, WrapUp,
 };
 use crate::engine::requirement::{Comparison, Expr, Requirement, Value};
 use crate::engine::time::Time;
@@ -73,6 +73,7 @@ variants!(Event, EVENTS {
     44 = PolicySourced { file }
     45 = ContactMoved { contact, exit, to, cause }
     46 = SurveySubmitted { contact, queue, agent, kind, score, result }
+    47 = WaitReached { contact, wait }
 });
 
 // ---- what events hold
@@ -114,6 +115,7 @@ record!(Policy {
     channels,
     queues,
     queue_groups,
+    reserves,
     teams,
     agents,
     rules,
@@ -146,10 +148,27 @@ record!(Channel {
     rona_reset,
 });
 record!(ServiceLevel { threshold, target_ppm });
-record!(Queue { id, display_name, require, max_wait, short_abandon, wrap_up, service_level, limit });
+record!(Queue {
+    id,
+    display_name,
+    require,
+    max_wait,
+    short_abandon,
+    wrap_up,
+    service_level,
+    limit,
+    selection,
+    aging,
+    aging_cap,
+    max_wait_first,
+    waiting_cost,
+    expected_handle,
+    expected_patience,
+});
 record!(QueueGroup { id, queues, limit });
-record!(Membership { queue, priority });
-record!(Team { id, display_name, parent, leader, site, queues, cost_per_hour });
+record!(Reserve { team, queue, keep_idle, release_after });
+record!(Membership { queue, priority, delay, rank, ratio_ppm });
+record!(Team { id, display_name, parent, leader, site, queues, cost_per_hour, contact_order });
 record!(Requirement { text, expr });
 
 names!(Direction { 0 = Inbound, 1 = Outbound, 2 = Callback, 3 = Internal });
@@ -175,6 +194,10 @@ names!(EntryCause { 0 = Arrived, 1 = Scheduled, 2 = Transferred, 3 = Requeued, 4
 names!(SurveyKind { 0 = Csat, 1 = Nps });
 names!(SurveyResult { 0 = Positive, 1 = Neutral, 2 = Negative });
 names!(PolicyTrigger { 0 = Start, 1 = Signal, 2 = File, 3 = Request, 4 = Rollback });
+names!(IdleClock { 0 = Any, 1 = Inbound, 2 = Available });
+names!(ContactOrder {
+    0 = Priority, 1 = ServiceLevelUrgency, 2 = CmuTheta, 3 = QueueRatioCount, 4 = QueueRatioDelay,
+});
 names!(Connect { 0 = Explicit, 1 = OnAccept });
 names!(Comparison { 0 = Equal, 1 = NotEqual, 2 = Less, 3 = AtMost, 4 = Greater, 5 = AtLeast });
 
@@ -202,6 +225,10 @@ macro_rules! holders {
 }
 
 holders!(Presence { 0 = Offline, 1 = Available, 2 = NotReady(reason) });
+holders!(Selection {
+    0 = LongestIdle(clock), 1 = Ranked, 2 = LeastLoaded, 3 = BestSkilled, 4 = LeastSkilled, 5 = FewestContacts,
+    6 = RoundRobin, 7 = Ordered, 8 = Random,
+});
 holders!(WrapUp { 0 = None, 1 = Timed(span), 2 = Manual(span) });
 holders!(Value { 0 = Str(text), 1 = Int(number), 2 = Bool(truth), 3 = Decimal(millionths), 4 = List(texts) });
 

@@ -1,13 +1,14 @@
 //! What each event does to the state. Total: an event never fails, and nothing is decided here.
 
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 
 use super::{Due, Gateway, State};
 use crate::engine::Reply;
 use crate::engine::agent::{Agent, AgentProfile, Fault, Presence};
 use crate::engine::command::{ContactChange, NewContact};
 use crate::engine::contact::{
-    Bar, Contact, EndCause, Entry, EntryRules, FailCause, Leg, LegState, NONE, OfferState, Outcome, Reason,
+    Bar, Contact, Direction, EndCause, Entry, EntryRules, FailCause, Leg, LegState, NONE, OfferState, Outcome, Reason,
 };
 use crate::engine::event::{Answer, EntryCause, EntryExit, Event};
 use crate::engine::id::{AgentId, BarId, ClassId, ContactId, GatewayId, LegId, QueueId, Text};
@@ -70,6 +71,12 @@ impl State {
         for class in 0..self.index.len() as u32 {
             let waiting = &self.index.class(ClassId(class)).waiting;
             let again = waiting.iter(&self.contacts).map(|slot| ContactId(self.contacts.key_of(slot)));
+            let again: Vec<ContactId> = again.collect();
+            // Waits at which more agents may take them may have changed.
+            for &contact in &again {
+                self.arm_contact(contact);
+                self.check_if_due(contact);
+            }
             self.agenda.contacts.extend(again);
             self.agenda.sorted = false;
         }
@@ -92,7 +99,6 @@ impl State {
         }
         for slot in 0..self.agents.len() {
             let held = &mut self.agents[slot];
-            held.streams = 0;
             held.not_responding = held.not_responding.map(|until| until + outage);
             let until = held.not_responding;
             self.arm(Due::Agent, slot, until);
@@ -100,9 +106,8 @@ impl State {
         }
         for slot in 0..self.gateways.len() {
             let held = &mut self.gateways[slot];
-            held.streams = 0;
             held.grace = held.grace.map(|until| until + outage);
-            let leased = held.session && !held.lease.is_zero();
+            let leased = held.session && held.streams == 0 && !held.lease.is_zero();
             let until = held.grace.or(leased.then(|| self.now + held.lease));
             self.arm(Due::Gateway, slot as u32, until);
         }
@@ -186,6 +191,13 @@ impl State {
                 held.entry.as_mut().expect("only an entry is declined").declines = 0;
             }
             Event::BarLifted { bar, .. } => self.lift_bar(contact, *bar),
+            Event::WaitReached { wait, .. } => {
+                let held = self.contacts.at_mut(contact.slot());
+                held.entry.as_mut().expect("only an entry waits").reached = *wait;
+                self.agenda.contacts.push(contact);
+                self.agenda.sorted = false;
+                self.arm_contact(contact);
+            }
             Event::ContactEnded { outcome, reason, exit, disposition, .. } => {
                 self.end_contact(contact, (*outcome, *reason), *exit, disposition);
             }
@@ -262,6 +274,7 @@ impl State {
             only: only.map(|(agent, _)| agent),
             only_until: only.map_or(Time(0), |(_, until)| until),
             declines: 0,
+            reached: Span::ZERO,
             rules: EntryRules {
                 threshold: rules.service_level.threshold,
                 short: rules.short_abandon,
@@ -427,10 +440,20 @@ impl State {
             Some(_) => entry.park_until,
             None => {
                 let most = entry.enter + entry.rules.max_wait + entry.parked;
-                entry.only.map_or(most, |_| entry.only_until.min(most))
+                let most = entry.only.map_or(most, |_| entry.only_until.min(most));
+                let next =
+                    self.registry.queues[entry.queue.index()].points.iter().find(|&&point| point > entry.reached);
+                next.map_or(most, |&point| most.min(entry.enter + point + entry.parked))
             }
         };
         Some(held.expires().map_or(at, |expire| expire.min(at)))
+    }
+
+    /// The latest wait a contact has passed at which more agents may take it, if it is past one not yet said.
+    pub(in crate::engine) fn reached(&self, entry: &Entry, now: Time) -> Option<Span> {
+        let wait = entry.wait(now);
+        let points = &self.registry.queues[entry.queue.index()].points;
+        points.iter().rev().find(|&&point| point <= wait).copied().filter(|&point| point > entry.reached)
     }
 
     // ---- bars
@@ -478,16 +501,7 @@ impl State {
 
     fn evolve_leg(&mut self, contact: ContactId, leg: LegId, event: &Event) {
         match event {
-            Event::OfferIssued { agent, cost, expires, .. } => {
-                let (held, channel) = (&self.agents[agent.0], self.contacts.at(contact.slot()).channel);
-                let most = self.registry.channels[channel.index()].max;
-                assert!(held.has_room(channel, *cost, most), "an offer exceeds the capacity of {agent:?}");
-                self.step_out(contact);
-                self.leave_place(contact);
-                self.begin_leg(contact, leg, *agent, *cost, (LegState::Offered, OfferState::Issued), *expires);
-                self.contacts.at_mut(contact.slot()).entry_leg = Some(leg);
-                self.arm_contact(contact);
-            }
+            Event::OfferIssued { agent, cost, expires, .. } => self.issue(contact, leg, *agent, *cost, *expires),
             Event::LegAssigned { agent, cost, connect_by, .. } => {
                 self.begin_leg(contact, leg, *agent, *cost, (LegState::Assigned, OfferState::None), *connect_by);
                 let held = self.contacts.at_mut(contact.slot());
@@ -515,7 +529,7 @@ impl State {
             Event::OfferExpired { barred, .. } => {
                 let agent = self.legs.at(leg.slot()).agent;
                 self.agents[agent.0].faults[Fault::Expired as usize] += 1;
-                self.set_idle(agent);
+                self.move_clocks(agent, contact);
                 self.end_offer(leg, OfferState::Expired, *barred);
             }
             Event::OfferFailed { cause, barred, .. } => {
@@ -544,6 +558,20 @@ impl State {
             _ => unreachable!("{event:?} is not a leg's"),
         }
         self.arm_leg(leg);
+    }
+
+    fn issue(&mut self, contact: ContactId, leg: LegId, agent: AgentId, cost: u32, expires: Time) {
+        let (held, channel) = (&self.agents[agent.0], self.contacts.at(contact.slot()).channel);
+        let most = self.registry.channels[channel.index()].max;
+        assert!(held.has_room(channel, cost, most), "an offer exceeds the capacity of {agent:?}");
+        self.step_out(contact);
+        self.leave_place(contact);
+        self.begin_leg(contact, leg, agent, cost, (LegState::Offered, OfferState::Issued), expires);
+        let held = self.contacts.at_mut(contact.slot());
+        held.entry_leg = Some(leg);
+        let queue = held.entry.expect("only an entry is offered").queue;
+        self.take_turn(queue, agent);
+        self.arm_contact(contact);
     }
 
     fn begin_leg(
@@ -712,7 +740,7 @@ impl State {
             held.faults[Fault::Connect as usize] += 1;
         }
         if connected_once {
-            self.set_idle(agent);
+            self.move_clocks(agent, contact);
         }
         self.refresh_agent(agent);
         self.bar(contact, agent, barred);
@@ -730,6 +758,14 @@ impl State {
         }
         self.arm_contact(contact);
         self.agenda.checks.push(contact);
+    }
+
+    /// A contact moves its agent's idle clocks: the one of inbound contacts only if it is one.
+    fn move_clocks(&mut self, agent: AgentId, contact: ContactId) {
+        self.set_idle(agent);
+        if self.contacts.at(contact.slot()).profile.direction == Direction::Inbound {
+            self.agents[agent.0].inbound_since = Some(self.now);
+        }
     }
 
     fn leave_agent(&mut self, agent: AgentId, (newer, older): (u32, u32)) {
@@ -755,6 +791,7 @@ impl State {
             Event::AgentUpserted { profile, .. } => self.upsert_agent(agent, profile),
             Event::AgentRemoved { .. } => self.agents[agent.0].removed = true,
             Event::AgentDeleted { .. } => {
+                self.count_duty(agent, false);
                 let held = &mut self.agents[agent.0];
                 (held.deleted, held.presence, held.session) = (true, Presence::Offline, false);
                 held.streams = 0;
@@ -800,13 +837,16 @@ impl State {
     }
 
     fn take_presence(&mut self, agent: AgentId, presence: &Presence) {
+        self.count_duty(agent, false);
         let held = &mut self.agents[agent.0];
         let became_available = *presence == Presence::Available && held.presence != Presence::Available;
         held.presence = presence.clone();
         held.next_presence = None;
         if became_available {
+            (held.inbound_since, held.available_since) = (Some(self.now), Some(self.now));
             self.set_idle(agent);
         }
+        self.count_duty(agent, true);
     }
 
     fn upsert_agent(&mut self, agent: AgentId, profile: &Arc<AgentProfile>) {
@@ -833,7 +873,11 @@ impl State {
                 self.skilled[skill.index()].push(agent);
             }
         }
-        self.agents[agent.0].levels = levels;
+        self.count_duty(agent, false);
+        let held = &mut self.agents[agent.0];
+        held.levels = levels;
+        held.listed = self.registry.listed(&profile.agent_id);
+        self.count_duty(agent, true);
         self.agents[agent.0].team = profile.team.as_ref().and_then(|team| self.registry.team(team));
     }
 }

@@ -12,6 +12,7 @@ use crate::engine::matcher::contact_rank;
 use crate::engine::pools::{PoolId, RosterId};
 use crate::engine::rank::{AgentRank, ContactRank};
 use crate::engine::requirement::Requirement;
+use crate::engine::time::Time;
 
 /// Whether an agent has these levels and meets the rest.
 fn can_do(agent: &Agent, levels: &[(SkillId, u8)], rest: &[Arc<Requirement>]) -> bool {
@@ -42,12 +43,15 @@ impl State {
 
     /// Splits what queue and contact ask for by the policy in force, and finds the class its pool.
     fn compile_class(&mut self, class: ClassId) {
-        let (mut levels, mut rest) = (Vec::new(), Vec::new());
+        let (mut levels, mut rest, mut named) = (Vec::new(), Vec::new(), Vec::new());
         let held = self.index.class(class);
         let queue = self.registry.queues[held.queue.index()].rules.require.as_ref();
         for requirement in queue.into_iter().chain(&held.requirement) {
             self.registry.split(requirement, &mut levels, &mut rest);
+            requirement.expr.each_skill(&mut |skill| named.extend(self.registry.skills.find(skill).map(SkillId)));
         }
+        named.sort_unstable();
+        named.dedup();
         // The highest level of each skill is what all of them together ask.
         levels.sort_unstable_by_key(|&(skill, level)| (skill, core::cmp::Reverse(level)));
         levels.dedup_by_key(|(skill, _)| *skill);
@@ -55,6 +59,7 @@ impl State {
         let held = self.index.class_mut(class);
         held.levels = levels;
         held.rest = rest;
+        held.named = named;
         self.index.join_pool(class, rarest);
     }
 
@@ -247,9 +252,18 @@ impl State {
             Some(agent) => self.agents[agent.0].only.insert(&mut self.contacts, contact.slot()),
             None => self.index.wait(&mut self.contacts, entry.class, contact.slot()),
         }
+        if self.queued.len() <= entry.queue.index() {
+            self.queued.resize(entry.queue.index() + 1, 0);
+        }
+        self.queued[entry.queue.index()] += 1;
         self.agenda.contacts.push(contact);
         self.agenda.sorted = false;
         // A deadline that passed while an offer was open is applied before the contact is matched again.
+        self.check_if_due(contact);
+    }
+
+    /// Puts a contact on the agenda whose deadline has passed already.
+    pub(super) fn check_if_due(&mut self, contact: ContactId) {
         if self.contact_deadline(self.contacts.at(contact.slot())).is_some_and(|at| at <= self.now) {
             self.agenda.checks.push(contact);
         }
@@ -263,18 +277,22 @@ impl State {
             Some(agent) => self.agents[agent.0].only.remove(&mut self.contacts, contact.slot()),
             None => self.index.unwait(&mut self.contacts, entry.class, contact.slot()),
         }
+        self.queued[entry.queue.index()] -= 1;
     }
 
     // ---- the search
 
     /// Whether a pair may be matched now, room aside.
-    fn may_match(&self, contact: &Contact, agent: AgentId) -> bool {
+    pub(super) fn may_match(&self, contact: &Contact, agent: AgentId) -> bool {
         contact.bars.is_none() || !self.barred(contact, agent)
     }
 
     /// The contact an agent with room should take: best rank over the classes he serves and the contacts open to him
     /// alone. Cost: his classes, and the contacts barred for him.
-    pub(in crate::engine) fn best_contact(&self, agent: AgentId) -> Option<(ContactRank, ContactId)> {
+    pub(in crate::engine) fn best_contact(&self, now: Time, agent: AgentId) -> Option<(ContactRank, ContactId)> {
+        if !self.registry.plain {
+            return self.choose_contact(now, agent);
+        }
         let held = &self.agents[agent.0];
         let mut best: Option<(ContactRank, u32)> = None;
         let mut consider = |found: (ContactRank, u32)| {
@@ -314,7 +332,7 @@ impl State {
         best.map(|(rank, slot)| (rank, self.contact_at(slot)))
     }
 
-    fn only_fits(&self, contact: &Contact, agent: AgentId) -> bool {
+    pub(super) fn only_fits(&self, contact: &Contact, agent: AgentId) -> bool {
         let held = &self.agents[agent.0];
         let class = contact.entry.expect("only an entry waits").class;
         held.room & (1 << contact.channel.0) != 0 && self.qualifies(held, class) && self.may_match(contact, agent)
@@ -323,13 +341,16 @@ impl State {
     /// The agent who should take a waiting contact: longest idle of those eligible with room. Cost: those barred.
     /// `or` is one who may take it and perhaps is not in line yet.
     pub(in crate::engine) fn best_agent(&self, contact: ContactId, or: Option<AgentId>) -> Option<AgentId> {
+        if !self.registry.plain {
+            return self.choose_agent(contact);
+        }
         let held = self.contacts.at(contact.slot());
         let entry = held.entry?;
         if let Some(only) = entry.only {
             return self.only_fits(held, only).then_some(only);
         }
         let found = self.longest_idle(entry.class, |agent| self.may_match(held, agent));
-        found.into_iter().chain(or.map(|agent| self.agent_rank(agent))).min().map(|rank| rank.agent)
+        found.into_iter().chain(or.map(|agent| self.line_rank(agent))).min().map(|rank| rank.agent)
     }
 
     /// The longest idle of those in line for a class who `fits`.
@@ -340,11 +361,16 @@ impl State {
         }
     }
 
-    /// The agents in line for a class, longest idle first: for audits.
-    pub(in crate::engine) fn idle_agents(&self, class: ClassId) -> Vec<AgentRank> {
+    /// The agents in line for a class: by idle time within one line, the lines one after the other.
+    pub(super) fn in_line(&self, class: ClassId) -> impl Iterator<Item = AgentRank> + '_ {
         let held = self.index.class(class);
         let lines = held.lines.iter().flat_map(|&line| self.index.pools.line(line));
-        let mut all: Vec<_> = lines.filter(|rank| !held.mixed || self.meets(rank.agent, class)).collect();
+        lines.filter(move |rank| !held.mixed || self.meets(rank.agent, class))
+    }
+
+    /// The agents in line for a class, longest idle first: for audits.
+    pub(in crate::engine) fn idle_agents(&self, class: ClassId) -> Vec<AgentRank> {
+        let mut all: Vec<_> = self.in_line(class).collect();
         all.sort_unstable();
         all
     }
