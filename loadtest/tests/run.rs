@@ -62,7 +62,7 @@ fn a_center_where_everything_goes_wrong_passes_by_streams_and_by_unary_calls() {
         let total = &outcome["balance"]["total"];
         let figure = |name: &str| total[name].as_u64().expect(name);
         assert_eq!(figure("offered"), outcome["contacts"].as_u64().expect("contacts"), "{mode}: {total}");
-        assert!(figure("answered") > 0 && figure("abandoned") > 0, "{mode}: {total}");
+        assert!(figure("answered") > 0 && figure("abandoned") > 0 && figure("refused") > 0, "{mode}: {total}");
         assert!(outcome["latencies"]["offer"]["count"].as_u64() > Some(0), "{mode}: {outcome}");
     }
 }
