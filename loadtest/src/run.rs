@@ -18,6 +18,8 @@ use crate::server::{Server, binary};
 
 /// What to run, and on which server.
 #[derive(Clone, Debug, Args)]
+// `capacity` has these among its own, which would be a group of the same name.
+#[group(id = "run_options")]
 pub struct Options {
     /// The scenario file.
     #[arg(value_name = "SCENARIO")]
