@@ -50,7 +50,7 @@ pub struct Reply {
     pub agent: Option<AgentId>,
     /// Whether it created that contact or agent.
     pub created: bool,
-    /// Contacts a MoveContacts moved.
+    /// Contacts a MoveContacts moved, or a ForgetCustomer concerned.
     pub moved: u32,
     /// Contacts it left, because they are answered or ended by now.
     pub skipped: u32,
@@ -62,6 +62,14 @@ pub struct Reply {
 pub struct Engine {
     state: State,
     scratch: Vec<Event>,
+}
+
+/// Whether a command would be accepted now. Changes nothing.
+///
+/// # Errors
+/// As [`Engine::apply`].
+pub fn check(state: &State, now: Time, command: &Command) -> Result<(), Reject> {
+    decide::decide(state, now, command, &mut Vec::new()).map(drop)
 }
 
 impl Engine {
