@@ -18,6 +18,11 @@ use crate::shard::ShardHandle;
 /// Room for a whole configuration file in one request, and for the rest of it.
 const CONFIG_BYTES: usize = crate::config::FILE_BYTES as usize + (1 << 20);
 
+/// What one connection may have on its way to us that was not read yet. h2 takes half of it as its budget for small DATA
+/// frames and closes a connection that goes beyond: with its default of 1 MiB a gateway that sends a thousand commands a
+/// second, a frame each, was cut off with ENHANCE_YOUR_CALM when the disk stalled for three seconds.
+const CONNECTION_WINDOW: u32 = 8 << 20;
+
 /// How the server treats its clients.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -71,6 +76,7 @@ pub async fn serve(
     Server::builder()
         .accept_http1(true)
         .timeout(options.request_timeout)
+        .initial_connection_window_size(CONNECTION_WINDOW)
         .max_concurrent_streams(options.max_streams)
         .http2_keepalive_interval(Some(options.keepalive_interval))
         .http2_keepalive_timeout(Some(options.keepalive_timeout))
