@@ -188,6 +188,23 @@ fn stay_payload(about: &About<'_>, event: &Event) -> Option<Payload> {
             after: about.after,
             ..v1::ContactMoved::default()
         }),
+        Event::ContactOverflowed { rule, trigger, action, .. } => Payload::ContactOverflowed(v1::ContactOverflowed {
+            contact_id,
+            gateway_id,
+            entry_number,
+            queue: about.queue(),
+            channel: about.channel(),
+            direction: about.direction(),
+            rule: *rule as i32,
+            trigger: names::trigger_to(*trigger) as i32,
+            action: names::action_to(action).0 as i32,
+            target: names::action_to(action).1.to_owned(),
+            wait,
+            parked: Some(span(facts.parked)),
+            before: about.before,
+            after: about.after,
+            ..v1::ContactOverflowed::default()
+        }),
         Event::SurveySubmitted { kind, score, result, .. } => Payload::SurveySubmitted(v1::SurveySubmitted {
             contact_id,
             queue: about.queue(),
@@ -209,10 +226,7 @@ fn stay_payload(about: &About<'_>, event: &Event) -> Option<Payload> {
         Event::ContactUpdated { change, .. } => Payload::ContactUpdated(v1::ContactUpdated {
             contact_id,
             gateway_id,
-            cause: match change.supervisor {
-                true => v1::UpdateCause::Supervisor as i32,
-                false => v1::UpdateCause::Client as i32,
-            },
+            cause: names::change_to(change.cause) as i32,
             new_values: Some(about.whole()),
             ..v1::ContactUpdated::default()
         }),
