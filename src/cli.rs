@@ -1,6 +1,7 @@
 //! The command line: what can be asked of the `usher` binary, and its exit codes: 0 good, 1 the thing asked about is
 //! bad, 2 usage.
 
+mod journal;
 mod simulate;
 
 use std::io::Write;
@@ -66,6 +67,11 @@ enum Command {
     },
     /// Run the engine in virtual time: a scenario, or cases whose results are known.
     Simulate(simulate::Arguments),
+    /// Look at a journal that no server has, or mend it.
+    Journal {
+        #[command(subcommand)]
+        verb: journal::Verb,
+    },
     /// Ask a running server whether it serves: exit 0 if it does, 1 if not.
     Health {
         /// Address and port of its gRPC.
@@ -111,6 +117,7 @@ fn run(command: Command) -> ExitCode {
         Command::Config { what: ConfigText::Schema } => print(&schema::schema_text()),
         Command::Config { what: ConfigText::Example } => print(config::EXAMPLE),
         Command::Simulate(arguments) => simulate::run(&arguments),
+        Command::Journal { verb } => journal::run(&verb),
         Command::Health { addr } => health(&addr),
         Command::Completions { shell } => {
             let mut script = Vec::new();
