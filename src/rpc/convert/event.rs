@@ -52,6 +52,7 @@ pub fn name(event: &Event) -> Option<&'static str> {
         Event::ContactUnrestricted { .. } => "contact_unrestricted",
         Event::ContactUpdated { .. } => "contact_updated",
         Event::ContactMoved { .. } => "contact_moved",
+        Event::ContactOverflowed { .. } => "contact_overflowed",
         Event::SurveySubmitted { .. } => "survey_submitted",
         Event::ContactParked { .. } => "contact_parked",
         Event::ContactUnparked { .. } => "contact_unparked",
