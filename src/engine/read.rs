@@ -114,19 +114,6 @@ pub struct ContactView {
     pub disposition: Text,
 }
 
-/// What of a contact a client needs that hears its events.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ContactBrief {
-    /// What it is.
-    pub profile: Arc<ContactProfile>,
-    /// Its state.
-    pub state: ContactState,
-    /// The queue of its last or coming entry; empty for direct work.
-    pub queue: Text,
-    /// How it ended.
-    pub outcome: Option<(Outcome, Reason)>,
-}
-
 /// One agent.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AgentView {
@@ -181,9 +168,9 @@ impl State {
             return facts;
         };
         facts.channel = Some(contact.channel);
-        facts.direction = contact.profile.direction;
+        facts.direction = contact.direction;
         facts.since_arrival = now.since(contact.arrival);
-        facts.queue = contact.queue;
+        facts.queue = contact.queue();
         let entry = if matches!(event, Event::ContactQueued { .. }) { None } else { entry };
         if let Some((queue, number, wait, parked)) = entry.or_else(|| self.entry_facts(now, id)) {
             (facts.queue, facts.entry, facts.wait, facts.parked) = (Some(queue), number, wait, parked);
@@ -220,7 +207,7 @@ impl State {
     #[must_use]
     pub fn view_contact(&self, now: Time, contact: ContactId) -> ContactView {
         let held = self.contact(contact);
-        let mut legs = Vec::with_capacity(held.legs.min(limits::LEGS_PER_CONTACT) as usize);
+        let mut legs = Vec::new();
         let mut next = held.last_leg;
         while let Some(leg) = next.filter(|_| legs.len() < limits::LEGS_PER_CONTACT as usize) {
             legs.push(self.view_leg(now, leg));
@@ -234,8 +221,8 @@ impl State {
             requirement: held.requirement.clone(),
             state: self.contact_state(contact),
             priority: i32::from(held.priority),
-            queue: held.queue.map_or_else(Text::default, |queue| self.queue_id(queue).clone()),
-            agent_id: held.direct.filter(|_| held.queue.is_none()).map_or_else(Text::default, agent_id),
+            queue: held.queue().map_or_else(Text::default, |queue| self.queue_id(queue).clone()),
+            agent_id: held.direct().filter(|_| held.queue == super::contact::NONE).map_or_else(Text::default, agent_id),
             outcome: held.outcome,
             position: self.position(now, contact),
             wait: held.entry.as_ref().map_or(Span::ZERO, |entry| entry.wait(now)),
@@ -244,30 +231,15 @@ impl State {
             owner: held.owner.map_or(0, |leg| self.leg(leg).number),
             age_credit: held.arrival.since(held.adjusted_arrival),
             arrival: held.arrival,
-            schedule: held.schedule.get(),
+            schedule: held.schedule(),
             expire: held.expire.get(),
             created: held.created,
-            queued: held.queued.get(),
+            queued: held.queued(),
             answered: held.answered.get(),
             ended: held.ended.get(),
-            policy_version: held.policy_version,
+            policy_version: u64::from(held.policy_version),
             legs,
             disposition: held.disposition.clone(),
-        }
-    }
-
-    /// One contact by its handle, in brief.
-    ///
-    /// # Panics
-    /// When there is none.
-    #[must_use]
-    pub fn brief_contact(&self, contact: ContactId) -> ContactBrief {
-        let held = self.contact(contact);
-        ContactBrief {
-            profile: held.profile.clone(),
-            state: self.contact_state(contact),
-            queue: held.queue.map_or_else(Text::default, |queue| self.queue_id(queue).clone()),
-            outcome: held.outcome,
         }
     }
 

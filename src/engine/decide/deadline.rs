@@ -44,7 +44,7 @@ pub(super) fn contact_due(state: &State, now: Time, contact: ContactId, out: &mu
     let passed = state.reached(entry, now).filter(|_| entry.parked_since.is_none());
     if let Some(wait) = passed.filter(|&wait| state.overflow_due(entry, wait)) {
         out.push(Event::WaitReached { contact, wait });
-    } else if entry.parked_since.is_none() && entry.wait(now) >= entry.rules.max_wait {
+    } else if entry.parked_since.is_none() && entry.wait(now) >= state.entry_rules(entry).max_wait {
         expire(Reason::MaxWait);
     } else if expired {
         expire(Reason::ExpireTime);
@@ -62,7 +62,7 @@ fn scheduled(state: &State, now: Time, contact: ContactId, held: &Contact, out: 
     let end = |outcome, reason, out: &mut Vec<Event>| {
         end_contact(state, now, contact, (outcome, reason), &Text::default(), out);
     };
-    match (held.direct, held.queue) {
+    match (held.direct(), held.queue()) {
         (Some(agent), _) if can_be_given_work(state, agent) => {
             out.push(assigned(state, now, contact, agent, held.channel));
         }

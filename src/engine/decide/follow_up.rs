@@ -130,7 +130,7 @@ fn check_contact(state: &State, now: Time, contact: ContactId, out: &mut Vec<Eve
     let Some(held) = state.try_contact(contact).filter(|held| !held.closed) else { return };
     if let Some((outcome, reason)) = held.outcome {
         if held.live_legs == 0 {
-            out.push(Event::ContactClosed { contact, outcome, reason, queue: held.queue });
+            out.push(Event::ContactClosed { contact, outcome, reason, queue: held.queue() });
         }
     } else if let Some(leg) = held.entry_leg {
         if !state.offer_allowed(leg) {
@@ -157,11 +157,8 @@ fn check_agent(state: &State, agent: AgentId, out: &mut Vec<Event>) {
     if held.deleted {
         return;
     }
-    // An agent may hold a thousand contacts; only open offers are looked at, and mostly there is none.
-    if held.offering > 0 {
-        for leg in state.agent_legs(agent).filter(|&leg| !state.offer_allowed(leg)) {
-            out.push(Event::OfferRevoked { contact: state.leg(leg).contact, leg });
-        }
+    for leg in state.agent_legs(agent).filter(|&leg| !state.offer_allowed(leg)) {
+        out.push(Event::OfferRevoked { contact: state.leg(leg).contact, leg });
     }
     if held.holds_work() || !out.is_empty() {
         return;

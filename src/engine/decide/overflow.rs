@@ -89,7 +89,7 @@ fn act(
         (Action::External(_), _) => end(Outcome::Overflowed, Reason::External, out),
         (Action::Refuse, _) => end(Outcome::Refused, Reason::Rule, out),
         (Action::Queue(_), Some(to)) => {
-            let exit = exit(state.contact(contact), now).expect("a contact that waits has an entry");
+            let exit = exit(state, state.contact(contact), now).expect("a contact that waits has an entry");
             let cause = EntryCause::Overflowed;
             out.push(Event::ContactMoved { contact, exit, to, cause });
             out.push(Event::ContactQueued { contact, queue: to, cause, only: None });

@@ -23,10 +23,12 @@ use crate::rpc::status::Problem;
 
 type Checked<T> = Result<T, Problem>;
 
-/// Requirement texts parsed before. Bounded: past the bound it starts anew.
+/// What many contacts carry, kept once: requirement texts parsed before, and names of queues, channels and gateways.
+/// Bounded: past the bound it starts anew.
 #[derive(Default)]
 pub struct Requirements {
     parsed: DashMap<String, Arc<Requirement>>,
+    names: DashMap<Text, Text>,
 }
 
 const PARSED_TEXTS: usize = 16_384;
@@ -55,6 +57,18 @@ impl Requirements {
         }
         self.parsed.insert(asked.to_owned(), parsed.clone());
         Ok(Some(parsed))
+    }
+
+    /// The text of a name as it was first seen.
+    fn shared(&self, name: Text) -> Text {
+        if let Some(known) = self.names.get(&name) {
+            return known.clone();
+        }
+        if self.names.len() >= PARSED_TEXTS {
+            self.names.clear();
+        }
+        self.names.insert(name.clone(), name.clone());
+        name
     }
 
     /// The requirement of a request that has a text field and a structured one: at most one may be set.
@@ -108,22 +122,6 @@ pub fn optional_id(field: &str, id: String) -> Checked<Text> {
     Ok(text(id))
 }
 
-/// Ids to choose by, at most so many.
-pub fn ids(field: &str, ids: &[String], most: usize) -> Checked<()> {
-    if ids.len() > most {
-        return Err(Problem::field(field, &format!("name at most {most}")));
-    }
-    ids.iter().try_for_each(|asked| id(field, asked.clone()).map(drop))
-}
-
-/// Words of a closed set to choose by: each must be one of them, and not the unspecified one.
-pub fn members<T: TryFrom<i32>>(field: &str, asked: &[i32]) -> Checked<()> {
-    match asked.iter().all(|number| *number != 0 && T::try_from(*number).is_ok()) {
-        true => Ok(()),
-        false => Err(Problem::field(field, "be values of its enum, UNSPECIFIED left out")),
-    }
-}
-
 /// Free text of bounded length.
 pub fn words(field: &str, given: String) -> Checked<Text> {
     bounded(field, given, limits::ATTRIBUTE_BYTES)
@@ -135,11 +133,6 @@ fn bounded(field: &str, words: String, most: usize) -> Checked<Text> {
         return Err(Problem::field(field, &format!("be at most {most} bytes")));
     }
     Ok(text(words))
-}
-
-/// Where a customer is reached.
-pub fn address(field: &str, given: String) -> Checked<Text> {
-    bounded(field, given, NAME_BYTES)
 }
 
 /// A request id; none when empty.
@@ -170,16 +163,6 @@ pub fn span(field: &str, span: Option<Duration>) -> Checked<Option<Span>> {
     Ok(Some(Span(span.seconds as u64 * 1_000_000 + span.nanos as u64 / 1_000)))
 }
 
-/// A lease: none at all, or 1 s to 24 h.
-pub fn lease(field: &str, lease: Option<Duration>) -> Checked<Option<Span>> {
-    let lease = span(field, lease)?;
-    let least = Span::from_secs(1);
-    if lease.is_some_and(|lease| !lease.is_zero() && !(least..=limits::LEASE).contains(&lease)) {
-        return Err(Problem::field(field, "be 0 for none, or 1 s to 24 h"));
-    }
-    Ok(lease)
-}
-
 /// A presence with its reason.
 pub fn presence(field: &str, presence: i32, reason: String) -> Checked<Presence> {
     let reason = words("reason", reason)?;
@@ -201,8 +184,8 @@ pub fn presence(field: &str, presence: i32, reason: String) -> Checked<Presence>
 pub fn page_size(size: i32) -> Checked<usize> {
     match size {
         0 => Ok(100),
-        1.. => Ok(size.min(1000) as usize),
-        _ => Err(Problem::field("page_size", "not be negative")),
+        1..=1000 => Ok(size as usize),
+        _ => Err(Problem::field("page_size", "be 0 (for 100) to 1000")),
     }
 }
 
@@ -347,7 +330,7 @@ fn split_personal(contact: &mut v1::Contact) -> Checked<(Option<Arc<Customer>>, 
     }
     let customer = Customer {
         customer_id: optional_id("contact.customer_id", std::mem::take(&mut contact.customer_id))?,
-        address: address("contact.customer_address", std::mem::take(&mut contact.customer_address))?,
+        address: bounded("contact.customer_address", std::mem::take(&mut contact.customer_address), NAME_BYTES)?,
         attributes: attributes("contact.attributes", personal)?,
     };
     let rest = attributes("contact.attributes", std::mem::take(&mut contact.attributes))?;
@@ -389,18 +372,18 @@ pub fn new_contact(
         .ok_or_else(|| Problem::field("contact.direction", "be INBOUND, OUTBOUND, CALLBACK or INTERNAL"))?;
     let profile = ContactProfile {
         contact_id: id("contact.contact_id", contact.contact_id)?,
-        gateway_id: optional_id("contact.gateway_id", contact.gateway_id)?,
+        gateway_id: requirements.shared(optional_id("contact.gateway_id", contact.gateway_id)?),
         direction,
         callback_of: optional_id("contact.callback_of", contact.callback_of)?,
         conversation_id: optional_id("contact.conversation_id", contact.conversation_id)?,
-        channel: id("contact.channel", contact.channel)?,
+        channel: requirements.shared(id("contact.channel", contact.channel)?),
         customer,
         attributes,
     };
     Ok(NewContact {
         profile: Arc::new(profile),
         digest,
-        queue: optional_id("contact.queue", contact.queue)?,
+        queue: requirements.shared(optional_id("contact.queue", contact.queue)?),
         agent_id: optional_id("contact.agent_id", contact.agent_id)?,
         priority: contact.priority,
         requirement,
