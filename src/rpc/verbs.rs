@@ -512,3 +512,20 @@ pub fn callback_id(request: &v1::RequestCallbackRequest) -> Result<Text, Problem
         }
     }
 }
+
+impl Verb for v1::ForgetCustomerRequest {
+    type Response = v1::ForgetCustomerResponse;
+    const METHOD: u16 = 60;
+    fn tenant(&self) -> &str {
+        &self.tenant
+    }
+    fn take_request_id(&mut self) -> String {
+        std::mem::take(&mut self.request_id)
+    }
+    fn command(self, _: &Context) -> Result<Command, Problem> {
+        Ok(Command::ForgetCustomer { customer_id: input::id("customer_id", self.customer_id)? })
+    }
+    fn render(done: Done) -> v1::ForgetCustomerResponse {
+        v1::ForgetCustomerResponse { contacts: done.reply.moved as i32, sequence: done.reply.sequence }
+    }
+}

@@ -383,7 +383,7 @@ TABLE_FOLLOWS = {
         "Session",
     },
     "SupervisorService": {"DeleteAgent", "MoveContacts", "SetContactPriority", "SetAgentPresence"},
-    "AdminService": set(),
+    "AdminService": {"ForgetCustomer"},
 }  # fmt: skip
 UNIMPLEMENTED = {
     "ContactService": {"ReclassifyContact", "ConsultContact", "EstimateWait", "ExplainContact"},
@@ -394,7 +394,7 @@ UNIMPLEMENTED = {
         "WatchEvents",
     },
     "AdminService": {
-        "ValidateConfig", "ApplyConfig", "GetConfig", "RollbackConfig", "ForgetCustomer", "Drain", "GetStatus",
+        "ValidateConfig", "ApplyConfig", "GetConfig", "RollbackConfig", "Drain", "GetStatus",
     },
 }  # fmt: skip
 

@@ -3,6 +3,7 @@
 
 #![expect(clippy::needless_update, reason = "one macro fills payloads that have more fields and those that have none")]
 
+use sha2::{Digest, Sha256};
 use usher_proto::v1;
 use usher_proto::v1::event::Payload;
 
@@ -17,9 +18,13 @@ use crate::rpc::names;
 /// An event for clients; none when it is the engine's own.
 pub fn event(tenant: &str, published: &Published) -> Option<v1::Event> {
     let Recorded { sequence, time: at, policy_version, .. } = published.recorded;
-    let payload = match &published.contact {
-        Some(contact) => contact_payload(published, contact)?,
-        None => other_payload(published)?,
+    let payload = match (&published.recorded.event, &published.contact) {
+        (Event::CustomerForgotten { customer, contacts }, _) => {
+            let customer_digest = customer_digest(tenant, &customer.customer_id);
+            Payload::CustomerForgotten(v1::CustomerForgotten { customer_digest, contacts: *contacts as i32 })
+        }
+        (_, Some(contact)) => contact_payload(published, contact)?,
+        (_, None) => other_payload(published)?,
     };
     Some(v1::Event {
         sequence,
@@ -28,6 +33,12 @@ pub fn event(tenant: &str, published: &Published) -> Option<v1::Event> {
         policy_version,
         payload: Some(payload),
     })
+}
+
+/// SHA-256 of a customer's id, with the tenant before it.
+fn customer_digest(tenant: &str, customer_id: &str) -> String {
+    let hash = Sha256::new().chain_update(tenant).chain_update([0]).chain_update(customer_id).finalize();
+    hash.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// What every payload about a contact has.
