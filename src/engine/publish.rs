@@ -1,14 +1,15 @@
 //! An event with everything a reader needs to render it later, without the state: names and profiles, shared.
 
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 
 use super::agent::AgentProfile;
-use super::contact::{ContactProfile, OfferState};
+use super::contact::{ContactProfile, EndCause, OfferState};
 use super::event::{Event, Recorded};
 use super::id::{AgentId, ContactId, QueueId, Text};
 use super::requirement::Requirement;
 use super::state::State;
-use super::time::Time;
+use super::time::{Span, Time};
 
 /// An event with its names.
 #[derive(Clone, Debug)]
@@ -21,12 +22,14 @@ pub struct Published {
     pub agent: Option<Arc<AgentProfile>>,
     /// The queue of `Facts::queue`; empty when none.
     pub queue: Text,
-    /// The other queue a transfer names; empty when none.
-    pub other_queue: Text,
-    /// The other agent a transfer or a restriction names; empty when none.
-    pub other_agent: Text,
-    /// The gateway a gateway's event names; empty when none.
-    pub gateway: Text,
+    /// The other queue a transfer names.
+    pub other_queue: Option<Text>,
+    /// The other agent a transfer or a restriction names.
+    pub other_agent: Option<Text>,
+    /// What became of a contact that is CLOSED.
+    pub totals: Option<Box<Totals>>,
+    /// The gateway a gateway's event names.
+    pub gateway: Option<Text>,
 }
 
 impl Published {
@@ -35,6 +38,27 @@ impl Published {
     pub fn sequence(&self) -> u64 {
         self.recorded.sequence
     }
+}
+
+/// A contact's whole life in figures, once it is CLOSED.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Whether an agent was ever connected.
+    pub answered: bool,
+    /// Entries begun.
+    pub entries: u32,
+    /// Legs that ended by a transfer.
+    pub transfers: u32,
+    /// Time in conversation, over all legs kept.
+    pub talk: Span,
+    /// Time on hold, over all legs kept.
+    pub hold: Span,
+    /// Time wrapping up, over all legs kept.
+    pub wrap_up: Span,
+    /// The disposition it was completed with; empty when none.
+    pub disposition: Text,
+    /// The newest word on whether the matter is resolved.
+    pub resolved: Option<bool>,
 }
 
 /// What readers show of the contact an event is about.
@@ -63,10 +87,8 @@ impl State {
     #[must_use]
     pub fn publish(&self, recorded: &Recorded) -> Published {
         let event = &recorded.event;
-        let queue = |queue: Option<QueueId>| queue.map_or_else(Text::default, |queue| self.queue_id(queue).clone());
-        let agent_id = |agent: Option<AgentId>| {
-            agent.map_or_else(Text::default, |agent| self.agent(agent).profile.agent_id.clone())
-        };
+        let queue = |queue: QueueId| self.queue_id(queue).clone();
+        let agent_id = |agent: AgentId| self.agent(agent).profile.agent_id.clone();
         let (other_queue, other_agent) = match event {
             Event::ContactTransferred { to, to_agent, .. } => (*to, *to_agent),
             Event::ContactMoved { to, .. } => (Some(*to), None),
@@ -75,20 +97,39 @@ impl State {
         };
         let gateway = match event {
             Event::GatewaySessionLost { gateway, .. } | Event::GatewaySwept { gateway } => {
-                self.gateway(*gateway).gateway_id.clone()
+                Some(self.gateway(*gateway).gateway_id.clone())
             }
-            Event::GatewaySessionOpened { gateway_id, .. } => gateway_id.clone(),
-            _ => Text::default(),
+            Event::GatewaySessionOpened { gateway_id, .. } => Some(gateway_id.clone()),
+            _ => None,
         };
         Published {
             contact: event.contact().and_then(|id| self.contact_names(id, event)),
             agent: recorded.facts.agent.map(|agent| self.agent(agent).profile.clone()),
-            queue: queue(recorded.facts.queue),
-            other_queue: queue(other_queue),
-            other_agent: agent_id(other_agent),
+            queue: recorded.facts.queue.map(queue).unwrap_or_default(),
+            other_queue: other_queue.map(queue),
+            other_agent: other_agent.map(agent_id),
             gateway,
+            totals: match event {
+                Event::ContactClosed { contact, .. } => self.totals(*contact).map(Box::new),
+                _ => None,
+            },
             recorded: recorded.clone(),
         }
+    }
+
+    fn totals(&self, contact: ContactId) -> Option<Totals> {
+        let held = self.try_contact(contact)?;
+        let mut totals = Totals { entries: held.entries, disposition: held.disposition.clone(), ..Totals::default() };
+        // Newest first.
+        for (_, leg) in self.contact_legs(contact) {
+            totals.answered |= leg.connected_once;
+            totals.transfers += u32::from(leg.end_cause == Some(EndCause::Transferred));
+            totals.talk += leg.talk;
+            totals.hold += leg.hold;
+            totals.wrap_up += leg.wrap_up;
+            totals.resolved = totals.resolved.or(leg.resolved);
+        }
+        Some(totals)
     }
 
     fn contact_names(&self, id: ContactId, event: &Event) -> Option<ContactNames> {

@@ -136,6 +136,8 @@ metrics! {
         "Commands taken in and not yet looked at.";
     INGRESS_REFUSED = "usher_ingress_refused_total" Counter Count []
         "Commands refused because the ingress was full.";
+    STUCK = "usher_stuck_total" Counter Count ["tenant" "kind"]
+        "Contacts and legs the audit sweep found past their deadline, by state; must stay 0.";
     BUILD = "usher_build_info" Gauge Count ["version"]
         "1 for the running version.";
     PROCESS_CPU = "process_cpu_seconds_total" Counter Seconds []
@@ -203,6 +205,18 @@ pub const WAITING: [(ContactState, &str); 4] = [
     (ContactState::Queued, "queued"),
     (ContactState::Offered, "offered"),
     (ContactState::Assigned, "assigned"),
+    (ContactState::Parked, "parked"),
+];
+
+/// The states a contact or a leg leaves by a deadline, as label values.
+pub const STUCK_KINDS: [(ContactState, &str); 8] = [
+    (ContactState::Scheduled, "scheduled"),
+    (ContactState::Queued, "queued"),
+    (ContactState::Offered, "offered"),
+    (ContactState::Assigned, "assigned"),
+    (ContactState::Connected, "connected"),
+    (ContactState::OnHold, "on_hold"),
+    (ContactState::WrapUp, "wrap_up"),
     (ContactState::Parked, "parked"),
 ];
 
