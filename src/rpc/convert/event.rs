@@ -408,7 +408,7 @@ fn stay_payload(about: &About<'_>, event: &Event) -> Option<Payload> {
 
 /// The fields an update names, as they stand in a field mask.
 fn changed_fields(change: &ContactChange) -> Vec<String> {
-    let ContactChange { customer, attributes, conversation_id, priority, requirement, expire, supervisor: _ } = change;
+    let ContactChange { customer, attributes, conversation_id, priority, requirement, expire, cause: _ } = change;
     let personal = customer.is_some();
     let fields = [
         ("attributes", attributes.is_some()),
