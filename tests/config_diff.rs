@@ -71,6 +71,10 @@ fn choices() -> String {
         text += &format!("[[tenants.teams]]\nid = \"t{at}\"\ncontact_order = \"{order}\"\ncost_per_hour = 31.5\n");
         text += "queues = [{ id = \"q0\", priority = 3, delay = \"20s\", rank = 7 }]\n";
     }
+    text += "[[tenants.queues]]\nid = \"o\"\noverflow = [{ when = \"queue_length\", length = 9, then = \"queue\", queue = \"q0\" }, ";
+    text += "{ when = \"wait\", after = \"2m\", then = \"priority\", priority = 50 }, ";
+    text += "{ when = \"nobody_signed_in\", then = \"external\", destination = \"+351 1\" }, ";
+    text += "{ when = \"no_willing_agent\", then = \"refuse\" }]\n";
     text += "[[tenants.teams]]\nid = \"r0\"\ncontact_order = \"queue_ratio\"\nqueue_ratio = { measure = \"count\" }\n";
     text += "queues = [{ id = \"q0\", ratio = 0.25 }, { id = \"q1\", ratio = 0.75 }]\n";
     text += "[[tenants.teams]]\nid = \"r1\"\ncontact_order = \"queue_ratio\"\nqueue_ratio = { measure = \"delay\" }\n";

@@ -12,8 +12,8 @@ use super::{Config, Journal, Keepalive, Limits, Server, Telemetry};
 use crate::engine::agent::{AgentProfile, AgentType};
 use crate::engine::id::Text;
 use crate::engine::policy::{
-    Channel, Connect, ContactOrder, IdleClock, Membership, Policy, Queue, QueueGroup, Reserve, Rules, Selection,
-    ServiceLevel, Skill, Team, WrapUp,
+    Action, Channel, Connect, ContactOrder, IdleClock, Membership, Overflow, Policy, Queue, QueueGroup, Reserve, Rules,
+    Selection, ServiceLevel, Skill, Team, Trigger, WrapUp,
 };
 use crate::engine::requirement;
 use crate::engine::time::Span;
@@ -198,6 +198,7 @@ fn queue(queue: &Queue) -> Table {
         waiting_cost,
         expected_handle,
         expected_patience,
+        overflow,
     } = queue;
     let mut table = named(id, display_name);
     self::selection(&mut table, *selection);
@@ -235,11 +236,52 @@ fn queue(queue: &Queue) -> Table {
         wrap_up.insert("duration".into(), duration(span));
     }
     table.insert("wrap_up".into(), Value::Table(wrap_up));
+    if !overflow.is_empty() {
+        let rules = overflow.iter().map(|rule| Value::Table(self::overflow(rule)));
+        table.insert("overflow".into(), Value::Array(rules.collect()));
+    }
     let ServiceLevel { threshold, target_ppm } = service_level;
     let mut promise = Table::new();
     promise.insert("threshold".into(), duration(*threshold));
     promise.insert("target".into(), Value::Float(f64::from(*target_ppm) / 1e6));
     table.insert("service_level".into(), Value::Table(promise));
+    table
+}
+
+fn overflow(rule: &Overflow) -> Table {
+    let Overflow { trigger, action } = rule;
+    let mut table = Table::new();
+    let when = match trigger {
+        Trigger::QueueLength(length) => {
+            if let Some(length) = length {
+                table.insert("length".into(), number(*length));
+            }
+            "queue_length"
+        }
+        Trigger::NobodySignedIn => "nobody_signed_in",
+        Trigger::Wait(after) => {
+            table.insert("after".into(), duration(*after));
+            "wait"
+        }
+        Trigger::NoWillingAgent => "no_willing_agent",
+    };
+    let then = match action {
+        Action::Queue(queue) => {
+            put(&mut table, "queue", queue);
+            "queue"
+        }
+        Action::Priority(priority) => {
+            table.insert("priority".into(), Value::Integer(i64::from(*priority)));
+            "priority"
+        }
+        Action::External(destination) => {
+            put(&mut table, "destination", destination);
+            "external"
+        }
+        Action::Refuse => "refuse",
+    };
+    put(&mut table, "when", when);
+    put(&mut table, "then", then);
     table
 }
 

@@ -61,6 +61,7 @@ pub(super) fn policy(
     counts(&table, faults);
     parents(&table.teams, faults);
     routing::comparable(&table, faults);
+    routing::circles(&table, faults);
     let reserves = routing::reserves(&table, &known, faults);
     let rules = rules(&table);
     let spots = coverage::Spots::of(&table);
@@ -187,6 +188,7 @@ fn channel(table: schema::Channel) -> policy::Channel {
 fn queue(table: schema::Queue, known: &Known, faults: &mut Gathered<'_>) -> policy::Queue {
     let default = policy::Queue::named(text(&table.id));
     let promised = default.service_level;
+    let overflow = routing::overflow(&table, known, faults);
     let (selection, aging_cap) = (routing::selection(&table, faults), routing::aging_cap(&table, faults));
     policy::Queue {
         display_name: display_name(table.display_name, &default.id),
@@ -201,6 +203,7 @@ fn queue(table: schema::Queue, known: &Known, faults: &mut Gathered<'_>) -> poli
         waiting_cost: table.waiting_cost.map_or(default.waiting_cost, routing::millionths),
         expected_handle: span(table.expected_handle, default.expected_handle),
         expected_patience: table.expected_patience.map(|given| given.0),
+        overflow,
         max_wait: table.max_wait.map(|given| given.0),
         short_abandon: span(table.short_abandon, default.short_abandon),
         wrap_up: table.wrap_up.map_or(default.wrap_up, |table| wrap_up(&table, faults)),

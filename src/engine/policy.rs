@@ -274,6 +274,9 @@ pub struct Queue {
     pub expected_handle: Span,
     /// Mean patience expected, 1/theta; for `cmu_theta`, none leaves it at c*mu.
     pub expected_patience: Option<Span>,
+    /// What happens when the queue is long, nobody is there, or a contact waits too long, in order; at most
+    /// [`super::limits::OVERFLOW_RULES`].
+    pub overflow: Vec<Overflow>,
     /// Overrides the channel's `max_wait`.
     pub max_wait: Option<Span>,
     /// An abandonment before this wait is counted as short.
@@ -300,6 +303,7 @@ impl Queue {
             waiting_cost: 1_000_000,
             expected_handle: Span::from_secs(300),
             expected_patience: None,
+            overflow: Vec::new(),
             max_wait: None,
             short_abandon: Span::from_secs(5),
             wrap_up: WrapUp::None,
@@ -317,6 +321,42 @@ pub struct QueueGroup {
     pub queues: Vec<Text>,
     /// QUEUED and PARKED entries they hold together at most.
     pub limit: u32,
+}
+
+/// One overflow rule. Each acts once per contact and entry; the first in order whose trigger holds and whose action is
+/// possible does, and after a change of priority the next ones are still looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Overflow {
+    /// What sets it off.
+    pub trigger: Trigger,
+    /// What it does.
+    pub action: Action,
+}
+
+/// What sets off an overflow rule. The first two are judged when a contact comes in and nobody can take it at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trigger {
+    /// So many others are QUEUED or PARKED already; none is as many as there are places for.
+    QueueLength(Option<u32>),
+    /// Nobody of a team that serves the queue is signed in.
+    NobodySignedIn,
+    /// The measured wait reaches this.
+    Wait(Span),
+    /// It was declined as often as `max_declines` says.
+    NoWillingAgent,
+}
+
+/// What an overflow rule does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Sends the contact to another queue, with its adjusted arrival; not possible when that one is full.
+    Queue(Text),
+    /// Sets its priority.
+    Priority(i32),
+    /// Ends it here, OVERFLOWED(external): the gateway sends it to this destination.
+    External(Text),
+    /// Ends it, REFUSED(rule).
+    Refuse,
 }
 
 /// A queue in a team's list.

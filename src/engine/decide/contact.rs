@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use super::arrival::admit;
 use super::leg::{self, connect_failed, end_contact, finish};
 use super::{Subject, Verdict, find_agent, find_contact, known_disposition};
-use crate::engine::command::{ContactChange, NewContact, TransferTarget};
+use crate::engine::command::{ChangeCause, ContactChange, NewContact, TransferTarget};
 use crate::engine::contact::{CancelCause, Contact, ContactState, EndCause, Outcome, Reason, RequeueCause};
 use crate::engine::event::{EntryCause, Event};
 use crate::engine::id::{AgentId, ChannelId, ContactId, LegId, QueueId, Text};
@@ -294,7 +294,8 @@ pub(super) fn transfer(
     out.push(Event::ContactTransferred { contact, from: held.queue(), to: queue, to_agent: agent, again, reason });
     if let Some(requirement) = requirement {
         let requirement = Some(requirement.clone());
-        let change = ContactChange { requirement, ..ContactChange::default() };
+        let cause = ChangeCause::Transferred;
+        let change = ContactChange { requirement, cause, ..ContactChange::default() };
         out.push(Event::ContactUpdated { contact, change: Arc::new(change) });
     }
     // The next entry or leg first: the contact goes straight from CONNECTED to where it waits.

@@ -9,6 +9,7 @@ use alloc::vec::Vec;
 use super::arrival::judge;
 use super::deadline::contact_due;
 use super::leg::accept;
+use super::overflow::{Moment, overflow};
 use super::supervise::move_one;
 use crate::engine::agent::Presence;
 use crate::engine::contact::{Contact, ContactState};
@@ -20,6 +21,12 @@ use crate::engine::time::Time;
 /// Looks at the agenda until something follows, and pushes it; pushes nothing when all is quiet. Takes from the agenda
 /// and changes nothing else.
 pub(in crate::engine) fn follow_up(state: &mut State, now: Time, out: &mut Vec<Event>) {
+    while let Some((contact, before)) = state.next_passed() {
+        overflow(state, now, contact, before.map_or(Moment::Declined, Moment::Passed), out);
+        if !out.is_empty() {
+            return;
+        }
+    }
     while let Some(contact) = state.next_check() {
         check_contact(state, now, contact, out);
         if !out.is_empty() {

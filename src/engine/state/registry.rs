@@ -11,7 +11,7 @@ use crate::engine::contact::EntryRules;
 use crate::engine::id::{ChannelId, QueueId, SkillId, TeamId, Text};
 use crate::engine::limits;
 use crate::engine::policy::{
-    Channel, ContactOrder, Policy, PolicyChange, PolicyVersion, Queue, RemovedQueue, Selection, Team,
+    Channel, ContactOrder, Policy, PolicyChange, PolicyVersion, Queue, RemovedQueue, Selection, Team, Trigger,
 };
 use crate::engine::pools::RosterId;
 use crate::engine::rank::Aging;
@@ -51,7 +51,8 @@ pub(in crate::engine) struct QueueRules {
     pub(in crate::engine) groups: Vec<u32>,
     /// The queue that took its contacts when it went.
     successor: Option<QueueId>,
-    /// Waits at which more agents may take its contacts: delays of teams, ends of reservation; sorted.
+    /// Waits at which more agents may take its contacts or a rule may act: delays of teams, ends of reservation, overflow;
+    /// sorted.
     pub(in crate::engine) points: Vec<Span>,
     /// Its reserves by team.
     pub(in crate::engine) reserves: Vec<ReserveRules>,
@@ -261,7 +262,12 @@ impl Registry {
         for (at, queue) in self.queues.iter_mut().enumerate() {
             let delays = self.teams.iter().filter(|team| team.live).filter_map(|team| team.more.get(at));
             let released = queue.reserves.iter().filter_map(|reserve| reserve.release_after);
-            queue.points = delays.map(|more| more.delay).chain(released).filter(|point| !point.is_zero()).collect();
+            let waits = queue.rules.overflow.iter().filter_map(|rule| match rule.trigger {
+                Trigger::Wait(wait) => Some(wait),
+                _ => None,
+            });
+            let points = delays.map(|more| more.delay).chain(released).chain(waits);
+            queue.points = points.filter(|point| !point.is_zero()).collect();
             queue.points.sort_unstable();
             queue.points.dedup();
         }
@@ -279,15 +285,21 @@ impl Registry {
             Aging::of(&queue.rules).is_none()
                 && queue.rules.selection == Selection::default()
                 && queue.reserves.is_empty()
-                && queue.points.is_empty()
         };
-        let team = |team: &TeamRules| team.contact_order == ContactOrder::Priority;
+        let delays = |team: &TeamRules| team.more.iter().any(|more| !more.delay.is_zero());
+        let team = |team: &TeamRules| team.contact_order == ContactOrder::Priority && !delays(team);
         self.queues.iter().all(queue) && self.teams.iter().filter(|team| team.live).all(team)
     }
 
     /// What a team's membership in a queue says beside its priority.
     pub(in crate::engine) fn more(&self, team: Option<TeamId>, queue: QueueId) -> More {
         team.and_then(|team| self.teams[team.index()].more.get(queue.index()).copied()).unwrap_or(NO_MORE)
+    }
+
+    /// The teams that serve a queue.
+    pub(in crate::engine) fn teams_of(&self, queue: QueueId) -> impl Iterator<Item = TeamId> + '_ {
+        let teams = (0..self.teams.len() as u32).map(TeamId);
+        teams.filter(move |&team| self.band(Some(team), queue).is_some())
     }
 
     /// Which of its queues a team serves first.
