@@ -1,6 +1,7 @@
 //! The command line: what can be asked of the `usher` binary, and its exit codes: 0 good, 1 the thing asked about is
 //! bad, 2 usage.
 
+mod check_config;
 mod journal;
 mod simulate;
 
@@ -10,9 +11,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{CommandFactory, Parser, Subcommand};
-use serde_json::json;
 
-use crate::config::{self, Config, Faults, LogFormat, fault, schema};
+use crate::config::{self, Faults, LogFormat, fault, schema};
 use crate::demo;
 
 /// A real-time skills-based routing and ACD server.
@@ -56,6 +56,9 @@ enum Command {
     CheckConfig {
         /// Configuration file.
         file: PathBuf,
+        /// Also say what it changes: against another file, or against a running server by address and port of its gRPC.
+        #[arg(long, value_name = "FILE|ADDR")]
+        against: Option<String>,
         /// Print one JSON object.
         #[arg(long)]
         json: bool,
@@ -113,7 +116,7 @@ fn run(command: Command) -> ExitCode {
             let options = demo::Options { length, speed, seed, json };
             demonstrate(config.as_deref(), options)
         }
-        Command::CheckConfig { file, json } => check_config(&file, json),
+        Command::CheckConfig { file, against, json } => check_config::run(&file, against.as_deref(), json),
         Command::Config { what: ConfigText::Schema } => print(&schema::schema_text()),
         Command::Config { what: ConfigText::Example } => print(config::EXAMPLE),
         Command::Simulate(arguments) => simulate::run(&arguments),
@@ -161,62 +164,8 @@ fn duration(text: &str) -> Result<Duration, String> {
     if length.is_zero() { Err("nothing happens in no time".to_owned()) } else { Ok(length) }
 }
 
-fn check_config(file: &Path, json: bool) -> ExitCode {
-    match (config::load(file), json) {
-        (Ok(config), true) => print(&format!("{}\n", summary_json(file, &config))),
-        (Ok(config), false) => {
-            warn(&config.warnings);
-            print(&summary(file, &config))
-        }
-        (Err(faults), true) => {
-            let Faults { file, faults, more } = &faults;
-            let _ = print(&format!("{}\n", json!({ "ok": false, "file": file, "faults": faults, "more": more })));
-            ExitCode::FAILURE
-        }
-        (Err(faults), false) => refuse(&faults),
-    }
-}
-
-fn summary(file: &Path, config: &Config) -> String {
-    let mut out = format!("{}: good\n", file.display());
-    for tenant in &config.tenants {
-        let line = format!(
-            "  tenant {}: {}, {}, {}, {}, {}\n",
-            tenant.tenant,
-            counted(tenant.queues.len(), "queue"),
-            counted(tenant.skills.len(), "skill"),
-            counted(tenant.teams.len(), "team"),
-            counted(tenant.agents.len(), "agent"),
-            counted(tenant.channels.len(), "channel"),
-        );
-        out.push_str(&line);
-    }
-    out
-}
-
 fn counted(count: usize, noun: &str) -> String {
     format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
-}
-
-fn summary_json(file: &Path, config: &Config) -> serde_json::Value {
-    let tenant = |policy: &crate::engine::policy::Policy| {
-        json!({
-            "id": &*policy.tenant,
-            "queues": policy.queues.len(),
-            "skills": policy.skills.len(),
-            "teams": policy.teams.len(),
-            "agents": policy.agents.len(),
-            "channels": policy.channels.len(),
-        })
-    };
-    let hash: String = config.hash.iter().map(|byte| format!("{byte:02x}")).collect();
-    json!({
-        "ok": true,
-        "file": file.display().to_string(),
-        "sha256": hash,
-        "tenants": config.tenants.iter().map(tenant).collect::<Vec<_>>(),
-        "warnings": config.warnings.faults,
-    })
 }
 
 fn health(addr: &str) -> ExitCode {

@@ -61,6 +61,7 @@ const ROOMS: &[Room] = &[
             "server",
             "rpc::health",
             "journal::tool",
+            "rpc::against",
             "shard::Clock",
             "telemetry::logging",
             "engine::policy",

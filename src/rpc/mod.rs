@@ -4,6 +4,7 @@
 //! are in `watch`, the bidirectional ones in `session`. Nothing here decides anything about routing.
 
 mod admin;
+pub mod against;
 mod agents;
 mod contacts;
 pub mod convert;

@@ -1,8 +1,10 @@
 """Configuration that changes while the server runs: by the file, by SIGHUP, by gRPC; and what it leaves as it is."""
 
+import json
 import os
 import re
 import signal
+import subprocess
 import tempfile
 import time
 import unittest
@@ -158,6 +160,22 @@ class ReloadTest(unittest.TestCase):
         self.assertEqual((good.diffs[0].version_before, good.diffs[0].version_after), (1, 2))
         self.assertEqual(self.admin.ApplyConfig(config=threshold(40), dry_run=True).version.version, 1)
         self.assertEqual(self.version(), 1)
+
+    def test_a_file_is_compared_before_it_is_applied(self):
+        other = Path(self.folder.name) / "next.toml"
+        other.write_text(harness.with_free_ports(threshold(45)).replace("[server]", '[server]\ndrain_grace = "7s"'))
+        for against in (self.server.grpc, str(self.path)):
+            with self.subTest(against):
+                command = [harness.binary(), "check-config", other, "--against", against]
+                said = subprocess.run(command, capture_output=True, text=True)
+                self.assertEqual(said.returncode, 0, said.stderr)
+                self.assertIn('queues.sales.service_level.threshold = "20s" -> "45s"', said.stdout)
+                self.assertIn('server.drain_grace = "30s" -> "7s"  (takes a restart)', said.stdout)
+                told = json.loads(subprocess.run([*command, "--json"], capture_output=True, text=True).stdout)
+                self.assertEqual(len(told["changes"][0]["differences"]), 2)
+        self.assertEqual(self.version(), 1)
+        gone = subprocess.run([harness.binary(), "check-config", other, "--against", "127.0.0.1:1"], capture_output=True)
+        self.assertEqual(gone.returncode, 1)
 
     def test_refusals_of_a_change(self):
         def refused(method, code, reason, **fields):
