@@ -49,8 +49,11 @@ pub(super) fn run(file: &Path, against: Option<&str>, json: bool) -> ExitCode {
 fn compare(file: &Path, config: &Config, other: &str) -> anyhow::Result<Vec<Changes>> {
     if !Path::new(other).exists() && other.contains(':') {
         let told = against::differences(other, config::text_of(file)?)?;
-        let changes =
-            |(tenant, before, after, differences)| Changes { tenant, versions: Some((before, after)), differences };
+        let changes = |told: against::Changes| Changes {
+            tenant: told.tenant,
+            versions: Some(told.versions),
+            differences: told.differences,
+        };
         return Ok(told.into_iter().map(changes).collect());
     }
     let before = config::load(Path::new(other))?;

@@ -12,13 +12,23 @@ use crate::config::diff::{Change, Difference};
 /// How long a server may take to answer: a large configuration takes it some seconds to compare.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// What the configuration in `text` would change of the server at `addr` (`host:port`): by tenant, with the version in
-/// force and the one it would become. Those it leaves as they are are left out.
+/// What a configuration would change of one tenant of a running server.
+pub struct Changes {
+    /// The tenant.
+    pub tenant: String,
+    /// The version in force, and the one it would become.
+    pub versions: (u64, u64),
+    /// What changes, sorted by path.
+    pub differences: Vec<Difference>,
+}
+
+/// What the configuration in `text` would change of the server at `addr` (`host:port`): by tenant. Those it leaves
+/// as they are are left out.
 ///
 /// # Errors
 /// When the server cannot be reached, does not answer within 60 s, or finds faults in the text that this program does
 /// not know.
-pub fn differences(addr: &str, text: String) -> anyhow::Result<Vec<(String, u64, u64, Vec<Difference>)>> {
+pub fn differences(addr: &str, text: String) -> anyhow::Result<Vec<Changes>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let answer = runtime.block_on(async {
         let endpoint = Endpoint::from_shared(format!("http://{addr}"))?.connect_timeout(PATIENCE).timeout(PATIENCE);
@@ -30,9 +40,10 @@ pub fn differences(addr: &str, text: String) -> anyhow::Result<Vec<(String, u64,
     if let Some(fault) = answer.faults.iter().find(|_| !answer.valid) {
         anyhow::bail!("the server at {addr} refuses it: {}:{}: {}", fault.line, fault.column, fault.message);
     }
-    let one = |diff: v1::PolicyDiff| {
-        let differences = diff.differences.into_iter().map(difference).collect();
-        (diff.tenant, diff.version_before, diff.version_after, differences)
+    let one = |diff: v1::PolicyDiff| Changes {
+        tenant: diff.tenant,
+        versions: (diff.version_before, diff.version_after),
+        differences: diff.differences.into_iter().map(difference).collect(),
     };
     Ok(answer.diffs.into_iter().map(one).collect())
 }

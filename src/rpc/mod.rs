@@ -8,6 +8,7 @@ pub mod against;
 mod agents;
 mod contacts;
 pub mod convert;
+mod deadline;
 pub mod health;
 pub mod names;
 mod serve;

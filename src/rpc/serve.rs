@@ -12,6 +12,7 @@ use usher_proto::v1::contact_service_server::ContactServiceServer;
 use usher_proto::v1::supervisor_service_server::SupervisorServiceServer;
 
 use super::Edge;
+use super::deadline::Deadlines;
 use crate::reload::Reload;
 use crate::shard::ShardHandle;
 
@@ -82,6 +83,7 @@ pub async fn serve(
         .http2_keepalive_timeout(Some(options.keepalive_timeout))
         .layer(tower_http::cors::CorsLayer::permissive())
         .layer(tonic_web::GrpcWebLayer::new())
+        .layer(Deadlines { longest: options.request_timeout })
         .add_service(health_service)
         .add_service(reflection().build_v1()?)
         .add_service(reflection().build_v1alpha()?)
