@@ -15,3 +15,4 @@ pub mod rpc;
 pub mod server;
 pub mod shard;
 pub mod telemetry;
+pub mod view;

@@ -26,11 +26,12 @@ use crate::engine::id::Text;
 use crate::engine::policy::Policy;
 use crate::engine::publish::Published;
 use crate::engine::time::Span;
-use crate::http::{self, Site, ready::Readiness};
+use crate::http::{self, Site, live::Live, ready::Readiness};
 use crate::journal::MemoryJournal;
 use crate::rpc;
 use crate::shard::{self, Clock, Limits, Shard, ShardHandle, Sink};
 use crate::telemetry::{self, Fold, Shell, Telemetry};
+use crate::view::{self, View, Views};
 
 /// What the server lacks until everything listens, and once it goes.
 const STARTED: &str = "starting";
@@ -92,8 +93,10 @@ impl Running {
         let server = &config.server;
         check_doors(server)?;
         let telemetry = Arc::new(Telemetry::new(thresholds(config)));
+        let views = Arc::new(Views::default());
         tokio::spawn(keep_up(telemetry.clone()));
-        let (shard, deadlines) = start_shard(config, telemetry.clone());
+        tokio::spawn(keep_views(views.clone()));
+        let (shard, deadlines) = start_shard(config, telemetry.clone(), views.clone());
         tokio::spawn(deadlines.run());
         for policy in &config.tenants {
             apply(&shard, policy).await?;
@@ -103,11 +106,21 @@ impl Running {
         let (grpc_addr, http_addr) = (grpc.local_addr()?, http.local_addr()?);
         let (health, health_service) = tonic_health::server::health_reporter();
         let (drain, drained) = watch::channel(false);
-        let serving = rpc::serve(grpc, shard.clone(), options(server), health.clone(), health_service, told(drained));
+        let serving = rpc::serve(
+            grpc,
+            shard.clone(),
+            views.clone(),
+            options(server),
+            health.clone(),
+            health_service,
+            told(drained),
+        );
         let serving = tokio::spawn(serving);
         let ready = Arc::new(Readiness::missing_all(&[STARTED]));
         let (leave, left) = watch::channel(false);
-        let site = Site { metrics: page(telemetry.clone(), shard.clone()), ready: ready.clone() };
+        let clock = shard.clone();
+        let live = Live::new(views.clone(), Arc::new(move || clock.now()));
+        let site = Site { metrics: page(telemetry.clone(), shard.clone()), ready: ready.clone(), live };
         let watched = tokio::spawn(http::serve(http, site, told(left)));
         ready.done(STARTED);
         let (grpc, http, grace) = (grpc_addr, http_addr, server.drain_grace);
@@ -203,6 +216,18 @@ async fn keep_up(telemetry: Arc<Telemetry>) {
     }
 }
 
+/// Has the views take in what has come, also when nobody looks.
+async fn keep_views(views: Arc<Views>) {
+    let mut every = tokio::time::interval(Duration::from_micros(view::EVERY.0));
+    every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        every.tick().await;
+        let views = views.clone();
+        // Only a bug in a view ends it early; the next tick tries again.
+        tokio::task::spawn_blocking(move || views.catch_up()).await.ok();
+    }
+}
+
 /// What `/metrics` shows.
 fn page(telemetry: Arc<Telemetry>, shard: ShardHandle) -> Arc<dyn Fn() -> String + Send + Sync> {
     Arc::new(move || {
@@ -215,16 +240,18 @@ fn page(telemetry: Arc<Telemetry>, shard: ShardHandle) -> Arc<dyn Fn() -> String
 /// a scrape takes.
 struct Counting {
     telemetry: Arc<Telemetry>,
-    folds: Vec<(Text, Fold)>,
+    views: Arc<Views>,
+    folds: Vec<(Text, Fold, Arc<View>)>,
     clock: Clock,
 }
 
 impl Sink for Counting {
     fn published(&mut self, tenant: &Text, events: &[Arc<Published>]) {
-        let at = self.folds.iter().position(|(known, _)| known == tenant).unwrap_or_else(|| {
-            self.folds.push((tenant.clone(), self.telemetry.fold(tenant)));
+        let at = self.folds.iter().position(|(known, ..)| known == tenant).unwrap_or_else(|| {
+            self.folds.push((tenant.clone(), self.telemetry.fold(tenant), self.views.open(tenant)));
             self.folds.len() - 1
         });
+        self.folds[at].2.push(events);
         self.folds[at].1.take(events.iter().map(|event| &event.recorded));
         for event in events {
             if let Event::OfferIssued { .. } = event.recorded.event {
@@ -239,7 +266,7 @@ impl Sink for Counting {
     }
 }
 
-fn start_shard(config: &Config, telemetry: Arc<Telemetry>) -> (ShardHandle, shard::Deadlines) {
+fn start_shard(config: &Config, telemetry: Arc<Telemetry>, views: Arc<Views>) -> (ShardHandle, shard::Deadlines) {
     // The seed keys hash tables; it is the tenant's name, so that a replay of its events lays them out the same.
     let make = |tenant: &Text| {
         let seed = tenant
@@ -249,7 +276,7 @@ fn start_shard(config: &Config, telemetry: Arc<Telemetry>) -> (ShardHandle, shar
     };
     let mut shard = Shard::new(Box::new(MemoryJournal::new()), Box::new(make), Limits::default());
     let clock = Clock::start(shard.now());
-    shard.follow(Box::new(Counting { telemetry, folds: Vec::new(), clock }));
+    shard.follow(Box::new(Counting { telemetry, views, folds: Vec::new(), clock }));
     let (handle, deadlines) = shard::start(shard, clock, config.server.limits.ingress);
     for tenant in &config.tenants {
         handle.open(&tenant.tenant);

@@ -23,13 +23,14 @@ const ROOMS: &[Room] = &[
     Room { name: "engine", may: &[], never: &[] },
     Room { name: "journal", may: &["engine"], never: &[] },
     Room { name: "view", may: &["engine"], never: INSIDES },
-    Room { name: "telemetry", may: &["engine"], never: INSIDES },
+    // One fold and one set of formulas feed gRPC, reports and metrics: telemetry renders what the view has.
+    Room { name: "telemetry", may: &["engine", "view"], never: INSIDES },
     Room { name: "config", may: &["engine"], never: INSIDES },
     Room { name: "sim", may: &["engine", "config"], never: &[] },
     Room { name: "shard", may: &["engine", "journal"], never: &[] },
     // One grammar for files, gRPC and the command line: it lives in `config`.
     Room { name: "rpc", may: &["engine", "shard", "view", "config::requirement"], never: INSIDES },
-    Room { name: "http", may: &["view", "telemetry", "shard"], never: &[] },
+    Room { name: "http", may: &["engine::time", "view", "telemetry", "shard"], never: &[] },
     Room { name: "wallboard", may: &["view", "telemetry", "shard"], never: &[] },
     Room { name: "server", may: EVERY_ROOM, never: &[] },
     Room {
@@ -51,7 +52,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("crossbeam", &["shard"]),
     ("dashmap", &["shard", "rpc"]),
     ("hdrhistogram", &["telemetry", "sim"]),
-    ("jiff", &["config", "sim", "shard"]),
+    ("jiff", &["config", "sim", "shard", "view"]),
     ("metrics", &["telemetry"]),
     ("metrics_exporter_prometheus", &["telemetry"]),
     ("mimalloc", &["main"]),

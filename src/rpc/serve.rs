@@ -1,5 +1,6 @@
 //! The gRPC server: services, health, reflection (v1 and v1alpha), grpc-web, keepalive and limits.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
@@ -12,6 +13,7 @@ use usher_proto::v1::supervisor_service_server::SupervisorServiceServer;
 
 use super::Edge;
 use crate::shard::ShardHandle;
+use crate::view::Views;
 
 /// How the server treats its clients.
 #[derive(Clone, Debug)]
@@ -37,12 +39,13 @@ pub struct Options {
 pub async fn serve(
     listener: TcpListener,
     shard: ShardHandle,
+    views: Arc<Views>,
     options: Options,
     health: tonic_health::server::HealthReporter,
     health_service: tonic_health::pb::health_server::HealthServer<impl tonic_health::pb::health_server::Health>,
     shutdown: impl Future<Output = ()>,
 ) -> anyhow::Result<()> {
-    let edge = Edge::new(shard, options.clone());
+    let edge = Edge::new(shard, views, options.clone());
     let most = options.max_message_bytes;
     let contacts = ContactServiceServer::new(edge.clone()).max_decoding_message_size(most);
     let agents = AgentServiceServer::new(edge.clone()).max_decoding_message_size(most);

@@ -4,6 +4,7 @@
 pub mod event;
 pub mod input;
 pub mod output;
+pub mod view;
 
 use std::collections::BTreeMap;
 

@@ -322,7 +322,7 @@ fn payload_numbers() -> &'static [(String, u32)] {
 }
 
 /// The payloads asked for; all when none is named.
-fn wanted(names: &[String]) -> Result<Option<HashSet<u32>>, Problem> {
+pub(in crate::rpc) fn wanted(names: &[String]) -> Result<Option<HashSet<u32>>, Problem> {
     let number = |name: &String| {
         let known = payload_numbers().iter().find(|(known, _)| known == name);
         known
@@ -334,7 +334,7 @@ fn wanted(names: &[String]) -> Result<Option<HashSet<u32>>, Problem> {
 }
 
 /// The number of an event's payload: the field its encoding begins with.
-fn payload_number(event: &pb::Event) -> u32 {
+pub(in crate::rpc) fn payload_number(event: &pb::Event) -> u32 {
     let Some(payload) = &event.payload else { return 0 };
     let mut encoded = Vec::with_capacity(payload.encoded_len());
     payload.encode(&mut encoded);

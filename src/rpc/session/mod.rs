@@ -99,7 +99,7 @@ async fn answers<A>(handed_in: Vec<(u64, Reply<A>)>, refused: fn(pb::CommandErro
 }
 
 /// Events that are there, told from the first on; the last one's sequence, and why the stream ended if it did.
-fn gather<T>(
+pub(super) fn gather<T>(
     events: &mut Subscription,
     first: Arc<Published>,
     tell: impl Fn(&Published) -> Option<T>,
