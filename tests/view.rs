@@ -287,10 +287,10 @@ fn intervals_of_twelve_queues_by_five_channels_sum_to_the_day() {
 
 #[test]
 fn six_hundred_time_cards_equal_the_time_signed_in() {
-    let agents: Vec<_> = (0..600).map(|number| agent(&format!("a{number}"), "desk")).collect();
+    let crew: Vec<_> = (0..600).map(|number| agent(&format!("a{number}"), "desk")).collect();
     let policy = Policy {
         not_ready_reasons: ["lunch", "break", "training"].map(Into::into).into(),
-        ..policy(vec![queue("sales")], vec![team("desk", &["sales"])], agents)
+        ..policy(vec![queue("sales")], vec![team("desk", &["sales"])], crew)
     };
     let mut center = Center::open(START, policy);
     let mut signed_in: BTreeMap<String, u64> = BTreeMap::new();
