@@ -14,7 +14,8 @@ COPY . .
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/src/target \
     cargo build --release --locked --package usher --bin usher \
-    && install -D target/release/usher /out/usher
+    && install -D target/release/usher /out/usher \
+    && mkdir /out/state
 RUN scripts/smoke /out/usher config/minimal.toml
 
 FROM gcr.io/distroless/cc-debian12:nonroot
@@ -27,6 +28,10 @@ LABEL org.opencontainers.image.title="usher" \
       org.opencontainers.image.revision="${REVISION}"
 COPY --from=build /out/usher /usher
 COPY --from=build /src/LICENSE /LICENSE
+# The journal, by default in ./journal: mount a disk here that outlives the container.
+COPY --from=build --chown=nonroot:nonroot /out/state /var/lib/usher
+WORKDIR /var/lib/usher
+VOLUME /var/lib/usher
 EXPOSE 50051 8080
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s CMD ["/usher", "health"]

@@ -101,12 +101,7 @@ fn policy(classes: &[Class]) -> Policy {
         skills: (0..SKILLS).map(|skill| Skill { id: skill_id(skill), display_name: skill_id(skill) }).collect(),
         channels: vec![Channel { offer_timeout: Span::from_secs(3_600), ..Channel::named("voice".into()) }],
         queues: names.iter().map(queue).collect(),
-        teams: vec![Team {
-            id: "all".into(),
-            display_name: "all".into(),
-            queues: vec![Membership { queue: "*".into(), priority: 1 }],
-            ..Team::default()
-        }],
+        teams: vec![Team { queues: vec![Membership::new("*".into(), 1)], ..Team::named("all".into()) }],
         rules: Rules { session_lease: Span::ZERO, retained_contacts: 1_000, ..Rules::default() },
         ..Policy::default()
     }

@@ -138,12 +138,7 @@ fn new_shard() -> Shard {
 }
 
 fn setup() -> Vec<Command> {
-    let team = Team {
-        id: "team".into(),
-        display_name: "team".into(),
-        queues: vec![Membership { queue: "*".into(), priority: 1 }],
-        ..Team::default()
-    };
+    let team = Team { queues: vec![Membership::new("*".into(), 1)], ..Team::named("team".into()) };
     let policy = Policy {
         tenant: TENANT.into(),
         channels: vec![Media::named("voice".into())],

@@ -1,14 +1,19 @@
 //! The command line: what can be asked of the `usher` binary, and its exit codes: 0 good, 1 the thing asked about is
 //! bad, 2 usage.
 
+mod report;
+mod simulate;
+
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use serde_json::json;
 
 use crate::config::{self, Config, Faults, LogFormat, fault, schema};
+use crate::demo;
 
 /// A real-time skills-based routing and ACD server.
 #[derive(Debug, Parser)]
@@ -29,6 +34,24 @@ enum Command {
         #[arg(long, value_name = "PATH", env = "USHER_READY_FILE")]
         ready_file: Option<PathBuf>,
     },
+    /// Run a living contact center: the server with simulated customers and agents, and live figures.
+    Demo {
+        /// Configuration file, of which the addresses and the journal are left out; the example when not given.
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
+        /// How long to run, such as 30s or 5m; until Ctrl-C when not given.
+        #[arg(long = "for", value_name = "TIME", value_parser = duration)]
+        length: Option<Duration>,
+        /// Seconds of the center's time in one second; every time of the configuration is divided by it.
+        #[arg(long, value_name = "TIMES", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..=600))]
+        speed: u32,
+        /// What chance begins with: the same customers come in every run of a seed.
+        #[arg(long, value_name = "NUMBER", default_value_t = 1)]
+        seed: u64,
+        /// Print the closing summary as one JSON object.
+        #[arg(long)]
+        json: bool,
+    },
     /// Check a configuration file and report all its faults.
     CheckConfig {
         /// Configuration file.
@@ -42,6 +65,12 @@ enum Command {
         #[command(subcommand)]
         what: ConfigText,
     },
+    /// Run the engine in virtual time: a scenario, or cases whose results are known.
+    Simulate(simulate::Arguments),
+    /// Print a day's figures of a running server: by queue, agent or team.
+    Report(report::Report),
+    /// Show what goes on in a running server: live on a terminal, once in a pipe.
+    Status(report::Now),
     /// Ask a running server whether it serves: exit 0 if it does, 1 if not.
     Health {
         /// Address and port of its gRPC.
@@ -79,9 +108,16 @@ pub fn main() -> ExitCode {
 fn run(command: Command) -> ExitCode {
     match command {
         Command::Serve { config, ready_file } => serve(config, ready_file),
+        Command::Demo { config, length, speed, seed, json } => {
+            let options = demo::Options { length, speed, seed, json };
+            demonstrate(config.as_deref(), options)
+        }
         Command::CheckConfig { file, json } => check_config(&file, json),
         Command::Config { what: ConfigText::Schema } => print(&schema::schema_text()),
         Command::Config { what: ConfigText::Example } => print(config::EXAMPLE),
+        Command::Simulate(arguments) => simulate::run(&arguments),
+        Command::Report(asked) => report::report(&asked),
+        Command::Status(asked) => report::status(&asked),
         Command::Health { addr } => health(&addr),
         Command::Completions { shell } => {
             let mut script = Vec::new();
@@ -101,6 +137,28 @@ fn serve(path: PathBuf, ready_file: Option<PathBuf>) -> ExitCode {
     let served = crate::telemetry::logging::init(&config.telemetry.log, json)
         .and_then(|()| crate::server::serve(config, path, ready_file));
     done(served)
+}
+
+fn demonstrate(path: Option<&Path>, options: demo::Options) -> ExitCode {
+    let config = match path.map_or_else(|| config::parse(config::EXAMPLE, "the example"), config::load) {
+        Ok(config) => config,
+        Err(faults) => return refuse(&faults),
+    };
+    // The picture must not be written over: a line is for what is wrong.
+    let ran = crate::telemetry::logging::init("error", false).and_then(|()| demo::run(config, options));
+    match ran {
+        Ok((summary, true)) => print(&summary),
+        Ok((summary, false)) => {
+            let _ = print(&summary);
+            ExitCode::FAILURE
+        }
+        Err(error) => done(Err(error)),
+    }
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let length = config::duration::Duration::parse(text)?.std();
+    if length.is_zero() { Err("nothing happens in no time".to_owned()) } else { Ok(length) }
 }
 
 fn check_config(file: &Path, json: bool) -> ExitCode {

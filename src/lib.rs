@@ -8,11 +8,13 @@ extern crate alloc;
 
 pub mod cli;
 pub mod config;
+pub mod demo;
 pub mod engine;
 pub mod http;
 pub mod journal;
 pub mod rpc;
 pub mod server;
 pub mod shard;
+pub mod sim;
 pub mod telemetry;
 pub mod view;

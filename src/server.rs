@@ -17,17 +17,18 @@ use tokio::sync::watch;
 use tokio::task::{JoinError, JoinHandle};
 use tracing::{info, warn};
 
-use crate::config::Config;
-use crate::config::Server;
+use crate::config::{Backend, Config, Durability, Server};
 use crate::engine::Engine;
 use crate::engine::command::Command;
-use crate::engine::event::Event;
-use crate::engine::id::Text;
-use crate::engine::policy::Policy;
+use crate::engine::contact::Direction;
+use crate::engine::event::{Event, Recorded};
+use crate::engine::id::{QueueId, Text};
+use crate::engine::policy::{Policy, PolicyChange};
 use crate::engine::publish::Published;
-use crate::engine::time::Span;
+use crate::engine::tally::Books;
+use crate::engine::time::{Span, Time};
 use crate::http::{self, Site, live::Live, ready::Readiness};
-use crate::journal::MemoryJournal;
+use crate::journal::{self, EmbeddedJournal, Journal, MemoryJournal};
 use crate::rpc;
 use crate::shard::{self, Clock, Limits, Shard, ShardHandle, Sink};
 use crate::telemetry::{self, Fold, Shell, Telemetry};
@@ -39,6 +40,10 @@ const DRAINING: &str = "draining";
 /// Who health is told about: the server as a whole and each service.
 const SERVICES: [&str; 5] =
     ["", "usher.v1.ContactService", "usher.v1.AgentService", "usher.v1.SupervisorService", "usher.v1.AdminService"];
+/// The least time from one commit of the journal to the next while work keeps coming: a commit costs some 50 us of CPU.
+const COMMIT_PACE: Duration = Duration::from_millis(1);
+/// Bytes that may wait for a slow disk before work is refused: some hundred thousand events.
+const WAITING_BYTES: usize = 8 << 20;
 /// How long HTTP gets to end.
 const LEAVE: Duration = Duration::from_millis(500);
 
@@ -88,7 +93,7 @@ impl Running {
     /// Starts it on this runtime; both doors are open when this returns.
     ///
     /// # Errors
-    /// When a listener cannot be opened or a tenant's policy is refused.
+    /// When the journal cannot be opened, a listener cannot, or a tenant's policy is refused.
     pub async fn start(config: &Config) -> anyhow::Result<Running> {
         let server = &config.server;
         check_doors(server)?;
@@ -96,10 +101,10 @@ impl Running {
         let views = Arc::new(Views::default());
         tokio::spawn(keep_up(telemetry.clone()));
         tokio::spawn(keep_views(views.clone()));
-        let (shard, deadlines) = start_shard(config, telemetry.clone(), views.clone());
+        let (shard, deadlines) = start_shard(config, telemetry.clone(), views.clone())?;
         tokio::spawn(deadlines.run());
         for policy in &config.tenants {
-            apply(&shard, policy).await?;
+            apply(&shard, policy, config.hash).await?;
         }
         let grpc = bind("server.grpc_listen", server.grpc_listen).await?;
         let http = bind("server.http_listen", server.http_listen).await?;
@@ -137,6 +142,19 @@ impl Running {
     #[must_use]
     pub fn http(&self) -> SocketAddr {
         self.http
+    }
+
+    /// The books of a tenant's queues, all directions together, and the sequence of the last event they hold.
+    ///
+    /// # Errors
+    /// When there is no such tenant, or it has stopped.
+    pub async fn books(&self, tenant: &str) -> anyhow::Result<(u64, Vec<(Text, Books)>)> {
+        let read = self.shard.query(tenant, |state, _| {
+            let queues = (0..state.queue_count() as u32).map(QueueId);
+            let books = |queue| Direction::ALL.iter().map(|direction| state.tally().books(queue, *direction)).sum();
+            (state.sequence(), queues.map(|queue| (state.queue_id(queue).clone(), books(queue))).collect())
+        });
+        read.await.with_context(|| format!("failed to read the books of {tenant:?}"))
     }
 
     /// Waits until gRPC ends unasked.
@@ -245,14 +263,21 @@ struct Counting {
     clock: Clock,
 }
 
-impl Sink for Counting {
-    fn published(&mut self, tenant: &Text, events: &[Arc<Published>]) {
+impl Counting {
+    fn fold(&mut self, tenant: &Text) -> &(Text, Fold, Arc<View>) {
         let at = self.folds.iter().position(|(known, ..)| known == tenant).unwrap_or_else(|| {
             self.folds.push((tenant.clone(), self.telemetry.fold(tenant), self.views.open(tenant)));
             self.folds.len() - 1
         });
-        self.folds[at].2.push(events);
-        self.folds[at].1.take(events.iter().map(|event| &event.recorded));
+        &self.folds[at]
+    }
+}
+
+impl Sink for Counting {
+    fn published(&mut self, tenant: &Text, events: &[Arc<Published>]) {
+        let (_, fold, view) = self.fold(tenant);
+        view.push(events);
+        fold.take(events.iter().map(|event| &event.recorded));
         for event in events {
             if let Event::OfferIssued { .. } = event.recorded.event {
                 let Span(micros) = self.clock.now().since(event.recorded.time);
@@ -261,12 +286,56 @@ impl Sink for Counting {
         }
     }
 
+    fn recovered(&mut self, tenant: &Text, recorded: &Recorded) {
+        let (_, fold, view) = self.fold(tenant);
+        fold.take([recorded]);
+        view.take(recorded);
+    }
+
     fn decided(&mut self, commands: usize, nanos: u64) {
         self.telemetry.decisions.share(Duration::from_nanos(nanos), commands as u64);
     }
 }
 
-fn start_shard(config: &Config, telemetry: Arc<Telemetry>, views: Arc<Views>) -> (ShardHandle, shard::Deadlines) {
+/// The journal that configuration asks for. Its clock, like every other, is the shard's.
+fn open_journal(config: &Config, telemetry: &Arc<Telemetry>) -> anyhow::Result<Box<dyn Journal>> {
+    let settings = &config.journal;
+    match settings.backend {
+        Backend::Memory => Ok(Box::new(MemoryJournal::new())),
+        Backend::Embedded => {
+            let (clock, telemetry) = (Clock::start(Time(0)), telemetry.clone());
+            let options = journal::Options {
+                durability: match settings.durability {
+                    Durability::Fsync => journal::Durability::Fsync,
+                    Durability::Write => journal::Durability::Write,
+                },
+                segment_bytes: settings.segment_bytes,
+                pace: COMMIT_PACE,
+                waiting_bytes: WAITING_BYTES,
+                nanos: Arc::new(move || clock.nanos()),
+                observe: Arc::new(move |took| telemetry.commits.record(took)),
+            };
+            let begun = clock.nanos();
+            let journal = EmbeddedJournal::open(&settings.path, options)
+                .with_context(|| format!("failed to open the journal in {}", settings.path.display()))?;
+            let took = Duration::from_nanos(clock.nanos() - begun);
+            match journal.found() {
+                Some(found) => {
+                    let (batches, segments) = (found.position, found.segments.len());
+                    info!(path = %settings.path.display(), batches, segments, torn = found.torn, ?took, "journal read");
+                }
+                None => info!(path = %settings.path.display(), "journal begun"),
+            }
+            Ok(Box::new(journal))
+        }
+    }
+}
+
+fn start_shard(
+    config: &Config,
+    telemetry: Arc<Telemetry>,
+    views: Arc<Views>,
+) -> anyhow::Result<(ShardHandle, shard::Deadlines)> {
     // The seed keys hash tables; it is the tenant's name, so that a replay of its events lays them out the same.
     let make = |tenant: &Text| {
         let seed = tenant
@@ -274,19 +343,26 @@ fn start_shard(config: &Config, telemetry: Arc<Telemetry>, views: Arc<Views>) ->
             .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
         Box::new(Engine::new(seed)) as Box<dyn shard::Machine>
     };
-    let mut shard = Shard::new(Box::new(MemoryJournal::new()), Box::new(make), Limits::default());
+    let journal = open_journal(config, &telemetry)?;
+    let mut shard = Shard::new(journal, Box::new(make), Limits::default());
     let clock = Clock::start(shard.now());
     shard.follow(Box::new(Counting { telemetry, views, folds: Vec::new(), clock }));
-    let (handle, deadlines) = shard::start(shard, clock, config.server.limits.ingress);
     for tenant in &config.tenants {
-        handle.open(&tenant.tenant);
+        let seat = shard.open(&tenant.tenant);
+        anyhow::ensure!(!shard.is_stopped(seat), "the journal of tenant {:?} cannot be folded", tenant.tenant);
     }
-    (handle, deadlines)
+    Ok(shard::start(shard, clock, config.server.limits.ingress))
 }
 
-async fn apply(shard: &ShardHandle, policy: &Policy) -> anyhow::Result<()> {
-    let command = Command::apply(policy.clone());
+/// Puts a tenant's policy in force, unless the file it is from was the last one applied: then what has come since stands.
+async fn apply(shard: &ShardHandle, policy: &Policy, file: [u8; 32]) -> anyhow::Result<()> {
     let tenant = policy.tenant.clone();
+    let known = shard.query(&tenant, |state, _| state.policy_file()).await?;
+    if known == Some(file) {
+        return Ok(());
+    }
+    let change = Arc::new(PolicyChange { source: Some(file), ..PolicyChange::default() });
+    let command = Command::ApplyPolicy { policy: Arc::new(policy.clone()), change, expected_version: 0 };
     shard.call(&tenant, command.into()).await.with_context(|| format!("failed to apply the policy of {tenant:?}"))?;
     Ok(())
 }
@@ -326,17 +402,22 @@ fn notify(state: sd_notify::NotifyState<'_>) {
 }
 
 /// The signals that stop a server.
-struct Stop {
+pub struct Stop {
     term: Signal,
     interrupt: Signal,
 }
 
 impl Stop {
-    fn listen() -> anyhow::Result<Stop> {
+    /// Takes the signals from now on.
+    ///
+    /// # Errors
+    /// When the system refuses it.
+    pub fn listen() -> anyhow::Result<Stop> {
         Ok(Stop { term: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
     }
 
-    async fn wait(&mut self) {
+    /// Waits for the next one.
+    pub async fn wait(&mut self) {
         tokio::select! {
             _ = self.term.recv() => {}
             _ = self.interrupt.recv() => {}

@@ -88,12 +88,7 @@ impl Bench {
             skills: skills.iter().map(|id| Skill { id: id.clone(), display_name: id.clone() }).collect(),
             channels: vec![channel],
             queues: vec![queue],
-            teams: vec![Team {
-                id: "all".into(),
-                display_name: "all".into(),
-                queues: vec![Membership { queue: "*".into(), priority: 1 }],
-                ..Team::default()
-            }],
+            teams: vec![Team { queues: vec![Membership::new("*".into(), 1)], ..Team::named("all".into()) }],
             // Ended contacts and old request ids leave as others come, so that the number kept is steady.
             rules: Rules {
                 session_lease: Span::ZERO,

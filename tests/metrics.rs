@@ -54,8 +54,8 @@ impl Page {
 }
 
 fn team(id: &str) -> Team {
-    let queues = vec![Membership { queue: "*".into(), priority: 1 }];
-    Team { id: id.into(), display_name: id.into(), queues, ..Team::default() }
+    let queues = vec![Membership::new("*".into(), 1)];
+    Team { queues, ..Team::named(id.into()) }
 }
 
 fn agent(id: &str) -> Arc<AgentProfile> {

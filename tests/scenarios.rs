@@ -22,7 +22,8 @@ macro_rules! scenarios {
 }
 
 scenarios! {
-    connect deadlines direct leases lifecycle offers order places policy presence requests supervise transfer
+    aging connect deadlines direct leases lifecycle offers order orders places policy presence requests reserve
+    selection supervise transfer
 }
 
 #[test]

@@ -42,7 +42,7 @@ fn command(dir: &Path, server: &str) -> Command {
     std::fs::write(dir.join("usher.toml"), format!("{server}\n{TENANT}")).expect("a writable directory");
     let mut command = Command::new(env!("CARGO_BIN_EXE_usher"));
     command.arg("serve").arg("--config").arg(dir.join("usher.toml")).arg("--ready-file").arg(dir.join("ready.json"));
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    command.current_dir(dir).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
     command
 }
 

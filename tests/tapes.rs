@@ -132,7 +132,7 @@ fn tapes_reach_every_event() {
     assert!(rare.is_empty(), "hardly ever seen: {rare:?} in {seen:?}");
 }
 
-const EVENTS: [&str; 40] = [
+const EVENTS: [&str; 41] = [
     "RequestRemembered",
     "PolicyApplied",
     "ContactCreated",
@@ -144,6 +144,7 @@ const EVENTS: [&str; 40] = [
     "ContactTransferred",
     "NoWillingAgent",
     "BarLifted",
+    "WaitReached",
     "ContactEnded",
     "ContactClosed",
     "ContactForgotten",

@@ -4,7 +4,7 @@ use std::fs;
 use std::time::Duration;
 
 /// The machine a run took place on.
-#[derive(Clone, Debug, serde::Serialize)]
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 pub struct Machine {
     /// Cores this process may use.
     pub cores: usize,

@@ -1,13 +1,23 @@
 //! Load tests of an usher server through its gRPC API.
 //!
-//! Exit codes: 0 passed, 1 the ledger is broken (the server answered wrongly), 98 the arguments are wrong or the test
-//! could not run, 99 a threshold was missed.
+//! `throughput` measures how much the server does; `run` lets a contact center of a scenario live on it and keeps its
+//! books. In reading order: `scenario` (what is planned), `drive` (what happens), `books` (what the server said, and
+//! whether that can be), `outcome` (what it came to).
+//!
+//! Exit codes: 0 passed, 1 an invariant is broken or the test could not run, 98 the arguments are wrong or the run is
+//! invalid, 99 a threshold was missed.
 
+mod books;
+mod drive;
 mod ledger;
 mod machine;
 mod measure;
 mod outbox;
+mod outcome;
+mod progress;
 mod report;
+mod run;
+mod scenario;
 mod scene;
 mod server;
 mod streams;
@@ -34,8 +44,22 @@ struct Cli {
 enum Command {
     /// Measure no-op, matching and lifecycle throughput in one run, in alternating slices.
     Throughput(Options),
-    /// Print the configuration a server must run with for `throughput --addr`.
-    Config(Size),
+    /// Let the contact center of a scenario live on a server, keep its books and judge it.
+    Run(run::Options),
+    /// Print the configuration a server must run with for `throughput --addr`, or for `run SCENARIO --addr`.
+    Config(ConfigOptions),
+}
+
+/// Whose configuration is printed.
+#[derive(Debug, Args)]
+struct ConfigOptions {
+    /// The scenario; without it the configuration is that of `throughput`.
+    scenario: Option<PathBuf>,
+    /// How many times faster than life the scenario runs.
+    #[arg(long, value_name = "FACTOR")]
+    speed: Option<f64>,
+    #[command(flatten)]
+    size: Size,
 }
 
 /// How much there is of everything.
@@ -101,10 +125,8 @@ fn main() -> ExitCode {
     };
     let ended = match cli.command {
         Command::Throughput(options) => throughput::run(&options),
-        Command::Config(size) => {
-            print!("{}", scene::config(&size));
-            return ExitCode::SUCCESS;
-        }
+        Command::Run(options) => return ended(run::run(&options)),
+        Command::Config(options) => return ended(config(&options)),
     };
     match ended {
         Ok(verdict) => ExitCode::from(verdict.code()),
@@ -114,6 +136,27 @@ fn main() -> ExitCode {
             ExitCode::from(if stuck { report::Verdict::Broken.code() } else { COULD_NOT_RUN })
         }
     }
+}
+
+/// The exit code of something that says its own.
+fn ended(ended: anyhow::Result<u8>) -> ExitCode {
+    ExitCode::from(ended.unwrap_or_else(|error| {
+        eprintln!("usher-loadtest: {error:#}");
+        outcome::Verdict::Broken.code()
+    }))
+}
+
+fn config(options: &ConfigOptions) -> anyhow::Result<u8> {
+    let text = match &options.scenario {
+        None => scene::config(&options.size),
+        Some(path) => {
+            let mut scenario = scenario::load(path)?;
+            scenario.run.speed = options.speed.unwrap_or(scenario.run.speed);
+            scenario::center::Center::new(&scenario, None)?.config
+        }
+    };
+    print!("{text}");
+    Ok(0)
 }
 
 #[cfg(test)]

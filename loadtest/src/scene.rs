@@ -60,6 +60,9 @@ stream_buffer = {buffer}
 [telemetry]
 log = "warn"
 
+[journal]
+backend = "memory"
+
 [[tenants]]
 id = "default"
 session_lease = "0s"

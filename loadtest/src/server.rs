@@ -3,9 +3,11 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
+use tonic::transport::{Channel, Endpoint};
 
 use crate::Size;
 use crate::scene;
@@ -14,6 +16,9 @@ use crate::scene;
 const PATIENCE: Duration = Duration::from_secs(40);
 /// How often it is looked at meanwhile.
 const LOOK: Duration = Duration::from_millis(10);
+/// How much of a stream may be on its way to us: more than a slice's worth, so that flow control measures nothing.
+const STREAM_WINDOW: u32 = 4 << 20;
+const CONNECTION_WINDOW: u32 = 16 << 20;
 
 /// A server that listens.
 pub struct Server {
@@ -40,16 +45,32 @@ impl Drop for Running {
 }
 
 impl Server {
-    /// Starts a server and waits until it is ready.
+    /// Starts a server for `throughput` and waits until it is ready.
+    ///
+    /// # Errors
+    /// As [`Server::start_with`].
     pub fn start(binary: &Path, size: &Size) -> anyhow::Result<Server> {
+        Server::start_with(binary, &scene::config(size))
+    }
+
+    /// Starts a server with a configuration and waits until it is ready.
+    ///
+    /// # Errors
+    /// When it cannot be started or is not ready in time.
+    pub fn start_with(binary: &Path, config_text: &str) -> anyhow::Result<Server> {
         let asked = Command::new(binary).arg("--version").output();
         let asked = asked.with_context(|| format!("failed to run {}", binary.display()))?;
         let version = String::from_utf8_lossy(&asked.stdout).trim().to_owned();
-        let dir = std::env::temp_dir().join(format!("usher-loadtest-{}", std::process::id()));
+        static STARTED: AtomicU32 = AtomicU32::new(0);
+        let number = STARTED.fetch_add(1, Ordering::Relaxed);
+        let dir = std::env::temp_dir().join(format!("usher-loadtest-{}-{number}", std::process::id()));
         fs::create_dir_all(&dir).with_context(|| format!("failed to make {}", dir.display()))?;
         let (config, ready) = (dir.join("usher.toml"), dir.join("ready.json"));
-        fs::write(&config, scene::config(size)).with_context(|| format!("failed to write {}", config.display()))?;
-        let mut command = Command::new(binary);
+        fs::write(&config, config_text).with_context(|| format!("failed to write {}", config.display()))?;
+        // What it writes is its own: its working directory goes with it.
+        let binary = fs::canonicalize(binary).with_context(|| format!("failed to find {}", binary.display()))?;
+        let mut command = Command::new(&binary);
+        command.current_dir(&dir);
         command.arg("serve").arg("--config").arg(&config).arg("--ready-file").arg(&ready).stdin(Stdio::null());
         // Standard output may be ours to fill with JSON.
         let child = command.stdout(Stdio::null()).spawn();
@@ -86,6 +107,38 @@ impl Server {
         }
         bail!("the server had not ended {} s after SIGTERM", PATIENCE.as_secs())
     }
+}
+
+/// The binary to start: the one named, or the one beside this program.
+///
+/// # Errors
+/// When there is none.
+pub fn binary(named: Option<&Path>) -> anyhow::Result<PathBuf> {
+    if let Some(binary) = named {
+        return Ok(binary.to_owned());
+    }
+    let here = std::env::current_exe().context("failed to find this program")?;
+    let binary = here.with_file_name("usher");
+    ensure!(binary.exists(), "there is no {}; build it, or name a server with --server or --addr", binary.display());
+    Ok(binary)
+}
+
+/// Opens connections to a server.
+///
+/// # Errors
+/// When one cannot be opened.
+pub async fn connect(addr: &str, count: u32) -> anyhow::Result<Vec<Channel>> {
+    let mut connections = Vec::new();
+    for _ in 0..count {
+        let endpoint = Endpoint::from_shared(format!("http://{addr}"))
+            .with_context(|| format!("{addr:?} is no address"))?
+            .tcp_nodelay(true)
+            .connect_timeout(Duration::from_secs(5))
+            .initial_stream_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW);
+        connections.push(endpoint.connect().await.with_context(|| format!("failed to connect to {addr}"))?);
+    }
+    Ok(connections)
 }
 
 fn wait_ready(child: &mut Child, ready: &Path) -> anyhow::Result<String> {

@@ -1,15 +1,12 @@
 //! The throughput test: four classes in one run, in slices that take turns, so that what disturbs one disturbs all.
 
 use std::cell::RefCell;
-use std::io::IsTerminal;
-use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, ensure};
-use indicatif::{ProgressBar, ProgressStyle};
 use tokio::task::LocalSet;
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::Channel;
 use usher_proto::v1 as pb;
 use usher_proto::v1::agent_service_client::AgentServiceClient;
 use usher_proto::v1::contact_service_client::ContactServiceClient;
@@ -18,15 +15,13 @@ use crate::Options;
 use crate::ledger::{Balance, Ledger};
 use crate::machine::Machine;
 use crate::measure::{Class, Ratio};
+use crate::progress;
 use crate::report::{self, Report, Verdict};
 use crate::scene;
-use crate::server::Server;
+use crate::server::{Server, binary, connect};
 use crate::streams::Floor;
 use crate::unary::{Callers, Work};
 
-/// How much of a stream may be on its way to us: more than a slice's worth, so that flow control measures nothing.
-const STREAM_WINDOW: u32 = 4 << 20;
-const CONNECTION_WINDOW: u32 = 16 << 20;
 /// A round before the measured ones, whose figures are thrown away.
 const WARM_UP: Duration = Duration::from_millis(300);
 
@@ -37,7 +32,7 @@ const WARM_UP: Duration = Duration::from_millis(300);
 pub fn run(options: &Options) -> anyhow::Result<Verdict> {
     let server = match &options.addr {
         Some(addr) => Server::at(addr),
-        None => Server::start(&binary(options)?, &options.size)?,
+        None => Server::start(&binary(options.server.as_deref())?, &options.size)?,
     };
     // One thread: on few cores a second one would take from the server.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -68,34 +63,10 @@ pub fn run(options: &Options) -> anyhow::Result<Verdict> {
     Ok(verdict)
 }
 
-fn binary(options: &Options) -> anyhow::Result<PathBuf> {
-    if let Some(binary) = &options.server {
-        return Ok(binary.clone());
-    }
-    let here = std::env::current_exe().context("failed to find this program")?;
-    let binary = here.with_file_name("usher");
-    ensure!(binary.exists(), "there is no {}; build it, or name a server with --server or --addr", binary.display());
-    Ok(binary)
-}
-
 struct Measured {
     classes: [Class; 4],
     items_per_frame: f64,
     balance: Balance,
-}
-
-async fn connect(addr: &str, count: u32) -> anyhow::Result<Vec<Channel>> {
-    let mut connections = Vec::new();
-    for _ in 0..count {
-        let endpoint = Endpoint::from_shared(format!("http://{addr}"))
-            .with_context(|| format!("{addr:?} is no address"))?
-            .tcp_nodelay(true)
-            .connect_timeout(Duration::from_secs(5))
-            .initial_stream_window_size(STREAM_WINDOW)
-            .initial_connection_window_size(CONNECTION_WINDOW);
-        connections.push(endpoint.connect().await.with_context(|| format!("failed to connect to {addr}"))?);
-    }
-    Ok(connections)
 }
 
 async fn measure(options: &Options, server: &Server) -> anyhow::Result<Measured> {
@@ -121,7 +92,7 @@ async fn measure(options: &Options, server: &Server) -> anyhow::Result<Measured>
     explained(ran, &first, run).await?;
     classes = self::classes();
     let rounds = (options.seconds * 1_000).div_ceil(options.slice);
-    let bar = progress(rounds);
+    let bar = progress::bar(rounds, "rounds");
     for number in 0..rounds {
         let length = Duration::from_millis(options.slice);
         let ran = round(&callers, &floor, &mut classes, length, number % 2 == 1).await;
@@ -202,7 +173,10 @@ fn describe(contact: &pb::Contact) -> String {
 }
 
 /// Contacts of this run that are not closed.
-async fn open_contacts(channel: Channel, run: u32) -> anyhow::Result<Vec<pb::Contact>> {
+///
+/// # Errors
+/// When the server does not list them.
+pub async fn open_contacts(channel: Channel, run: u32) -> anyhow::Result<Vec<pb::Contact>> {
     let mut contacts = ContactServiceClient::new(channel);
     let (mut open, mut page_token) = (Vec::new(), String::new());
     let ours = scene::contact_id(run, 0);
@@ -218,12 +192,4 @@ async fn open_contacts(channel: Channel, run: u32) -> anyhow::Result<Vec<pb::Con
             return Ok(open);
         }
     }
-}
-
-fn progress(rounds: u64) -> ProgressBar {
-    if !std::io::stderr().is_terminal() {
-        return ProgressBar::hidden();
-    }
-    let style = ProgressStyle::with_template("{bar:40} round {pos} of {len}, {eta} left");
-    ProgressBar::new(rounds).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }

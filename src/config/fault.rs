@@ -122,7 +122,7 @@ pub fn colour_wanted() -> bool {
 }
 
 /// Gathers faults by byte range while a text is looked at; past [`FAULTS`] they are only counted.
-pub(super) struct Gathered<'t> {
+pub struct Gathered<'t> {
     lines: Lines<'t>,
     found: Vec<(Range<usize>, String, Option<String>)>,
     more: usize,

@@ -1,7 +1,7 @@
 //! Configuration: one TOML file becomes settings of the process and one policy per tenant, or a list of all its faults.
 //!
 //! The way of a file: [`schema`] has its keys and types; `shape` checks keys, types and bounds, all of them at once;
-//! `validate`, `tenant` and `coverage` check what it means and build the policies; [`fault`] shows what is wrong, with
+//! `validate`, `tenant`, `routing` and `coverage` check what it means and build the policies; [`fault`] shows what is wrong, with
 //! line, column and caret. [`requirement`] is the language in which queues and contacts say whom they need; gRPC and
 //! the command line use it too. Never knows the shard or gRPC. Read `schema` next.
 
@@ -10,24 +10,26 @@ pub mod duration;
 pub mod fault;
 mod lexer;
 pub mod requirement;
+mod routing;
+pub mod scale;
 pub mod schema;
 pub mod settings;
 mod shape;
-mod tenant;
-mod text_rules;
+pub mod tenant;
+pub mod text_rules;
 mod validate;
 
 use std::path::Path;
 
-use serde::de::Deserialize;
+use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
-use toml::Spanned;
 use toml::de::{DeTable, Deserializer};
 
 use crate::engine::policy::Policy;
 
-pub use fault::{Fault, Faults};
-pub use settings::{Backend, Journal, Keepalive, Limits, LogFormat, Server, Telemetry};
+pub use fault::{Fault, Faults, Gathered};
+pub use settings::{Backend, Durability, Journal, Keepalive, Limits, LogFormat, Server, Telemetry};
+pub use shape::Kind;
 
 /// Largest file that is read: room for several hundred thousand agents.
 pub const FILE_BYTES: u64 = 64 << 20;
@@ -58,23 +60,7 @@ pub struct Config {
 ///
 /// Every fault in the file; or one, when it cannot be read, is larger than [`FILE_BYTES`] or is not UTF-8.
 pub fn load(path: &Path) -> Result<Config, Faults> {
-    let file = path.display().to_string();
-    let whole = |message: String| Faults::whole(&file, message);
-    let size = std::fs::metadata(path).map_err(|error| whole(format!("cannot be read: {error}")))?.len();
-    if size > FILE_BYTES {
-        return Err(whole(format!("has {size} bytes, which is more than {FILE_BYTES}")));
-    }
-    let bytes = std::fs::read(path).map_err(|error| whole(format!("cannot be read: {error}")))?;
-    match String::from_utf8(bytes) {
-        Ok(text) => parse(&text, &file),
-        Err(error) => {
-            let at = error.utf8_error().valid_up_to();
-            let text = String::from_utf8_lossy(error.as_bytes());
-            let mut faults = fault::Gathered::new(&text);
-            faults.add(at..at + 1, "the file is not UTF-8 from here");
-            Err(faults.finish(&file))
-        }
-    }
+    parse(&text_of(path)?, &path.display().to_string())
 }
 
 /// Checks a file's text; `file` is its name in faults. Never panics, whatever the text.
@@ -84,27 +70,9 @@ pub fn load(path: &Path) -> Result<Config, Faults> {
 /// Every fault: of syntax; else of keys, types and bounds, and of meaning in what is left without those; and when
 /// there is none of these, queues that nobody can ever serve.
 pub fn parse(text: &str, file: &str) -> Result<Config, Faults> {
-    let mut faults = fault::Gathered::new(text);
-    let (mut document, errors) = DeTable::parse_recoverable(text);
-    for error in &errors {
-        faults.add(error.span().unwrap_or(0..0), error.message());
-    }
-    let readable = shape::check(&mut document, errors.is_empty(), &mut faults);
-    if !errors.is_empty() {
-        faults.believable(errors.len());
-        return Err(faults.finish(file));
-    }
-    if !readable {
-        return Err(faults.finish(file));
-    }
-    let document = match read(document) {
-        Ok(document) => document,
-        Err(error) => {
-            faults.add(error.span().unwrap_or(0..0), error.message());
-            return Err(faults.finish(file));
-        }
-    };
-    let mut warnings = fault::Gathered::new(text);
+    let mut faults = Gathered::new(text);
+    let Some(document) = document(&shape::CONFIGURATION, &mut faults) else { return Err(faults.finish(file)) };
+    let mut warnings = Gathered::new(text);
     let checked = validate::document(document, &mut faults, &mut warnings);
     if faults.count() > 0 {
         return Err(faults.finish(file));
@@ -114,8 +82,47 @@ pub fn parse(text: &str, file: &str) -> Result<Config, Faults> {
     Ok(Config { server, telemetry, journal, tenants, hash, warnings: warnings.finish(file) })
 }
 
-fn read(document: Spanned<DeTable<'_>>) -> Result<schema::Document, toml::de::Error> {
-    schema::Document::deserialize(Deserializer::from(document))
+/// Reads the text the faults are gathered of as a document of some kind; none when its faults leave nothing to read.
+/// Keys, types and bounds at fault are reported and taken out, so what is returned is of use only if no fault was added.
+pub fn document<T: DeserializeOwned>(of: &'static Kind, faults: &mut Gathered<'_>) -> Option<T> {
+    let (mut document, errors) = DeTable::parse_recoverable(faults.text());
+    for error in &errors {
+        faults.add(error.span().unwrap_or(0..0), error.message());
+    }
+    let readable = shape::check(&mut document, of, errors.is_empty(), faults);
+    if !errors.is_empty() {
+        faults.believable(errors.len());
+        return None;
+    }
+    match readable.then(|| T::deserialize(Deserializer::from(document)))? {
+        Ok(document) => Some(document),
+        Err(error) => {
+            faults.add(error.span().unwrap_or(0..0), error.message());
+            None
+        }
+    }
+}
+
+/// Reads a file's text.
+///
+/// # Errors
+///
+/// When it cannot be read, is larger than [`FILE_BYTES`] or is not UTF-8.
+pub fn text_of(path: &Path) -> Result<String, Faults> {
+    let file = path.display().to_string();
+    let whole = |message: String| Faults::whole(&file, message);
+    let size = std::fs::metadata(path).map_err(|error| whole(format!("cannot be read: {error}")))?.len();
+    if size > FILE_BYTES {
+        return Err(whole(format!("has {size} bytes, which is more than {FILE_BYTES}")));
+    }
+    let bytes = std::fs::read(path).map_err(|error| whole(format!("cannot be read: {error}")))?;
+    String::from_utf8(bytes).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        let text = String::from_utf8_lossy(error.as_bytes());
+        let mut faults = Gathered::new(&text);
+        faults.add(at..at + 1, "the file is not UTF-8 from here");
+        faults.finish(&file)
+    })
 }
 
 /// The known name nearest to a misspelt one, if any is near enough to be meant. Linear in the known names.

@@ -7,11 +7,12 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::path::PathBuf;
 use std::sync::LazyLock;
 
 use schemars::generate::SchemaSettings;
 use schemars::transform::{Transform, transform_subschemas};
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -21,49 +22,18 @@ use super::duration::Duration;
 pub(super) const LATER_KEYS: [(&str, &[&str]); 9] = [
     ("Document", &["auth"]),
     ("Server", &["tls", "auth"]),
-    ("Journal", &["path", "durability", "retention"]),
+    ("Journal", &["retention"]),
     ("Tenant", &["reserve", "calendars", "classification", "removed_queues", "recontact_window", "pools"]),
     ("Channel", &["excludes", "pool"]),
-    (
-        "Queue",
-        &[
-            "aging_per_minute",
-            "aging_cap",
-            "max_wait_first",
-            "calendar",
-            "steps",
-            "overflow",
-            "reserve",
-            "score",
-            "channels",
-        ],
-    ),
-    ("Membership", &["delay", "rank"]),
+    ("Queue", &["calendar", "steps", "overflow", "reserve", "score", "channels"]),
+    ("Reserve", &["lender_within_target", "hysteresis"]),
     ("Team", &["shifts", "max_occupancy", "offer_rate_limit"]),
     ("Agent", &["shifts", "cost_per_hour", "max_occupancy"]),
 ];
 
 /// Values of later releases, by the type they will belong to.
-pub(super) const LATER_VALUES: [(&str, &[&str]); 3] = [
-    ("Backend", &["embedded", "replicated"]),
-    (
-        "Selection",
-        &[
-            "ranked",
-            "least_occupied",
-            "least_loaded",
-            "best_skilled",
-            "least_skilled",
-            "fewest_contacts",
-            "round_robin",
-            "ordered",
-            "random",
-            "best_score",
-            "broadcast",
-        ],
-    ),
-    ("ContactOrder", &["service_level_urgency", "cmu_theta", "queue_ratio"]),
-];
+pub(super) const LATER_VALUES: [(&str, &[&str]); 2] =
+    [("Backend", &["replicated"]), ("Selection", &["least_occupied", "best_score", "broadcast"])];
 
 /// A value and the bytes of the file it was written in.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
@@ -194,17 +164,37 @@ pub enum LogFormat {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Journal {
-    /// The kind of journal. Default "memory".
+    /// The kind of journal. Default "embedded".
     pub backend: Option<Backend>,
+    /// Directory of the embedded journal, made when it is not there; one server at a time. Default "journal".
+    pub path: Option<PathBuf>,
+    /// What an answered command survives. Default "fsync".
+    pub durability: Option<Durability>,
+    /// Bytes of one file of the embedded journal; as many are held in reserve for a disk that is full. Default 16777216.
+    #[schemars(range(min = 1_048_576, max = 1_073_741_824))]
+    pub segment_bytes: Option<u64>,
 }
 
 /// The kind of journal.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Backend {
-    /// In memory: a restart begins empty.
+    /// On this machine's disk: a restart goes on where the server stopped.
     #[default]
+    Embedded,
+    /// In memory: a restart begins empty.
     Memory,
+}
+
+/// What an answered command survives.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Durability {
+    /// The loss of power: it is on the disk.
+    #[default]
+    Fsync,
+    /// The death of the process, not of the machine: the disk has it within about a second.
+    Write,
 }
 
 /// One tenant.
@@ -267,6 +257,9 @@ pub struct Tenant {
     /// Groups of queues that share waiting places.
     #[serde(default)]
     pub queue_groups: Vec<QueueGroup>,
+    /// Agents of a team kept back from a queue.
+    #[serde(default)]
+    pub reserve: Vec<Reserve>,
     /// The teams there are.
     #[serde(default)]
     pub teams: Vec<Team>,
@@ -345,6 +338,27 @@ pub struct Queue {
     pub require: Option<At<String>>,
     /// How the agent is chosen. Default "longest_idle".
     pub selection: Option<Selection>,
+    /// Since when an agent counts as idle under "longest_idle". Default "any".
+    pub idle_clock: Option<At<IdleClock>>,
+    /// Priority points a contact gains per minute of age (since its arrival, less age credit). Default 0.
+    #[schemars(range(min = 0.0, max = 1000.0))]
+    pub aging_per_minute: Option<f64>,
+    /// The most points that age adds. Default: no bound.
+    #[schemars(range(min = 0.0, max = 1_000_000.0))]
+    pub aging_cap: Option<At<f64>>,
+    /// From this age on a contact goes before all younger ones, whatever their priority. Default: never.
+    #[schemars(extend("x-min" = "100ms", "x-max" = "90d"))]
+    pub max_wait_first: Option<Duration>,
+    /// What a second of waiting costs here compared with other queues; for contact_order "cmu_theta". Default 1.
+    #[schemars(range(min = 0.0, max = 1_000_000.0))]
+    pub waiting_cost: Option<f64>,
+    /// Mean handle time expected; for "cmu_theta". Default "5m".
+    #[schemars(extend("x-min" = "100ms", "x-max" = "90d"))]
+    pub expected_handle: Option<Duration>,
+    /// Mean patience expected, for "cmu_theta"; left out of every queue of a team, the order is cost / handle time.
+    /// Default: unset.
+    #[schemars(extend("x-min" = "100ms", "x-max" = "90d"))]
+    pub expected_patience: Option<Duration>,
     /// Waiting places: contacts that wait here at most, parked ones included. One that finds no agent at once and no place
     /// is REFUSED; 0 lets nobody wait. Default: no limit.
     #[schemars(range(min = 0, max = 4_000_000))]
@@ -374,12 +388,57 @@ pub struct QueueGroup {
     pub limit: u32,
 }
 
-/// How the agent is chosen among those who may serve a contact.
-#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+/// How the agent is chosen among those who may serve a contact and have room. What is equal goes to the longest idle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Selection {
-    /// The one who has been idle longest.
+    /// The one who has been idle longest, by `idle_clock`.
     LongestIdle,
+    /// The lowest `rank` of his team's membership in the queue.
+    Ranked,
+    /// The least used share of his capacity.
+    LeastLoaded,
+    /// The highest sum of levels in the skills that queue and contact name.
+    BestSkilled,
+    /// The one whose other skills are least scarce among those signed in.
+    LeastSkilled,
+    /// The fewest contacts connected since he signed in.
+    FewestContacts,
+    /// The next after the one last offered a contact of this queue.
+    RoundRobin,
+    /// The first in this file's list of agents.
+    Ordered,
+    /// Anyone, all alike.
+    Random,
+}
+
+/// Since when an agent is idle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum IdleClock {
+    /// Since his last conversation ended, an offer expired, or he became AVAILABLE.
+    Any,
+    /// The same, but for inbound contacts alone: outbound work costs him no place.
+    Inbound,
+    /// Since he became AVAILABLE: what he handled does not matter.
+    Available,
+}
+
+/// Agents of a team kept back from a queue: its contacts take one only while more than `keep_idle` of the team's agents
+/// eligible for them are idle, the candidate included.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Reserve {
+    /// The team that lends.
+    pub team: At<String>,
+    /// The queue that borrows.
+    pub queue: At<String>,
+    /// How many of them stay idle.
+    #[schemars(range(min = 0, max = 1_000_000))]
+    pub keep_idle: u32,
+    /// A contact that has waited this long may take them too. Default: never.
+    #[schemars(extend("x-min" = "100ms", "x-max" = "90d"))]
+    pub release_after: Option<Duration>,
 }
 
 /// What follows a conversation.
@@ -435,18 +494,44 @@ pub struct Team {
     #[schemars(range(min = 0.0, max = 1_000_000.0))]
     pub cost_per_hour: Option<f64>,
     /// In which order an agent of this team takes contacts. Default "priority".
-    pub contact_order: Option<ContactOrder>,
+    pub contact_order: Option<At<ContactOrder>>,
+    /// What contact_order "queue_ratio" goes by. Default { measure = "delay" }.
+    pub queue_ratio: Option<At<QueueRatio>>,
     /// What it serves.
     #[serde(default)]
     pub queues: Vec<Membership>,
 }
 
-/// In which order an agent takes contacts of his team's queues.
-#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+/// In which order an agent takes contacts of his team's queues; among queues of one priority in the team.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ContactOrder {
-    /// By the queue's priority in the team, then the contact's priority, then who came first.
+    /// By the contact's priority with what its age adds, then who came first.
     Priority,
+    /// By how soon its service-level threshold passes, or how long ago it did.
+    ServiceLevelUrgency,
+    /// By the queue's waiting_cost x expected_patience / expected_handle.
+    CmuTheta,
+    /// By the queue that is furthest above its share, or nearest to or past its threshold.
+    QueueRatio,
+}
+
+/// What contact_order "queue_ratio" goes by.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct QueueRatio {
+    /// The measure.
+    pub measure: Measure,
+}
+
+/// What is measured of a queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Measure {
+    /// How many wait in it, against its `ratio` of all that wait in the team's queues of the same priority.
+    Count,
+    /// How long its first contact waits, against its service-level threshold.
+    Delay,
 }
 
 /// A queue in a team's list.
@@ -458,6 +543,15 @@ pub struct Membership {
     /// 1-99, lower first: a contact of a lower number is taken before any of a higher one. Default 1.
     #[schemars(range(min = 1, max = 99))]
     pub priority: Option<u8>,
+    /// A contact counts for the team only once it has waited this long. Default "0s".
+    #[schemars(extend("x-max" = "90d"))]
+    pub delay: Option<Duration>,
+    /// 1-99, lower first: where the team's agents stand under the queue's selection "ranked". Default 1.
+    #[schemars(range(min = 1, max = 99))]
+    pub rank: Option<u8>,
+    /// The share of all that wait which may wait here, 0 to 1; for queue_ratio by count.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub ratio: Option<At<f64>>,
 }
 
 /// An agent managed by this file.
@@ -533,15 +627,16 @@ pub enum Attribute {
     List(Vec<String>),
 }
 
+/// Gives a type the JSON schema written beside it.
 macro_rules! schema {
     ($name:ident, $($json:tt)+) => {
-        impl JsonSchema for $name {
-            fn schema_name() -> Cow<'static, str> {
+        impl schemars::JsonSchema for $name {
+            fn schema_name() -> std::borrow::Cow<'static, str> {
                 stringify!($name).into()
             }
 
-            fn json_schema(_: &mut SchemaGenerator) -> Schema {
-                json_schema!($($json)+)
+            fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                schemars::json_schema!($($json)+)
             }
         }
     };
@@ -568,15 +663,18 @@ schema!(Attribute, {
 });
 
 /// The JSON schema of configuration files, draft 2020-12.
-pub static SCHEMA: LazyLock<Value> = LazyLock::new(|| {
+pub static SCHEMA: LazyLock<Value> = LazyLock::new(|| schema_of::<Document>("usher configuration"));
+
+/// The JSON schema of a kind of file by its top table, draft 2020-12.
+#[must_use]
+pub fn schema_of<T: JsonSchema>(title: &str) -> Value {
     let settings = SchemaSettings::draft2020_12().with_transform(NoNull);
-    let schema = settings.into_generator().into_root_schema_for::<Document>();
-    let mut value = schema.to_value();
+    let mut value = settings.into_generator().into_root_schema_for::<T>().to_value();
     if let Some(root) = value.as_object_mut() {
-        root.insert("title".into(), "usher configuration".into());
+        root.insert("title".into(), title.into());
     }
     value
-});
+}
 
 /// The JSON schema as the text of `config/usher.schema.json`.
 #[must_use]

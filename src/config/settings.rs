@@ -1,9 +1,10 @@
 //! What rules the process as a whole, with its defaults: each is written here, once.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::time::Duration;
 
-pub use super::schema::{Backend, LogFormat};
+pub use super::schema::{Backend, Durability, LogFormat};
 
 /// The doors of the server.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,8 +90,25 @@ impl Default for Telemetry {
 }
 
 /// Where events are kept.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Journal {
     /// The kind of journal.
     pub backend: Backend,
+    /// Directory of the embedded journal.
+    pub path: PathBuf,
+    /// What an answered command survives.
+    pub durability: Durability,
+    /// Bytes of one file of the embedded journal.
+    pub segment_bytes: u64,
+}
+
+impl Default for Journal {
+    fn default() -> Journal {
+        Journal {
+            backend: Backend::default(),
+            path: PathBuf::from("journal"),
+            durability: Durability::default(),
+            segment_bytes: 16 << 20,
+        }
+    }
 }

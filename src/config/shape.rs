@@ -12,15 +12,58 @@ use toml::de::{DeArray, DeTable, DeValue};
 use super::duration::{self, Duration};
 use super::fault::Gathered;
 use super::requirement;
-use super::schema::{LATER_KEYS, LATER_VALUES, SCHEMA};
+use super::schema;
 use super::{nearest, text_rules};
+
+/// A kind of file: its keys and values, and what helps with those that are none.
+pub struct Kind {
+    /// Its JSON schema.
+    pub schema: fn() -> &'static Value,
+    /// Name of its top table.
+    pub root: &'static str,
+    /// Keys of later releases, by the table they will stand in.
+    pub later_keys: &'static [(&'static str, &'static [&'static str])],
+    /// Values of later releases, by the type they will belong to.
+    pub later_values: &'static [(&'static str, &'static [&'static str])],
+    /// Tables and their headers, to say where a key belongs.
+    pub headers: &'static [(&'static str, &'static str)],
+}
+
+/// Configuration files.
+pub(super) static CONFIGURATION: Kind = Kind {
+    schema: || &schema::SCHEMA,
+    root: "Document",
+    later_keys: &schema::LATER_KEYS,
+    later_values: &schema::LATER_VALUES,
+    headers: &[
+        ("Server", "[server]"),
+        ("Limits", "[server.limits]"),
+        ("Keepalive", "[server.keepalive]"),
+        ("Telemetry", "[telemetry]"),
+        ("Journal", "[journal]"),
+        ("Tenant", "[[tenants]]"),
+        ("Skill", "[[tenants.skills]]"),
+        ("Channel", "[[tenants.channels]]"),
+        ("Queue", "[[tenants.queues]]"),
+        ("QueueGroup", "[[tenants.queue_groups]]"),
+        ("Reserve", "[[tenants.reserve]]"),
+        ("Team", "[[tenants.teams]]"),
+        ("Agent", "[[tenants.agents]]"),
+    ],
+};
 
 /// Checks the document, reports faults and takes the values at fault out. `whole` is false for a document that was
 /// cut short by a syntax error, in which missing keys mean nothing. False when too little is left to be read.
-pub(super) fn check(document: &mut Spanned<DeTable<'_>>, whole: bool, faults: &mut Gathered<'_>) -> bool {
-    let mut walk = Walk { faults, path: Vec::new(), whole };
+pub(super) fn check(
+    document: &mut Spanned<DeTable<'_>>,
+    of: &'static Kind,
+    whole: bool,
+    faults: &mut Gathered<'_>,
+) -> bool {
+    let mut walk = Walk { faults, path: Vec::new(), of, whole };
     let span = document.span().start..document.span().start;
-    walk.table(document.get_mut(), span, Node::root())
+    let schema = (of.schema)();
+    walk.table(document.get_mut(), span, Node { here: schema, target: schema, name: of.root, schema })
 }
 
 /// A place in the schema: what a key says, and the definition it refers to.
@@ -29,18 +72,15 @@ struct Node {
     here: &'static Value,
     target: &'static Value,
     name: &'static str,
+    schema: &'static Value,
 }
 
 impl Node {
-    fn root() -> Node {
-        let root: &'static Value = &SCHEMA;
-        Node { here: root, target: root, name: "Document" }
-    }
-
-    fn new(here: &'static Value) -> Node {
+    /// The place of a part.
+    fn part(&self, here: &'static Value) -> Node {
         let name = here.get("$ref").and_then(Value::as_str).and_then(|path| path.rsplit('/').next()).unwrap_or("");
-        let target = SCHEMA.get("$defs").and_then(|defs| defs.get(name)).unwrap_or(here);
-        Node { here, target, name }
+        let target = self.schema.get("$defs").and_then(|defs| defs.get(name)).unwrap_or(here);
+        Node { here, target, name, schema: self.schema }
     }
 
     fn get(&self, key: &str) -> Option<&'static Value> {
@@ -77,6 +117,7 @@ impl Node {
 struct Walk<'f, 't> {
     faults: &'f mut Gathered<'t>,
     path: Vec<String>,
+    of: &'static Kind,
     whole: bool,
 }
 
@@ -89,7 +130,7 @@ impl Walk<'_, '_> {
         for (key, key_span) in keys {
             let listed = node.properties().and_then(|properties| properties.get(&key));
             let open = node.target.get("additionalProperties").filter(|child| child.is_object());
-            let Some(child) = listed.or(open).map(Node::new) else {
+            let Some(child) = listed.or(open).map(|part| node.part(part)) else {
                 self.unknown_key(&key, key_span, node);
                 table.remove(key.as_str());
                 continue;
@@ -119,7 +160,8 @@ impl Walk<'_, '_> {
                 good = false;
                 continue;
             }
-            let child = node.properties().and_then(|properties| properties.get(key)).map_or(node, Node::new);
+            let child =
+                node.properties().and_then(|properties| properties.get(key)).map_or(node, |part| node.part(part));
             if self.whole {
                 self.missing(key, span.clone(), child);
             }
@@ -140,7 +182,7 @@ impl Walk<'_, '_> {
     }
 
     fn unknown_key(&mut self, key: &str, span: Range<usize>, node: Node) {
-        let later = LATER_KEYS.iter().any(|(table, keys)| *table == node.name && keys.contains(&key));
+        let later = self.of.later_keys.iter().any(|(table, keys)| *table == node.name && keys.contains(&key));
         if later {
             let message = format!("`{key}` is known, but not available in this release");
             return self.faults.hinted(span, message, "take it out for now");
@@ -149,7 +191,7 @@ impl Walk<'_, '_> {
         let message = format!("unknown key `{key}` {}", self.place());
         let hint = match nearest(key, known.iter().copied()) {
             Some(near) => format!("did you mean `{near}`?"),
-            None => match elsewhere(key) {
+            None => match elsewhere(self.of, key) {
                 Some(table) => format!("`{key}` belongs to {table}"),
                 None => format!("known here: {}", known.join(", ")),
             },
@@ -213,7 +255,7 @@ impl Walk<'_, '_> {
     }
 
     fn array<'i>(&mut self, array: &mut DeArray<'i>, span: Range<usize>, node: Node) -> bool {
-        let Some(items) = node.get("items").map(Node::new) else { return true };
+        let Some(items) = node.get("items").map(|part| node.part(part)) else { return true };
         let unique = node.get("uniqueItems").is_some();
         let mut seen = std::collections::HashSet::new();
         let taken = std::mem::replace(array, DeArray::new());
@@ -270,7 +312,7 @@ impl Walk<'_, '_> {
             return true;
         }
         let all = words.iter().map(|word| format!("\"{word}\"")).collect::<Vec<_>>().join(", ");
-        if LATER_VALUES.iter().any(|(name, later)| *name == node.name && later.contains(&text)) {
+        if self.of.later_values.iter().any(|(name, later)| *name == node.name && later.contains(&text)) {
             let message = format!("\"{text}\" is known, but not available in this release");
             self.faults.hinted(span, message, format!("available: {all}"));
             return false;
@@ -315,23 +357,10 @@ fn exact(written: &str) -> bool {
 }
 
 /// Where else a key stands, as a table's header.
-fn elsewhere(key: &str) -> Option<&'static str> {
-    const TABLES: [(&str, &str); 12] = [
-        ("Server", "[server]"),
-        ("Limits", "[server.limits]"),
-        ("Keepalive", "[server.keepalive]"),
-        ("Telemetry", "[telemetry]"),
-        ("Journal", "[journal]"),
-        ("Tenant", "[[tenants]]"),
-        ("Skill", "[[tenants.skills]]"),
-        ("Channel", "[[tenants.channels]]"),
-        ("Queue", "[[tenants.queues]]"),
-        ("QueueGroup", "[[tenants.queue_groups]]"),
-        ("Team", "[[tenants.teams]]"),
-        ("Agent", "[[tenants.agents]]"),
-    ];
-    let has = |name: &str| SCHEMA["$defs"][name]["properties"].get(key).is_some();
-    TABLES.iter().find(|(name, _)| has(name)).map(|(_, header)| *header)
+fn elsewhere(of: &Kind, key: &str) -> Option<&'static str> {
+    let schema = (of.schema)();
+    let has = |name: &str| schema["$defs"][name]["properties"].get(key).is_some();
+    of.headers.iter().find(|(name, _)| has(name)).map(|(_, header)| *header)
 }
 
 fn kind(value: &DeValue<'_>) -> &'static str {

@@ -15,11 +15,9 @@ use super::coverage;
 use super::duration::Duration;
 use super::fault::Gathered;
 use super::requirement;
+use super::routing;
 use super::schema::{self, At, Attribute, Id, Label, WrapUpMode};
 use super::validate::{Names, unique};
-
-/// Capacity units of an agent for whom none are given: one voice contact, or four of the others.
-pub const CAPACITY: u32 = 100;
 
 /// Zone of a tenant for which none is given.
 pub const TIME_ZONE: &str = "UTC";
@@ -27,14 +25,19 @@ pub const TIME_ZONE: &str = "UTC";
 /// Priority of a membership for which none is given.
 pub const MEMBERSHIP_PRIORITY: u8 = 1;
 
+/// Rank of a membership for which none is given.
+pub const MEMBERSHIP_RANK: u8 = 1;
+
 /// Channels of a tenant that lists none.
 pub const CHANNELS: [&str; 7] = ["voice", "chat", "email", "sms", "social", "video", "task"];
 
 /// The names of a tenant's things.
-struct Known {
+pub(super) struct Known {
     skills: Names,
-    queues: Names,
-    teams: Names,
+    /// The queues.
+    pub queues: Names,
+    /// The teams.
+    pub teams: Names,
     agents: Names,
 }
 
@@ -57,6 +60,8 @@ pub(super) fn policy(
     unique("channel", table.channels.iter().map(|channel| &channel.id), faults);
     counts(&table, faults);
     parents(&table.teams, faults);
+    routing::comparable(&table, faults);
+    let reserves = routing::reserves(&table, &known, faults);
     let rules = rules(&table);
     let spots = coverage::Spots::of(&table);
     let policy = Policy {
@@ -68,7 +73,8 @@ pub(super) fn policy(
         skills: table.skills.into_iter().map(skill).collect(),
         channels: channels(table.channels),
         queues: table.queues.into_iter().map(|queue| self::queue(queue, &known, faults)).collect(),
-        queue_groups: table.queue_groups.into_iter().map(|group| queue_group(&group, &known, faults)).collect(),
+        queue_groups: table.queue_groups.iter().map(|group| routing::queue_group(group, &known, faults)).collect(),
+        reserves,
         teams: table.teams.into_iter().map(|team| self::team(team, &known, faults)).collect(),
         agents: table.agents.into_iter().map(|agent| Arc::new(self::agent(agent, &known, faults))).collect(),
         rules,
@@ -80,7 +86,8 @@ pub(super) fn policy(
     policy
 }
 
-fn text(id: &At<Id>) -> Text {
+/// An id as the engine has it.
+pub(super) fn text(id: &At<Id>) -> Text {
     id.get().0.as_str().into()
 }
 
@@ -160,10 +167,20 @@ fn channel(table: schema::Channel) -> policy::Channel {
 fn queue(table: schema::Queue, known: &Known, faults: &mut Gathered<'_>) -> policy::Queue {
     let default = policy::Queue::named(text(&table.id));
     let promised = default.service_level;
+    let (selection, aging_cap) = (routing::selection(&table, faults), routing::aging_cap(&table, faults));
     policy::Queue {
         display_name: display_name(table.display_name, &default.id),
-        require: table.require.and_then(|text| require(&text, &known.skills, faults)),
+        require: table
+            .require
+            .and_then(|text| require(&text, &|name| known.skills.has(name), known.skills.iter(), faults)),
         limit: table.limit,
+        selection,
+        aging: table.aging_per_minute.map_or(default.aging, routing::millionths),
+        aging_cap,
+        max_wait_first: table.max_wait_first.map(|given| given.0),
+        waiting_cost: table.waiting_cost.map_or(default.waiting_cost, routing::millionths),
+        expected_handle: span(table.expected_handle, default.expected_handle),
+        expected_patience: table.expected_patience.map(|given| given.0),
         max_wait: table.max_wait.map(|given| given.0),
         short_abandon: span(table.short_abandon, default.short_abandon),
         wrap_up: table.wrap_up.map_or(default.wrap_up, |table| wrap_up(&table, faults)),
@@ -175,33 +192,22 @@ fn queue(table: schema::Queue, known: &Known, faults: &mut Gathered<'_>) -> poli
     }
 }
 
-fn queue_group(table: &schema::QueueGroup, known: &Known, faults: &mut Gathered<'_>) -> policy::QueueGroup {
-    let mut seen = HashSet::new();
-    for queue in &table.queues {
-        let name = queue.get();
-        if !known.queues.has(name) {
-            faults.unknown(queue.span(), "queue", name, known.queues.iter());
-        } else if !seen.insert(name.as_str()) {
-            faults.add(queue.span(), format!("queue `{name}` is listed twice in this group"));
-        }
-    }
-    policy::QueueGroup {
-        id: text(&table.id),
-        queues: table.queues.iter().map(|queue| queue.get().as_str().into()).collect(),
-        limit: table.limit,
-    }
-}
-
 /// A share of 0 to 1, checked before, in parts per million.
 fn ppm(share: f64) -> u32 {
     (share.clamp(0.0, 1.0) * 1e6).round() as u32
 }
 
-fn require(text: &At<String>, skills: &Names, faults: &mut Gathered<'_>) -> Option<Arc<Requirement>> {
-    match requirement::parse(text.get(), &|name| skills.has(name)) {
+/// Reads a requirement written in a file; none, and a fault with its place, when it is none.
+pub fn require<'a>(
+    text: &At<String>,
+    is_skill: &dyn Fn(&str) -> bool,
+    skills: impl Iterator<Item = &'a str>,
+    faults: &mut Gathered<'_>,
+) -> Option<Arc<Requirement>> {
+    match requirement::parse(text.get(), is_skill) {
         Ok(read) => Some(Arc::new(read)),
         Err(error) => {
-            let error = error.suggest(skills.iter());
+            let error = error.suggest(skills);
             let span = inside(faults.text(), text, error.offset());
             faults.maybe(span, error.message, error.hint);
             None
@@ -265,14 +271,19 @@ fn team(table: schema::Team, known: &Known, faults: &mut Gathered<'_>) -> policy
     }
     let membership = |given: &schema::Membership| policy::Membership {
         queue: given.id.get().as_str().into(),
+        delay: span(given.delay, Span::ZERO),
+        rank: given.rank.unwrap_or(MEMBERSHIP_RANK),
+        ratio_ppm: given.ratio.as_ref().map_or(0, |ratio| ppm(*ratio.get())),
         priority: given.priority.unwrap_or(MEMBERSHIP_PRIORITY),
     };
+    let contact_order = routing::contact_order(&table, faults);
     policy::Team {
         display_name: display_name(table.display_name, &id),
         id,
         parent: table.parent.map(|parent| parent.get().as_str().into()),
         leader: table.leader.map(|leader| leader.get().as_str().into()),
         site: table.site.map(|site| site.0.into()),
+        contact_order,
         queues: table.queues.iter().map(membership).collect(),
         cost_per_hour: table.cost_per_hour.map_or(0, |cost| (cost.max(0.0) * 1e6).round() as u64),
     }
@@ -328,20 +339,21 @@ fn agent(table: schema::Agent, known: &Known, faults: &mut Gathered<'_>) -> Agen
         },
         // Both maps are sorted by name already.
         skills: table.skills.iter().map(|(skill, level)| (skill.get().as_str().into(), level.0)).collect(),
-        attributes: attributes(&table.attributes, &table.id, faults),
-        capacity: table.capacity.unwrap_or(CAPACITY),
+        attributes: attributes(&table.attributes, &table.id.span(), faults),
+        capacity: table.capacity.unwrap_or(AgentProfile::CAPACITY),
         managed_by_config: true,
         agent_id,
     }
 }
 
-fn attributes(
+/// Attributes written in a file; `whose` is where they are too many.
+pub fn attributes(
     given: &std::collections::BTreeMap<At<String>, Attribute>,
-    agent: &At<Id>,
+    whose: &Range<usize>,
     faults: &mut Gathered<'_>,
 ) -> Vec<(Text, Value)> {
     if given.len() > limits::ATTRIBUTES {
-        faults.add(agent.span(), format!("more than {} attributes", limits::ATTRIBUTES));
+        faults.add(whose.clone(), format!("more than {} attributes", limits::ATTRIBUTES));
     }
     let mut kept = Vec::with_capacity(given.len());
     for (name, value) in given {

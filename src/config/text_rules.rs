@@ -7,7 +7,7 @@ use crate::engine::limits;
 use super::nearest;
 
 /// What is wrong with a text, and what to write instead.
-pub(super) type Wrong = (String, Option<String>);
+pub type Wrong = (String, Option<String>);
 
 /// Checks a text by the rule of that name.
 pub(super) fn check(rule: &str, text: &str) -> Result<(), Wrong> {
@@ -17,6 +17,8 @@ pub(super) fn check(rule: &str, text: &str) -> Result<(), Wrong> {
         "listen" => listen(text),
         "time-zone" => time_zone(text),
         "log" => log(text),
+        "date" => date(text),
+        "time-of-day" => time_of_day(text).map(|_| ()),
         _ => Ok(()),
     }
 }
@@ -65,6 +67,32 @@ fn time_zone(text: &str) -> Result<(), Wrong> {
         None => "write an IANA name such as \"Europe/Lisbon\" or \"UTC\"".into(),
     };
     Err((format!("there is no time zone `{text}`"), Some(hint)))
+}
+
+fn date(text: &str) -> Result<(), Wrong> {
+    let hint = || Some("write a date such as \"2026-03-02\"".to_owned());
+    text.parse::<jiff::civil::Date>().map(|_| ()).map_err(|_| (format!("`{text}` is not a date"), hint()))
+}
+
+/// Seconds since midnight of a time of day such as "08:00" or "16:30:15"; "24:00" is the end of the day.
+pub fn time_of_day(text: &str) -> Result<u32, Wrong> {
+    let parts: Vec<&str> = text.split(':').collect();
+    let number = |part: &&str, most: u32| {
+        let digits = part.len() == 2 && part.bytes().all(|byte| byte.is_ascii_digit());
+        part.parse::<u32>().ok().filter(|number| digits && *number <= most)
+    };
+    let read = match parts.as_slice() {
+        [hours, minutes] => number(hours, 24).zip(number(minutes, 59)).map(|(h, m)| h * 3_600 + m * 60),
+        [hours, minutes, seconds] => number(hours, 24)
+            .zip(number(minutes, 59))
+            .zip(number(seconds, 59))
+            .map(|((h, m), s)| h * 3_600 + m * 60 + s),
+        _ => None,
+    };
+    read.filter(|seconds| *seconds <= 86_400).ok_or_else(|| {
+        let hint = "write hours and minutes, such as \"08:00\" or \"16:30\"; \"24:00\" is the end of the day";
+        (format!("`{text}` is not a time of day"), Some(hint.into()))
+    })
 }
 
 fn log(text: &str) -> Result<(), Wrong> {

@@ -38,8 +38,18 @@ pub(super) fn document(document: schema::Document, faults: &mut Gathered<'_>, wa
             log: telemetry.log.unwrap_or(known.log),
             log_format: telemetry.log_format.unwrap_or(known.log_format),
         },
-        journal: Journal { backend: journal.backend.unwrap_or_default() },
+        journal: self::journal(journal),
         tenants,
+    }
+}
+
+fn journal(table: schema::Journal) -> Journal {
+    let known = Journal::default();
+    Journal {
+        backend: table.backend.unwrap_or(known.backend),
+        path: table.path.unwrap_or(known.path),
+        durability: table.durability.unwrap_or(known.durability),
+        segment_bytes: table.segment_bytes.unwrap_or(known.segment_bytes),
     }
 }
 

@@ -42,6 +42,11 @@ pub struct AgentProfile {
     pub managed_by_config: bool,
 }
 
+impl AgentProfile {
+    /// Capacity units of an agent for whom none are given: one voice contact, or four of the others.
+    pub const CAPACITY: u32 = 100;
+}
+
 impl Subject for AgentProfile {
     fn agent_id(&self) -> &str {
         &self.agent_id
@@ -142,6 +147,12 @@ pub struct Agent {
     pub in_hand: [u16; limits::CHANNELS],
     /// His idle clock.
     pub idle_since: Option<Time>,
+    /// The same, moved by inbound contacts alone.
+    pub inbound_since: Option<Time>,
+    /// When he last became AVAILABLE.
+    pub available_since: Option<Time>,
+    /// His place in the configuration's list, where some queue goes by it.
+    pub(super) listed: Option<u32>,
     /// Newest live leg (slot), the others follow by `Leg::agent_links`.
     pub(super) legs: u32,
     /// Live legs with an open offer, busy, and wrapping.
@@ -150,9 +161,11 @@ pub struct Agent {
     pub busy: u32,
     /// Live legs in WRAP_UP.
     pub wrapping: u32,
-    /// The classes he may serve, by class.
-    pub(super) serves: Vec<super::matcher::Serves>,
-    /// The channels he stands in line for, a bit each.
+    /// His places in lines.
+    pub(super) serves: Vec<super::pools::Serves>,
+    /// The channels he has room for one more contact of, a bit each.
+    pub(super) room: u16,
+    /// Those he stands in line for: all he has room for, once he has been looked at.
     pub(super) in_line: u16,
     /// Contacts open to him alone.
     pub(super) only: Sequence,
@@ -191,11 +204,15 @@ impl Agent {
             used: 0,
             in_hand: [0; limits::CHANNELS],
             idle_since: None,
+            inbound_since: None,
+            available_since: None,
+            listed: None,
             legs: super::contact::NONE,
             offering: 0,
             busy: 0,
             wrapping: 0,
             serves: Vec::new(),
+            room: 0,
             in_line: 0,
             only: Sequence::default(),
             removed: false,

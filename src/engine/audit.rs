@@ -131,9 +131,9 @@ impl State {
                 let held = self.agent(agent);
                 self.meets(agent, id) && held.takes_offers() && held.has_room(class.channel, channel.cost, channel.max)
             });
-            let mut should: Vec<_> = should.map(|agent| self.agent_rank(agent)).collect();
+            let mut should: Vec<_> = should.map(|agent| self.line_rank(agent)).collect();
             should.sort_unstable();
-            let stand: Vec<_> = self.index().idle_agents(id).collect();
+            let stand = self.idle_agents(id);
             check(faults, should == stand, || format!("in line for {id:?} stand {stand:?}, but should {should:?}"));
         }
     }
@@ -148,7 +148,7 @@ impl State {
             check(faults, free.is_none(), || {
                 format!("{id:?} waits while {:?} could take it", free.unwrap_or(AgentId(0)))
             });
-            let found = self.best_agent(id);
+            let found = self.best_agent(id, None);
             check(faults, found.is_none(), || format!("{id:?} waits while the matcher finds {found:?}"));
         }
     }

@@ -326,4 +326,12 @@ impl Command {
     pub fn apply(policy: impl Into<Arc<Policy>>) -> Command {
         Command::ApplyPolicy { policy: policy.into(), change: Arc::default(), expected_version: 0 }
     }
+
+    /// Whether it begins something, rather than going on with or ending what was begun: refused while there is only room
+    /// to end.
+    #[must_use]
+    pub fn begins_work(&self) -> bool {
+        use Command::*;
+        matches!(self, CreateContact(_) | UpdateContact { .. } | UpsertAgent { .. } | ApplyPolicy { .. })
+    }
 }

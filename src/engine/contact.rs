@@ -324,6 +324,8 @@ pub struct Entry {
     pub only_until: Time,
     /// Declines in this entry since the memory was last cleared.
     pub declines: u32,
+    /// The last wait reached at which more agents could take it.
+    pub reached: Span,
     /// The rules it began with; a reload leaves them.
     pub rules: EntryRules,
 }

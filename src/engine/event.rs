@@ -130,6 +130,28 @@ pub enum Event {
         /// Waiting contacts looked at again.
         reevaluated: u32,
     },
+    /// A contact has waited so long that more agents may take it: a team's delay is over, or agents kept back are let go.
+    WaitReached {
+        /// The contact.
+        contact: ContactId,
+        /// The wait.
+        wait: Span,
+    },
+    /// A file says what the policy in force says already.
+    PolicySourced {
+        /// SHA-256 of the file.
+        file: [u8; 32],
+    },
+    /// The engine was brought back from its journal. Offer, connect, wrap-up, bar and NOT_RESPONDING deadlines, and a lost
+    /// gateway's grace, moved by the outage; leases start anew.
+    Resumed {
+        /// From the last time in the journal until now.
+        outage: Span,
+        /// Contacts not ended.
+        contacts: u32,
+        /// Offers still open.
+        offers: u32,
+    },
     /// A contact was created.
     ContactCreated {
         /// The contact.
@@ -511,6 +533,7 @@ impl Event {
             | ContactTransferred { contact, .. }
             | NoWillingAgent { contact }
             | BarLifted { contact, .. }
+            | WaitReached { contact, .. }
             | ContactEnded { contact, .. }
             | ContactClosed { contact, .. }
             | ContactForgotten { contact }

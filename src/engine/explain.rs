@@ -28,6 +28,10 @@ pub enum Refused {
     NoRoom,
     /// The pair is barred for a while.
     Barred,
+    /// It has not waited long enough for his team.
+    Delay,
+    /// His team keeps him back for others.
+    Reserved,
 }
 
 /// Who could take a waiting contact now.
@@ -68,6 +72,8 @@ impl State {
             (candidate.not_responding.is_some(), Refused::NotResponding),
             (!candidate.has_room(held.channel, channel.cost, channel.max), Refused::NoRoom),
             (self.barred(held, agent), Refused::Barred),
+            (entry.only.is_none() && !self.delay_over(&entry, candidate.team), Refused::Delay),
+            (entry.only.is_none() && !self.lent(&entry, candidate.team), Refused::Reserved),
         ];
         rules.into_iter().find(|(holds, _)| *holds).map(|(_, reason)| reason)
     }
@@ -80,7 +86,7 @@ impl State {
         for agent in self.agents_from(0) {
             match self.refused(contact, agent) {
                 Some(reason) => *found.refused.entry(reason).or_default() += 1,
-                None => ranks.push(self.agent_rank(agent)),
+                None => ranks.push(self.agent_rank(contact, agent)),
             }
         }
         ranks.sort_unstable();
@@ -90,9 +96,17 @@ impl State {
         found
     }
 
-    /// How an agent ranks: since when he is idle, then his handle.
+    /// How an agent ranks for a contact that waits: by its queue's selection, then by since when he is idle.
     #[must_use]
-    pub fn agent_rank(&self, agent: AgentId) -> AgentRank {
-        AgentRank { idle_since: self.agent(agent).idle_since.unwrap_or_default(), agent }
+    pub fn agent_rank(&self, contact: ContactId, agent: AgentId) -> AgentRank {
+        let held = self.contact(contact);
+        let selection = held.entry.map(|entry| self.queue(entry.queue).selection).unwrap_or_default();
+        AgentRank { key: self.agent_key(held, selection, agent), ..self.line_rank(agent) }
+    }
+
+    /// How an agent stands in line: since when he is idle, then his handle.
+    #[must_use]
+    pub fn line_rank(&self, agent: AgentId) -> AgentRank {
+        AgentRank { key: 0, idle_since: self.agent(agent).idle_since.unwrap_or_default(), agent }
     }
 }

@@ -32,9 +32,16 @@ pub const AGENTS: usize = 1_000_000;
 pub const CONTACTS: usize = 4_000_000;
 /// Waiting places a queue or a group of queues may be limited to: as many as there may be contacts.
 pub const WAITING_PLACES: u32 = CONTACTS as u32;
+/// What waiting adds to a priority, in millionths of a point per minute, and at most altogether: from the lowest priority
+/// past the highest in a quarter of a second, and as much as a year at that rate.
+pub const AGING: i64 = 1_000_000_000;
+/// Agents a reserve may keep idle.
+pub const KEEP_IDLE: u32 = AGENTS as u32;
 /// Groups of queues per tenant: an arrival looks at each group of its queue.
 pub const QUEUE_GROUPS: usize = 1_000;
-/// Requirement classes per tenant: each costs a list per eligible agent.
+/// Agents looked at per event while the pool of a class never seen is filled, so that no step is long.
+pub const POOL_STEP: u32 = 32;
+/// Requirement classes per tenant: one that asks for more than a level of one skill costs a place per eligible agent.
 pub const CLASSES: usize = 65_536;
 /// Capacity units an agent may have.
 pub const CAPACITY: u32 = 10_000;

@@ -1,10 +1,11 @@
 //! The indexes that make a decision short: who is idle and who waits, by requirement class.
 //!
-//! A class is one (queue, channel, requirement). It holds its eligible agents with room in order of idle time and its
-//! waiting contacts in order of priority and adjusted arrival, so that either edge looks only at heads: an arrival at
-//! one class, an agent at the classes he serves. Both orders are lists that are appended to nearly always
-//! (`order::Sequence`). Rejected: a scan (0.4 ms at 100k agents), heaps with lazy deletion (a rare class pays for all
-//! the stale entries at once), bitmaps by ticket (their renumbering stops the world). Nothing here decides: `decide` does.
+//! A class is one (queue, channel, requirement). It holds its waiting contacts in order of priority and adjusted
+//! arrival, and knows the lines in which its eligible agents with room stand in order of idle time (`pools`). So either
+//! edge looks only at heads: an arrival at the few lines of one class, an agent at the classes he serves. Both orders
+//! are lists that are appended to nearly always (`order::Sequence`). Rejected: a scan (0.4 ms at 100k agents), heaps
+//! with lazy deletion (a rare class pays for all the stale entries at once), bitmaps by ticket (their renumbering stops
+//! the world). Nothing here decides: `decide` does.
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -13,9 +14,10 @@ use core::cmp::Reverse;
 use super::contact::{Contact, NONE};
 use super::id::{AgentId, ChannelId, ClassId, QueueId, SkillId};
 use super::order::{Links, Nodes, Sequence};
-use super::rank::{AgentRank, ContactRank};
+use super::pools::{Asks, LineId, PoolId, Pools, RosterId, Serves};
+use super::rank::{AgentRank, Aging, ContactRank};
 use super::requirement::Requirement;
-use super::slab::{Chunked, Slab};
+use super::slab::Slab;
 use super::table::{IdTable, hash_bytes};
 use super::time::Time;
 
@@ -70,6 +72,34 @@ impl Waiting {
         self.iter(contacts).find(|&slot| fits(slot))
     }
 
+    /// The first that `fits` by a queue's aging: age and priority may change places with time, but within one priority
+    /// the older is always first. Cost: the priorities in use, and those that do not fit.
+    pub(super) fn first_aged(
+        &self,
+        contacts: &Slab<Contact>,
+        rank: impl Fn(&Contact) -> ContactRank,
+        mut fits: impl FnMut(u32) -> bool,
+    ) -> Option<(ContactRank, u32)> {
+        let firsts = self.bands.iter().filter_map(|(_, band)| band.iter(contacts).find(|&slot| fits(slot)));
+        firsts.map(|slot| (rank(contacts.at(slot)), slot)).min()
+    }
+
+    /// How many rank before one by a queue's aging, counted up to `most`.
+    pub(super) fn before(
+        &self,
+        contacts: &Slab<Contact>,
+        rank: impl Fn(&Contact) -> ContactRank,
+        own: ContactRank,
+        most: u32,
+    ) -> u32 {
+        let mut count = 0;
+        for (_, band) in &self.bands {
+            let ahead = band.iter(contacts).take_while(|&slot| rank(contacts.at(slot)) < own);
+            count += ahead.take((most - count) as usize).count() as u32;
+        }
+        count
+    }
+
     /// All in order.
     pub(super) fn iter<'a>(&'a self, contacts: &'a Slab<Contact>) -> impl Iterator<Item = u32> + 'a {
         self.bands.iter().flat_map(move |(_, band)| band.iter(contacts))
@@ -108,73 +138,31 @@ pub struct Class {
     pub channel: ChannelId,
     /// The contact's own requirement, beside the queue's.
     pub requirement: Option<Arc<Requirement>>,
-    /// Skill levels that queue and contact ask for together.
+    /// Skill levels that queue and contact ask for together, each skill once, sorted.
     pub(super) levels: Vec<(SkillId, u8)>,
     /// What they ask beyond skill levels.
     pub(super) rest: Vec<Arc<Requirement>>,
-    idle: Sequence,
+    /// The skills they name, each once, sorted.
+    pub(super) named: Vec<SkillId>,
+    /// The lines in which those who may serve it stand.
+    pub(super) lines: Vec<LineId>,
+    /// Whether others stand there too: its pool is not filled yet.
+    pub(super) mixed: bool,
     pub(super) waiting: Waiting,
-}
-
-/// One agent's place in one class.
-#[derive(Clone, Copy, Debug)]
-struct Place {
-    agent: u32,
-    links: Links,
-}
-
-/// What an agent serves: a class and his place in it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Serves {
-    /// The class.
-    pub class: ClassId,
-    place: u32,
-}
-
-#[derive(Default)]
-struct Idle {
-    places: Chunked<Place>,
-    free: Vec<u32>,
-    keys: Chunked<Time>,
-}
-
-impl Nodes for Idle {
-    type Key = (Time, u32);
-
-    fn key(&self, node: u32) -> (Time, u32) {
-        let agent = self.places[node].agent;
-        (self.keys[agent], agent)
-    }
-
-    fn links(&self, node: u32) -> Links {
-        self.places[node].links
-    }
-
-    fn set_links(&mut self, node: u32, links: Links) {
-        self.places[node].links = links;
-    }
 }
 
 /// All classes with who is idle and who waits in them.
 pub struct Index {
     classes: Vec<Class>,
     heads: Vec<Head>,
-    channels: Vec<ChannelId>,
     by_key: IdTable,
-    idle: Idle,
+    pub(super) pools: Pools,
     seed: u64,
 }
 
 impl Index {
     pub(super) fn new(seed: u64) -> Index {
-        Index {
-            classes: Vec::new(),
-            heads: Vec::new(),
-            channels: Vec::new(),
-            by_key: IdTable::new(),
-            idle: Idle::default(),
-            seed,
-        }
+        Index { classes: Vec::new(), heads: Vec::new(), by_key: IdTable::new(), pools: Pools::default(), seed }
     }
 
     /// How many classes there are.
@@ -199,11 +187,6 @@ impl Index {
         &mut self.classes[class.index()]
     }
 
-    /// The channel of a class, from a dense array.
-    pub(super) fn channel(&self, class: ClassId) -> ChannelId {
-        self.channels[class.index()]
-    }
-
     fn hash(&self, queue: QueueId, channel: ChannelId, requirement: Option<&Requirement>) -> u64 {
         let text = requirement.map_or("", |requirement| &requirement.text);
         hash_bytes(self.seed ^ (u64::from(queue.0) << 8) ^ u64::from(channel.0), text.as_bytes())
@@ -221,7 +204,7 @@ impl Index {
         self.by_key.find(self.hash(queue, channel, requirement), same).map(ClassId)
     }
 
-    /// Adds a class never seen; its agents are added by the caller.
+    /// Adds a class never seen; the caller says what it asks and gives it its pool.
     pub(super) fn add(&mut self, queue: QueueId, channel: ChannelId, requirement: Option<Arc<Requirement>>) -> ClassId {
         let class = ClassId(self.classes.len() as u32);
         self.by_key.insert(self.hash(queue, channel, requirement.as_deref()), class.0);
@@ -231,69 +214,64 @@ impl Index {
             requirement,
             levels: Vec::new(),
             rest: Vec::new(),
-            idle: Sequence::default(),
+            named: Vec::new(),
+            lines: Vec::new(),
+            mixed: false,
             waiting: Waiting::default(),
         });
         self.heads.push(EMPTY);
-        self.channels.push(channel);
         class
     }
 
     // ---- agents
 
-    /// Makes room for a new agent.
-    pub(super) fn add_agent(&mut self) {
-        self.idle.keys.push(Time(0));
+    /// Gives a class its pool, made when there is none yet, and its lines. `rarest` is where to look for its agents
+    /// until a new pool is filled.
+    pub(super) fn join_pool(&mut self, class: ClassId, rarest: Option<(SkillId, u8)>) {
+        let held = &self.classes[class.index()];
+        let (pool, level) = self.pools.of(held.channel, &held.levels, &held.rest, rarest);
+        let asks = Asks { class, queue: held.queue, level };
+        self.pools.join(pool, asks);
+        self.link(pool, asks);
     }
 
-    /// Gives an agent a place in a class he may serve.
-    pub(super) fn enrol(&mut self, agent: AgentId, class: ClassId) -> Serves {
-        let place = Place { agent: agent.0, links: Links::default() };
-        let node = match self.idle.free.pop() {
-            Some(node) => {
-                self.idle.places[node] = place;
-                node
-            }
-            None => {
-                self.idle.places.push(place);
-                self.idle.places.len() - 1
-            }
-        };
-        Serves { class, place: node }
-    }
-
-    /// Takes back a place; it must not stand in line.
-    pub(super) fn dismiss(&mut self, serves: Serves) {
-        debug_assert!(!self.idle.places[serves.place].links.is_in());
-        self.idle.free.push(serves.place);
-    }
-
-    /// Sets the idle clock that orders an agent; he must stand in no line.
-    pub(super) fn set_idle(&mut self, agent: AgentId, since: Time) {
-        self.idle.keys[agent.0] = since;
-    }
-
-    /// Puts an agent in line for a class, or takes him out.
-    pub(super) fn stand(&mut self, serves: Serves, in_line: bool) {
-        let line = &mut self.classes[serves.class.index()].idle;
-        match (self.idle.places[serves.place].links.is_in(), in_line) {
-            (false, true) => line.insert(&mut self.idle, serves.place),
-            (true, false) => line.remove(&mut self.idle, serves.place),
-            (true, true) | (false, false) => {}
+    /// The pool filled first now has all its agents: its classes look nowhere else any more.
+    pub(super) fn fill_pool(&mut self) {
+        for (pool, asks) in self.pools.fill() {
+            self.link(pool, asks);
         }
     }
 
-    /// The longest-idle agent with room in a class that `fits`.
-    pub(super) fn best_agent(&self, class: ClassId, mut fits: impl FnMut(AgentId) -> bool) -> Option<AgentId> {
-        self.idle_agents(class).map(|rank| rank.agent).find(|&agent| fits(agent))
+    fn link(&mut self, pool: PoolId, asks: Asks) {
+        let (lines, mixed) = self.pools.link(pool, asks);
+        let held = &mut self.classes[asks.class.index()];
+        (held.lines, held.mixed) = (lines, mixed);
     }
 
-    /// The agents in line for a class, longest idle first.
-    pub fn idle_agents(&self, class: ClassId) -> impl Iterator<Item = AgentRank> + '_ {
-        self.classes[class.index()].idle.iter(&self.idle).map(|place| {
-            let (idle_since, agent) = self.idle.key(place);
-            AgentRank { idle_since, agent: AgentId(agent) }
-        })
+    /// Gives an agent a place in a pool, by what his team serves and the level he has.
+    pub(super) fn enrol(&mut self, agent: AgentId, pool: PoolId, roster: RosterId, level: u8) -> Serves {
+        let (serves, opened) = self.pools.enrol(agent, pool, roster, level);
+        for class in opened {
+            self.classes[class.index()].lines.push(serves.line);
+        }
+        serves
+    }
+
+    /// The longest-idle agent in line for a class that `fits`.
+    pub(super) fn best_agent(&self, class: ClassId, mut fits: impl FnMut(AgentId) -> bool) -> Option<AgentRank> {
+        let mut best: Option<AgentRank> = None;
+        for &line in &self.classes[class.index()].lines {
+            for rank in self.pools.line(line) {
+                if best.is_some_and(|best| best < rank) {
+                    break;
+                }
+                if fits(rank.agent) {
+                    best = Some(rank);
+                    break;
+                }
+            }
+        }
+        best
     }
 
     // ---- contacts
@@ -339,10 +317,21 @@ impl Index {
         }
         if fits(head.slot) {
             let Head { priority, arrival, serial, slot } = head;
-            return Some((ContactRank { band, priority, arrival, serial }, slot));
+            return Some((Aging::default().rank(arrival, band, priority.0, arrival, serial), slot));
         }
         let slot = self.classes[class.index()].waiting.first(contacts, fits)?;
         Some((contact_rank(contacts.at(slot), band), slot))
+    }
+
+    /// The best contact of a class by its queue's aging.
+    pub(super) fn best_aged(
+        &self,
+        contacts: &Slab<Contact>,
+        class: ClassId,
+        rank: impl Fn(&Contact) -> ContactRank,
+        fits: impl FnMut(u32) -> bool,
+    ) -> Option<(ContactRank, u32)> {
+        self.classes[class.index()].waiting.first_aged(contacts, rank, fits)
     }
 
     /// Whether anyone waits in a class.
@@ -362,15 +351,10 @@ impl Class {
     pub fn waiting(&self) -> u32 {
         self.waiting.len()
     }
-
-    /// Agents in line.
-    #[must_use]
-    pub fn idle(&self) -> u32 {
-        self.idle.len()
-    }
 }
 
-/// How a contact ranks in a membership band.
+/// How a contact ranks in a membership band, its age left aside.
 pub(super) fn contact_rank(contact: &Contact, band: u8) -> ContactRank {
-    ContactRank { band, priority: Reverse(contact.priority), arrival: contact.adjusted_arrival, serial: contact.serial }
+    let Contact { priority, adjusted_arrival, serial, .. } = *contact;
+    Aging::default().rank(adjusted_arrival, band, priority, adjusted_arrival, serial)
 }

@@ -16,6 +16,7 @@ pub mod limits;
 pub mod matcher;
 pub mod order;
 pub mod policy;
+pub mod pools;
 pub mod publish;
 pub mod rank;
 pub mod read;
@@ -32,7 +33,7 @@ pub mod timers;
 use alloc::vec::Vec;
 
 use command::{Command, Request};
-use event::{Event, Recorded};
+use event::{Event, Facts, Recorded};
 use id::{AgentId, ContactId};
 use reject::Reject;
 use state::State;
@@ -154,6 +155,29 @@ impl Engine {
         self.state.forget_agenda();
     }
 
+    /// As [`Self::fold`], and finds again what stood beside the event.
+    ///
+    /// # Panics
+    /// As [`Self::fold`].
+    pub fn recover(&mut self, recorded: &mut Recorded) {
+        assert_eq!(recorded.sequence, self.state.sequence() + 1, "a gap in the events");
+        self.take(recorded.time, recorded);
+        self.state.forget_agenda();
+    }
+
+    /// Goes on after an outage, from the last time in the journal until `now`; to be called once after a fold, before
+    /// anything else. Nothing happens to an engine that has seen nothing.
+    pub fn resume(&mut self, now: Time, last: Time, out: &mut Vec<Recorded>) {
+        assert!(now >= self.state.now(), "engine time went backwards");
+        if self.state.sequence() == 0 {
+            return;
+        }
+        let outage = now.since(last.max(self.state.now()));
+        let (contacts, offers) = (self.state.live_contact_count(), self.state.open_offers());
+        self.emit(now, Event::Resumed { outage, contacts, offers }, out);
+        self.settle(now, out);
+    }
+
     fn emit_all(&mut self, now: Time, events: &mut Vec<Event>, out: &mut Vec<Recorded>) {
         for event in events.drain(..) {
             self.emit(now, event, out);
@@ -161,19 +185,27 @@ impl Engine {
     }
 
     fn emit(&mut self, now: Time, event: Event, out: &mut Vec<Recorded>) {
+        let sequence = self.state.sequence() + 1;
+        let facts = Facts::default();
+        let mut recorded = Recorded { sequence, time: now, policy_version: 0, contact_states: None, facts, event };
+        self.take(now, &mut recorded);
+        out.push(recorded);
+    }
+
+    /// Takes in an event and notes what stands beside it.
+    fn take(&mut self, now: Time, recorded: &mut Recorded) {
+        let event = &recorded.event;
         let contact = event.contact();
         let before = contact.and_then(|contact| self.state.state_before(contact));
         let entry = contact.and_then(|contact| self.state.entry_facts(now, contact));
-        let sequence = self.state.sequence() + 1;
-        self.state.evolve(now, sequence, &event);
-        let contact_states = match (contact, before) {
+        self.state.evolve(now, recorded.sequence, event);
+        recorded.contact_states = match (contact, before) {
             (Some(contact), Some(before)) => self.state.state_before(contact).map(|after| (before, after)),
             (Some(contact), None) => self.state.state_before(contact).map(|after| (after, after)),
             (None, _) => None,
         };
-        let facts = self.state.facts(now, &event, entry);
-        let policy_version = self.state.policy_version();
-        out.push(Recorded { sequence, time: now, policy_version, contact_states, facts, event });
+        recorded.facts = self.state.facts(now, event, entry);
+        recorded.policy_version = self.state.policy_version();
     }
 
     /// What follows by itself: contacts and agents that may now be matched, contacts that may now close, agents whose

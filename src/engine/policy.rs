@@ -32,6 +32,8 @@ pub struct Policy {
     pub queues: Vec<Queue>,
     /// Queues that share waiting places.
     pub queue_groups: Vec<QueueGroup>,
+    /// Agents kept back from a queue's contacts.
+    pub reserves: Vec<Reserve>,
     /// The teams there are.
     pub teams: Vec<Team>,
     /// Agents managed by configuration.
@@ -228,6 +230,20 @@ pub struct Queue {
     /// Waiting places: QUEUED and PARKED entries it holds at most. 0 is a loss system, none is no limit. An arrival that
     /// finds no agent at once and no place is REFUSED(queue_full); an entry that comes back from an offer never is.
     pub limit: Option<u32>,
+    /// Who takes its contacts.
+    pub selection: Selection,
+    /// What waiting adds to a contact's priority, in millionths of a point per minute since its adjusted arrival.
+    pub aging: i64,
+    /// The most that waiting adds, in millionths; none is no bound.
+    pub aging_cap: Option<i64>,
+    /// From this age (since adjusted arrival) a contact goes before all younger ones, in order of arrival alone.
+    pub max_wait_first: Option<Span>,
+    /// What a contact's second of waiting costs, in millionths; for `cmu_theta`.
+    pub waiting_cost: i64,
+    /// Mean handle time expected, 1/mu; for `cmu_theta`.
+    pub expected_handle: Span,
+    /// Mean patience expected, 1/theta; for `cmu_theta`, none leaves it at c*mu.
+    pub expected_patience: Option<Span>,
     /// Overrides the channel's `max_wait`.
     pub max_wait: Option<Span>,
     /// An abandonment before this wait is counted as short.
@@ -247,6 +263,13 @@ impl Queue {
             id,
             require: None,
             limit: None,
+            selection: Selection::default(),
+            aging: 0,
+            aging_cap: None,
+            max_wait_first: None,
+            waiting_cost: 1_000_000,
+            expected_handle: Span::from_secs(300),
+            expected_patience: None,
             max_wait: None,
             short_abandon: Span::from_secs(5),
             wrap_up: WrapUp::None,
@@ -273,6 +296,95 @@ pub struct Membership {
     pub queue: Text,
     /// 1-99, lower first: a contact of a lower band is taken before any of a higher one.
     pub priority: u8,
+    /// A contact counts for the team only once it has waited this long in its entry.
+    pub delay: Span,
+    /// 1-99, lower first: how the team's agents stand in line for the queue under `ranked`.
+    pub rank: u8,
+    /// The queue's share of all that wait, in parts per million; for `queue_ratio` by count.
+    pub ratio_ppm: u32,
+}
+
+impl Membership {
+    /// A queue in a band, without delay, at rank 1.
+    #[must_use]
+    pub fn new(queue: Text, priority: u8) -> Membership {
+        Membership { queue, priority, delay: Span::ZERO, rank: 1, ratio_ppm: 0 }
+    }
+}
+
+/// Who takes a contact among the agents eligible for it with room. What is equal goes to the longest idle, then to the
+/// agent known first. `longest_idle` by the clock `Any` reads the first of a line that is kept in order; every other one
+/// looks at all who stand in it: O(agents idle for the requirement).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Selection {
+    /// The one who has been idle longest, by a clock.
+    LongestIdle(IdleClock),
+    /// The lowest rank of his team's membership in the queue.
+    Ranked,
+    /// The least used share of his capacity, units reserved by offers included.
+    LeastLoaded,
+    /// The highest sum of levels in the skills that queue and contact name.
+    BestSkilled,
+    /// The least scarce in all he could do beside: the lowest sum of 1 / (agents signed in who have it) over his other
+    /// skills.
+    LeastSkilled,
+    /// The fewest legs CONNECTED since he signed in.
+    FewestContacts,
+    /// The next after the one last offered a contact of this queue, by the order in which agents became known.
+    RoundRobin,
+    /// The first in the configuration's list of agents; others after them.
+    Ordered,
+    /// Anyone, all alike: drawn by the contact's creation number, its leg and the agent.
+    Random,
+}
+
+impl Default for Selection {
+    fn default() -> Selection {
+        Selection::LongestIdle(IdleClock::Any)
+    }
+}
+
+/// Since when an agent is idle.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum IdleClock {
+    /// Since a conversation of his ended, an offer of his expired, or he became AVAILABLE.
+    #[default]
+    Any,
+    /// The same, but for contacts of direction INBOUND alone.
+    Inbound,
+    /// Since he became AVAILABLE: what he handled does not move it.
+    Available,
+}
+
+/// Which of his team's queues an agent serves first. Each works within a membership band, over the best contact he may
+/// take of every queue; ties go by priority, adjusted arrival and creation.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ContactOrder {
+    /// The highest effective priority, each queue aging at its own rate. O(requirement classes served).
+    #[default]
+    Priority,
+    /// The earliest adjusted arrival + service-level threshold. O(c log c) of the classes served.
+    ServiceLevelUrgency,
+    /// The highest cost x patience / handle time. O(c log c).
+    CmuTheta,
+    /// The largest Q - ratio x sum of Q, Q being those QUEUED, summed over the band. O(c log c + queues).
+    QueueRatioCount,
+    /// The largest age / service-level threshold. O(c log c).
+    QueueRatioDelay,
+}
+
+/// Agents of a team kept back from a queue: its contacts take one only while more than `keep_idle` of the team's agents
+/// eligible for them are idle, the candidate included.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reserve {
+    /// The team that lends.
+    pub team: Text,
+    /// The queue that borrows.
+    pub queue: Text,
+    /// How many stay idle.
+    pub keep_idle: u32,
+    /// A contact that has waited this long in its entry may take them too; none is never.
+    pub release_after: Option<Span>,
 }
 
 /// A team: agents who serve the same queues.
@@ -288,8 +400,18 @@ pub struct Team {
     pub leader: Option<Text>,
     /// Where it works.
     pub site: Option<Text>,
+    /// Which of its queues its agents serve first.
+    pub contact_order: ContactOrder,
     /// What it serves.
     pub queues: Vec<Membership>,
     /// What an hour of one of its agents costs, in millionths of the tenant's currency; for reports.
     pub cost_per_hour: u64,
+}
+
+impl Team {
+    /// A team that serves nothing.
+    #[must_use]
+    pub fn named(id: Text) -> Team {
+        Team { display_name: id.clone(), id, ..Team::default() }
+    }
 }

@@ -224,7 +224,7 @@ impl State {
             queue: held.queue.map_or_else(Text::default, |queue| self.queue_id(queue).clone()),
             agent_id: held.direct.filter(|_| held.queue.is_none()).map_or_else(Text::default, agent_id),
             outcome: held.outcome,
-            position: self.position(contact),
+            position: self.position(now, contact),
             wait: held.entry.as_ref().map_or(Span::ZERO, |entry| entry.wait(now)),
             parked: held.entry.as_ref().map_or(Span::ZERO, |entry| entry.parked_for(now)),
             entries: held.entries,

@@ -48,6 +48,30 @@ impl Books {
     }
 }
 
+impl core::ops::AddAssign for Books {
+    fn add_assign(&mut self, other: Books) {
+        self.offered += other.offered;
+        self.answered += other.answered;
+        self.answered_within_threshold += other.answered_within_threshold;
+        self.abandoned += other.abandoned;
+        self.overflowed += other.overflowed;
+        self.cancelled += other.cancelled;
+        self.refused += other.refused;
+        self.expired += other.expired;
+        self.moved += other.moved;
+        self.waiting += other.waiting;
+    }
+}
+
+impl core::iter::Sum for Books {
+    fn sum<I: Iterator<Item = Books>>(parts: I) -> Books {
+        parts.fold(Books::default(), |mut sum, part| {
+            sum += part;
+            sum
+        })
+    }
+}
+
 /// The books of all queues.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tally {

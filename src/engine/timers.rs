@@ -42,6 +42,8 @@ pub struct Timers<const KINDS: usize, T = u64> {
     heap: Chunked<Deadline<T>>,
     /// Per kind, the heap position of each slot's deadline, or `NONE`.
     positions: [Chunked<u32>; KINDS],
+    /// Per kind, its deadlines.
+    counts: [u32; KINDS],
 }
 
 /// The order of the fields is the order of firing.
@@ -56,13 +58,23 @@ impl<const KINDS: usize, T: Copy + Ord> Timers<KINDS, T> {
     /// No deadlines. Allocates nothing.
     pub fn new() -> Self {
         const { assert!(KINDS <= 1 << u8::BITS, "a kind is a u8") };
-        Self { heap: Chunked::new(), positions: core::array::from_fn(|_| Chunked::new()) }
+        Self { heap: Chunked::new(), positions: core::array::from_fn(|_| Chunked::new()), counts: [0; KINDS] }
     }
 
     /// The number of deadlines. O(1).
     #[inline]
     pub const fn len(&self) -> u32 {
         self.heap.len()
+    }
+
+    /// The number of deadlines of one kind. O(1).
+    ///
+    /// # Panics
+    ///
+    /// When `kind >= KINDS`.
+    #[inline]
+    pub fn count(&self, kind: u8) -> u32 {
+        self.counts[usize::from(kind)]
     }
 
     /// Whether there is no deadline. O(1).
@@ -117,6 +129,7 @@ impl<const KINDS: usize, T: Copy + Ord> Timers<KINDS, T> {
         }
         assert!(self.len() < DEADLINES_MAX, "too many deadlines");
         self.positions[usize::from(kind)].cover(slot, NONE);
+        self.counts[usize::from(kind)] += 1;
         let last = self.heap.push(deadline);
         self.rise(last, deadline);
     }
@@ -145,11 +158,13 @@ impl<const KINDS: usize, T: Copy + Ord> Timers<KINDS, T> {
         let held = self.positions.iter().flat_map(Chunked::iter);
         let held = held.filter(|&&position| position != NONE).count();
         assert_eq!(held, self.len() as usize, "one back-reference per deadline");
+        assert_eq!(self.counts.iter().sum::<u32>(), self.len(), "each deadline is of a kind");
     }
 
     #[inline]
     fn position(&self, kind: u8, slot: u32) -> Option<u32> {
-        match self.positions[usize::from(kind)].get(slot) {
+        let positions = self.positions.get(usize::from(kind)).expect("a kind is below KINDS");
+        match positions.get(slot) {
             None | Some(&NONE) => None,
             Some(&position) => Some(position),
         }
@@ -158,6 +173,7 @@ impl<const KINDS: usize, T: Copy + Ord> Timers<KINDS, T> {
     fn take(&mut self, position: u32) -> Deadline<T> {
         let taken = self.heap[position];
         self.positions[usize::from(taken.kind)][taken.slot] = NONE;
+        self.counts[usize::from(taken.kind)] -= 1;
         let last = self.heap.pop().expect("a position is below the length");
         if position < self.heap.len() {
             self.settle(position, taken, last);
@@ -242,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    #[should_panic]
+    #[should_panic(expected = "a kind is below KINDS")]
     fn an_unknown_kind_is_refused() {
         Timers::<2>::new().set(2, 0, 1);
     }

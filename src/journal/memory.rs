@@ -29,7 +29,7 @@ impl Journal for MemoryJournal {
         Ok(self.position)
     }
 
-    fn replay(&mut self, _tenant: &str, _fold: &mut dyn FnMut(&Recorded)) -> Result<(), Fault> {
+    fn replay(&mut self, _tenant: &str, _fold: &mut dyn FnMut(&mut Recorded)) -> Result<(), Fault> {
         Err(Fault::NotKept)
     }
 }

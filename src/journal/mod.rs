@@ -2,10 +2,20 @@
 //!
 //! The shard appends batches of events and holds back every output that depends on them until the journal reports them
 //! durable (the output-commit rule). Appending never waits: it gives a [`Position`], and durability is told later, by
-//! what [`Journal::commit`] returns or by a [`Completion`]. The journal knows nothing of who reads its batches. Read
-//! `memory.rs` next.
+//! what [`Journal::commit`] returns or by a [`Completion`]. The journal knows nothing of who reads its batches.
+//!
+//! `embedded.rs` keeps it on this machine's disk: `codec.rs` and `wire.rs` are the format of events, `frame.rs` that of
+//! segments; `log.rs` writes them, `scan.rs` reads and checks them, `disk.rs` is all that either asks of the outside.
+//! `memory.rs` keeps nothing.
 
+pub mod codec;
+pub mod disk;
+mod embedded;
+pub mod frame;
+mod log;
 mod memory;
+pub mod scan;
+pub mod wire;
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,6 +24,7 @@ use crate::engine::event::Recorded;
 use crate::engine::id::Text;
 use crate::engine::time::Time;
 
+pub use embedded::{Durability, EmbeddedJournal, Observe, OpenError, Options};
 pub use memory::MemoryJournal;
 
 /// How far the journal has come: batches ever appended, over all tenants. 0 is before the first.
@@ -54,6 +65,8 @@ pub enum Fault {
     Unavailable,
     /// It does not keep what is asked for.
     NotKept,
+    /// What it keeps cannot be understood.
+    Corrupt,
 }
 
 impl fmt::Display for Fault {
@@ -62,6 +75,7 @@ impl fmt::Display for Fault {
             Fault::Full => "the journal is full",
             Fault::Unavailable => "the journal cannot be written",
             Fault::NotKept => "the journal does not keep its events",
+            Fault::Corrupt => "the journal cannot be understood",
         })
     }
 }
@@ -97,6 +111,14 @@ pub trait Journal: Send {
         Ok(())
     }
 
+    /// Whether work that is new may be begun, beside what ends work that was begun. Asked like [`Self::ready`].
+    ///
+    /// # Errors
+    /// [`Fault::Full`]: what room is left is kept for what was begun.
+    fn room(&self) -> Result<(), Fault> {
+        Ok(())
+    }
+
     /// Takes over one batch. It is not durable yet. Must not wait for the disk.
     ///
     /// # Errors
@@ -109,9 +131,26 @@ pub trait Journal: Send {
     /// As [`Completion::Failed`].
     fn commit(&mut self) -> Result<Position, Fault>;
 
-    /// Hands a tenant's durable events to `fold`, from the first on, in order. Linear in their number.
+    /// Whether it brings tenants back after a restart, and so wants to know the time.
+    fn keeps(&self) -> bool {
+        false
+    }
+
+    /// Notes the time, so that after an outage it is known how long it was. Not waited for by anything.
+    fn mark(&mut self, time: Time) {
+        let _ = time;
+    }
+
+    /// The last time noted or recorded before this journal was opened; 0 when there was none.
+    fn last_time(&self) -> Time {
+        Time(0)
+    }
+
+    /// Hands a tenant's durable events to `fold`, from the first on, in order. Linear in their number. What stood beside
+    /// an event may be left out; the engine finds it again.
     ///
     /// # Errors
-    /// [`Fault::NotKept`] when the journal keeps none, [`Fault::Unavailable`] when they cannot be read.
-    fn replay(&mut self, tenant: &str, fold: &mut dyn FnMut(&Recorded)) -> Result<(), Fault>;
+    /// [`Fault::NotKept`] when the journal keeps none, [`Fault::Unavailable`] when they cannot be read now,
+    /// [`Fault::Corrupt`] when they are not what they were.
+    fn replay(&mut self, tenant: &str, fold: &mut dyn FnMut(&mut Recorded)) -> Result<(), Fault>;
 }

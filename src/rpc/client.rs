@@ -67,7 +67,8 @@ fn ask<T>(question: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T
 }
 
 async fn connect(addr: &str) -> anyhow::Result<SupervisorServiceClient<Channel>> {
-    let endpoint = Endpoint::from_shared(format!("http://{addr}")).with_context(|| format!("{addr:?} is no address"))?;
+    let endpoint =
+        Endpoint::from_shared(format!("http://{addr}")).with_context(|| format!("{addr:?} is no address"))?;
     let channel = endpoint.connect_timeout(CONNECT).connect().await;
     let channel = channel.with_context(|| format!("failed to reach {addr}"))?;
     Ok(SupervisorServiceClient::new(channel).max_decoding_message_size(64 << 20))

@@ -5,6 +5,7 @@
 
 mod admin;
 mod agents;
+pub mod client;
 mod contacts;
 pub mod convert;
 pub mod health;

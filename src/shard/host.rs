@@ -81,11 +81,21 @@ pub fn start(shard: Shard, clock: Clock, capacity: usize) -> (ShardHandle, Deadl
         armed: AtomicU64::new(NEVER),
         alarm: Notify::new(),
     });
+    for (tenant, seat) in host.core().shard.tenants() {
+        host.directory.enter(tenant.clone(), seat);
+    }
+    host.arm(host.core().shard.next_deadline());
+    // What was folded is to be resumed before anybody asks.
+    host.kicked.store(true, Ordering::SeqCst);
+    host.alarm.notify_one();
     let weak = Arc::downgrade(&host);
     host.core().shard.journal().attach(Arc::new(move |completion| {
+        // The step is left to the alarm's task: answers wake their callers from within the runtime, which costs them
+        // next to nothing, and the journal's thread goes back to the disk.
         if let Some(host) = weak.upgrade() {
             host.completed.push(completion);
-            host.kick();
+            host.kicked.store(true, Ordering::SeqCst);
+            host.alarm.notify_one();
         }
     }));
     (ShardHandle { host: host.clone() }, Deadlines { host })

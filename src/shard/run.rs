@@ -9,6 +9,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use crate::engine::command::Request;
+use crate::engine::event::Recorded;
 use crate::engine::id::{LegId, Text};
 use crate::engine::publish::Published;
 use crate::engine::time::{Span, Time};
@@ -38,10 +39,18 @@ impl Default for Limits {
 /// How long deadlines rest while the journal takes nothing, before it is asked again.
 const RETRY: Span = Span::from_millis(100);
 
+/// How often the time is noted in the journal while deadlines run that an outage would move.
+const MARK: Span = Span::from_secs(1);
+
 /// Who follows everything that is published, on the writer: it must be quick and must not wait.
 pub trait Sink: Send {
     /// One tenant's events, durable, in order.
     fn published(&mut self, tenant: &Text, events: &[Arc<Published>]);
+
+    /// An event of one tenant that was brought back from the journal, in order; also one that was published before.
+    fn recovered(&mut self, tenant: &Text, recorded: &Recorded) {
+        let _ = (tenant, recorded);
+    }
 
     /// A step that carried out `commands` took this long.
     fn decided(&mut self, commands: usize, nanos: u64) {
@@ -124,16 +133,22 @@ pub struct Shard {
     /// When to ask the journal again, and whether deadlines rest until then.
     retry: Option<Time>,
     blocked: bool,
+    /// Seats with deadlines that an outage would move, and the last time the journal knows.
+    ticking: usize,
+    noted: Time,
     counts: Counts,
 }
 
 impl Shard {
     /// A shard without tenants. `make` gives the engine of a tenant its beginning.
     #[must_use]
-    pub fn new(journal: Box<dyn Journal>, make: Maker, limits: Limits) -> Shard {
+    pub fn new(mut journal: Box<dyn Journal>, make: Maker, limits: Limits) -> Shard {
         assert!(limits.batch > 0 && limits.fire > 0, "a step does something");
+        // What it has already is durable; a journal that fails here will say so again.
+        let durable = journal.commit().unwrap_or_default();
         Shard {
-            now: Time::default(),
+            now: journal.last_time(),
+            noted: journal.last_time(),
             journal,
             make,
             sink: None,
@@ -143,14 +158,15 @@ impl Shard {
             due: BTreeSet::new(),
             fresh: Vec::new(),
             held: VecDeque::new(),
-            appended: Position::default(),
-            durable: Position::default(),
+            appended: durable,
+            durable,
             fault: None,
             waiting: Vec::new(),
             drains: Vec::new(),
             undelivered: Vec::new(),
             retry: None,
             blocked: false,
+            ticking: 0,
             counts: Counts::default(),
         }
     }
@@ -197,6 +213,11 @@ impl Shard {
         self.counts
     }
 
+    /// The tenants opened so far.
+    pub fn tenants(&self) -> impl Iterator<Item = (&Text, SeatId)> {
+        self.seats.iter().zip(0..).map(|(seat, id)| (&seat.name, SeatId(id)))
+    }
+
     /// Whether a tenant has been given up.
     #[must_use]
     pub fn is_stopped(&self, seat: SeatId) -> bool {
@@ -213,6 +234,8 @@ impl Shard {
     #[must_use]
     pub fn next_deadline(&self) -> Option<Time> {
         let next = self.due.first().map(|(time, _)| *time);
+        let mark = (self.ticking > 0).then(|| self.noted + MARK);
+        let next = mark.map_or(next, |mark| Some(next.map_or(mark, |next| next.min(mark))));
         // While the journal takes nothing, being due changes nothing before it is asked again.
         let next = next.filter(|_| !self.blocked);
         self.retry.map_or(next, |retry| Some(next.map_or(retry, |next| next.min(retry))))
@@ -241,6 +264,7 @@ impl Shard {
         }
         match self.fault.map_or(ready, Err) {
             Ok(()) => {
+                self.resume();
                 self.fail_offers();
                 if self.fire() {
                     out.again = true;
@@ -254,6 +278,7 @@ impl Shard {
             }
         }
         self.append(out);
+        self.note_time();
         self.release(out);
         if self.fault.is_none() && !self.waiting.is_empty() {
             self.refold();
@@ -265,17 +290,20 @@ impl Shard {
     // ---- what comes in
 
     fn work(&mut self, inbox: &mut VecDeque<Envelope>, fault: Option<Fault>, out: &mut Outputs) {
+        let room = self.journal.room().err();
         for _ in 0..self.limits.batch {
             let Some(Envelope { seat, work }) = inbox.pop_front() else { return };
             match work {
-                Work::Call { request, views, reply } => match fault {
-                    None => {
-                        out.commands += 1;
-                        let answer = self.call(seat, &request, views);
-                        self.fresh.push(Effect::Answer(reply, answer));
+                Work::Call { request, views, reply } => {
+                    match fault.or(room.filter(|_| request.command.begins_work())) {
+                        None => {
+                            out.commands += 1;
+                            let answer = self.call(seat, &request, views);
+                            self.fresh.push(Effect::Answer(reply, answer));
+                        }
+                        Some(fault) => out.answers.push(Effect::Answer(reply, Err(refused(fault)))),
                     }
-                    Some(fault) => out.answers.push(Effect::Answer(reply, Err(refused(fault)))),
-                },
+                }
                 Work::Query(query, order) => self.query(seat, query, order, out),
                 Work::Drain(reply) => self.drains.push(reply),
             }
@@ -313,6 +341,25 @@ impl Shard {
         // A query borrows the state immutably: its panic leaves the tenant whole.
         let ran = catch_unwind(AssertUnwindSafe(|| query.run(state, now, stream)));
         self.fresh.push(Effect::Asked(query, ran.map_err(|_| Refused::QueryFailed)));
+    }
+
+    /// Sets going the clocks of tenants that were folded. Before anything is due: after an outage much would be.
+    fn resume(&mut self) {
+        for at in 0..self.seats.len() {
+            if self.seats[at].stands {
+                let last = self.noted.max(self.journal.last_time());
+                self.seats[at].resume(self.now, last);
+                self.after(SeatId(at as u32), true);
+            }
+        }
+    }
+
+    /// Notes the time, when nothing else has for a while and it would be missed.
+    fn note_time(&mut self) {
+        if self.ticking > 0 && self.now.since(self.noted) >= MARK && !self.blocked {
+            self.noted = self.now;
+            self.journal.mark(self.now);
+        }
     }
 
     /// Fires what is due; whether more is.
@@ -358,7 +405,12 @@ impl Shard {
     }
 
     fn reorder(&mut self, id: SeatId) {
+        let keeps = self.journal.keeps();
         let seat = &mut self.seats[id.0 as usize];
+        let ticks = keeps && seat.is_ticking();
+        if std::mem::replace(&mut seat.ticks, ticks) != ticks {
+            self.ticking = if ticks { self.ticking + 1 } else { self.ticking - 1 };
+        }
         let next = seat.next_deadline();
         if next == seat.deadline {
             return;
@@ -386,7 +438,7 @@ impl Shard {
             match self.journal.append(&Batch { tenant: &seat.name, time: self.now, events: &seat.events }) {
                 Ok(position) => {
                     assert!(position > self.appended, "the journal went backwards");
-                    (self.appended, seat.position) = (position, position);
+                    (self.appended, seat.position, self.noted) = (position, position, self.now);
                     self.counts.batches += 1;
                     let published = seat.take_published();
                     if !published.is_empty() {
@@ -486,7 +538,13 @@ impl Shard {
                 continue;
             }
             let machine = (self.make)(&seat.name);
-            if seat.refold(machine, self.journal.as_mut()) == Err(Fault::Unavailable) {
+            let (name, sink) = (seat.name.clone(), &mut self.sink);
+            let mut see = |recorded: &Recorded| {
+                if let Some(sink) = sink {
+                    sink.recovered(&name, recorded);
+                }
+            };
+            if seat.refold(machine, self.journal.as_mut(), &mut see) == Err(Fault::Unavailable) {
                 self.waiting.push(id);
                 self.retry = Some(self.now + RETRY);
             }
@@ -499,6 +557,6 @@ impl Shard {
 fn refused(fault: Fault) -> Refused {
     match fault {
         Fault::Full => Refused::JournalFull,
-        Fault::Unavailable | Fault::NotKept => Refused::JournalUnavailable,
+        Fault::Unavailable | Fault::NotKept | Fault::Corrupt => Refused::JournalUnavailable,
     }
 }

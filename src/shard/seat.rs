@@ -35,8 +35,10 @@ pub trait Machine: Send {
     fn next_deadline(&self) -> Option<Time>;
     /// As [`Engine::state`].
     fn state(&self) -> &State;
-    /// As [`Engine::fold`].
-    fn fold(&mut self, recorded: &Recorded);
+    /// As [`Engine::recover`].
+    fn recover(&mut self, recorded: &mut Recorded);
+    /// As [`Engine::resume`].
+    fn resume(&mut self, now: Time, last: Time, out: &mut Vec<Recorded>);
 }
 
 impl Machine for Engine {
@@ -56,8 +58,12 @@ impl Machine for Engine {
         Engine::state(self)
     }
 
-    fn fold(&mut self, recorded: &Recorded) {
-        Engine::fold(self, recorded);
+    fn recover(&mut self, recorded: &mut Recorded) {
+        Engine::recover(self, recorded);
+    }
+
+    fn resume(&mut self, now: Time, last: Time, out: &mut Vec<Recorded>) {
+        Engine::resume(self, now, last, out);
     }
 }
 
@@ -88,6 +94,10 @@ pub(super) struct Seat {
     pub(super) touched: bool,
     /// Whether anybody outside this seat needs what stands beside events.
     pub(super) observed: bool,
+    /// Whether it was folded and its clocks still stand.
+    pub(super) stands: bool,
+    /// Whether it runs deadlines that an outage would move.
+    pub(super) ticks: bool,
     in_a_row: u32,
 }
 
@@ -103,6 +113,8 @@ impl Seat {
             deadline: None,
             touched: false,
             observed,
+            stands: false,
+            ticks: false,
             in_a_row: 0,
         }
     }
@@ -166,6 +178,24 @@ impl Seat {
         fired.unwrap_or(false)
     }
 
+    /// Sets its clocks going again after a fold: deadlines moved by the time nobody served, leases anew.
+    pub(super) fn resume(&mut self, now: Time, last: Time) {
+        self.stands = false;
+        let wanted = self.observed || self.publisher.is_wanted();
+        self.guarded(|machine, events, named| {
+            let from = events.len();
+            machine.resume(now, last, events);
+            if wanted {
+                name(machine.state(), &events[from..], named);
+            }
+        });
+    }
+
+    /// Whether it runs deadlines that an outage would move.
+    pub(super) fn is_ticking(&self) -> bool {
+        self.state().is_some_and(State::is_ticking)
+    }
+
     /// When its engine wants to be called; now when that cannot even be asked.
     pub(super) fn next_deadline(&self) -> Option<Time> {
         match &self.status {
@@ -220,13 +250,21 @@ impl Seat {
         self.publisher.end_all(Ended::TenantStopped);
     }
 
-    /// Brings the tenant to what the journal has of it.
+    /// Brings the tenant to what the journal has of it, and shows every event of it to `see`.
     ///
     /// # Errors
     /// [`Fault::Unavailable`] when the journal cannot be read now; any other stops the tenant.
-    pub(super) fn refold(&mut self, mut machine: Box<dyn Machine>, journal: &mut dyn Journal) -> Result<(), Fault> {
+    pub(super) fn refold(
+        &mut self,
+        mut machine: Box<dyn Machine>,
+        journal: &mut dyn Journal,
+        see: &mut dyn FnMut(&Recorded),
+    ) -> Result<(), Fault> {
         let folded = catch_unwind(AssertUnwindSafe(|| {
-            journal.replay(&self.name, &mut |recorded| machine.fold(recorded))?;
+            journal.replay(&self.name, &mut |recorded| {
+                machine.recover(recorded);
+                see(recorded);
+            })?;
             Ok(machine.state().audit(machine.state().now()).is_ok())
         }));
         let fault = match folded {
@@ -240,6 +278,7 @@ impl Seat {
         match fault {
             None => {
                 self.publisher.begin_after(machine.state().sequence());
+                self.stands = machine.state().sequence() > 0;
                 self.status = Status::Running(machine);
                 Ok(())
             }

@@ -52,6 +52,8 @@ pub struct Telemetry {
     pub decisions: Latency,
     /// Time from what made an offer possible to the offer.
     pub offers: Latency,
+    /// Time from a batch being handed to the journal until it was durable.
+    pub commits: Latency,
 }
 
 /// One tenant's events on their way into the metrics.
@@ -96,6 +98,7 @@ impl Telemetry {
             tenants: Mutex::default(),
             decisions: Latency::default(),
             offers: Latency::default(),
+            commits: Latency::default(),
         }
     }
 
@@ -124,6 +127,7 @@ impl Telemetry {
         }
         self.decisions.write(&mut page, &names::DECISION, names::DECISION_BOUNDS);
         self.offers.write(&mut page, &names::OFFER_LATENCY, names::OFFER_BOUNDS);
+        self.commits.write(&mut page, &names::JOURNAL_COMMIT, names::JOURNAL_COMMIT_BOUNDS);
         page.single(&names::INGRESS_DEPTH, shell.ingress_depth);
         page.single(&names::INGRESS_REFUSED, shell.ingress_refused);
         page.begin(&names::BUILD);

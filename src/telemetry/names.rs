@@ -130,6 +130,8 @@ metrics! {
         "Time a command took in its shard: decided, evolved, matched until quiet, journalled and told. A step's time is shared equally among its commands.";
     OFFER_LATENCY = "usher_offer_latency_seconds" Histogram Seconds []
         "Time from the instant of the command or deadline that made an offer possible to the offer being published.";
+    JOURNAL_COMMIT = "usher_journal_commit_seconds" Histogram Seconds []
+        "Time from the first batch of a commit being handed to the journal until all of it was durable.";
     INGRESS_DEPTH = "usher_ingress_depth" Gauge Count []
         "Commands taken in and not yet looked at.";
     INGRESS_REFUSED = "usher_ingress_refused_total" Counter Count []
@@ -161,6 +163,10 @@ pub const HANDLE_BOUNDS: &[f64] = &[15.0, 30.0, 60.0, 120.0, 180.0, 240.0, 300.0
 pub const DECISION_BOUNDS: &[f64] = &[1e-6, 2.5e-6, 5e-6, 1e-5, 2.5e-5, 5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 1e-2, 1e-1];
 /// Bounds of the offer latency, in seconds.
 pub const OFFER_BOUNDS: &[f64] = &[1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 5e-2, 1e-1, 2.5e-1, 1.0, 10.0];
+
+/// Bounds of the journal's commit time, in seconds.
+pub const JOURNAL_COMMIT_BOUNDS: &[f64] =
+    &[1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 5e-2, 1e-1, 2.5e-1, 1.0, 2.5];
 
 /// A direction as a label value.
 #[must_use]

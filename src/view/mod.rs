@@ -99,7 +99,7 @@ impl View {
 
     /// Takes in an event that comes from elsewhere, in order: from a journal, from a test.
     pub fn take(&self, recorded: &Recorded) {
-        self.books.lock().take(recorded);
+        self.up_to_date().take(recorded);
     }
 
     fn up_to_date(&self) -> parking_lot::MutexGuard<'_, Books> {

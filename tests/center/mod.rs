@@ -22,7 +22,7 @@ pub const TENANT: &str = "acme";
 
 /// A team that serves some queues.
 pub fn team(id: &str, queues: &[&str]) -> Team {
-    let queues = queues.iter().map(|queue| Membership { queue: (*queue).into(), priority: 1 }).collect();
+    let queues = queues.iter().map(|queue| Membership::new((*queue).into(), 1)).collect();
     Team { id: id.into(), display_name: id.into(), queues, ..Team::default() }
 }
 

@@ -82,7 +82,7 @@ class Server:
         ready = self.dir / "ready.json"
         self.log = open(self.dir / "server.log", "w+b")
         command = [binary(), "serve", "--config", config, "--ready-file", ready]
-        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
+        self.process = subprocess.Popen(command, cwd=self.dir, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
         try:
             doors = self._wait_for(ready)
         except BaseException:

@@ -2,7 +2,7 @@
 
 use usher::engine::agent::{Fault, Presence};
 use usher::engine::command::{ContactChange, NewContact};
-use usher::engine::contact::{ContactState, EndCause, FailCause, LegState, OfferState, Outcome};
+use usher::engine::contact::{ContactState, Direction, EndCause, FailCause, LegState, OfferState, Outcome};
 use usher::engine::event::{Answer, EntryCause, EntryExit, Event, Recorded};
 use usher::engine::id::{AgentId, BarId, ContactId, LegId, QueueId};
 use usher::engine::policy::{Channel, Policy};
@@ -170,6 +170,12 @@ impl Model {
                 let lifted = entry.bars.remove(at);
                 must(lifted.1 == *agent && lifted.2 <= now, || "a bar is lifted too soon".into())
             }
+            Event::WaitReached { wait, .. } => {
+                must(state == ContactState::Queued, || format!("a wait is reached while {state:?}"))?;
+                must(*wait > entry.reached && *wait <= entry.wait(now), || "a wait is reached too soon".into())?;
+                entry.reached = *wait;
+                Ok(())
+            }
             _ => Err(format!("{event:?} is not a contact's")),
         }
     }
@@ -210,6 +216,7 @@ impl Model {
             only,
             bars: Vec::new(),
             declines: 0,
+            reached: Span::ZERO,
             leg: None,
             threshold: rules.service_level.threshold,
             short: rules.short_abandon,
@@ -254,7 +261,9 @@ impl Model {
     fn leg_event(&mut self, now: Time, id: ContactId, leg: LegId, event: &Event) -> Check {
         match event {
             Event::OfferIssued { agent, cost, expires, wait, .. } => {
-                self.check_offer(id, *agent)?;
+                self.check_offer(now, id, *agent)?;
+                let queue = self.entry(id)?.queue;
+                self.turns.insert(queue, *agent);
                 let rules = self.rules(id);
                 must(*wait == self.entry(id)?.wait(now), || "an offer says another wait".into())?;
                 must(*cost == rules.cost && *expires == now + rules.offer_timeout, || "an offer's terms".into())?;
@@ -324,6 +333,7 @@ impl Model {
         held.connected_once = true;
         let agent = held.agent;
         self.agent(agent).faults[Fault::Connect as usize] = 0;
+        self.agent(agent).connected += 1;
         let contact = self.contacts.get_mut(&id).expect("it was found");
         contact.owner = Some(leg);
         let entry = contact.entry.take();
@@ -351,12 +361,11 @@ impl Model {
         let until = (bars && waits && !retry.is_zero()).then_some(now + retry);
         must(barred.map(|bar| bar.1) == until, || format!("barred {barred:?}, not until {until:?}"))?;
         must(cause != EndCause::ConnectTimeout || held.until.is_some_and(|at| at <= now), || "too soon".into())?;
-        let agent = held.agent;
         if by_agent {
             self.fault(leg, Fault::Connect);
         }
         if self.legs[&leg].connected_once {
-            self.agent(agent).idle_since = Some(now);
+            self.move_clocks(now, leg);
         }
         self.end(leg, barred)
     }
@@ -391,7 +400,7 @@ impl Model {
             Event::OfferExpired { .. } => {
                 must(rang_out, || "an offer expires too soon".into())?;
                 must(barred.map(|bar| bar.1) == default_bar, || format!("an expired pair is barred {barred:?}"))?;
-                self.agent(agent).idle_since = Some(now);
+                self.move_clocks(now, leg);
                 self.fault(leg, Fault::Expired);
             }
             Event::OfferFailed { cause: FailCause::Delivery, .. } => {
@@ -427,6 +436,15 @@ impl Model {
             entry.bars.extend(barred.map(|(bar, until)| (bar, agent, until)));
         }
         Ok(())
+    }
+
+    /// What moves an agent's idle clocks: any contact the one, an inbound contact both.
+    fn move_clocks(&mut self, now: Time, leg: LegId) {
+        let Leg { agent, contact, .. } = self.legs[&leg];
+        let inbound = self.contacts[&contact].direction == Direction::Inbound as usize;
+        let held = self.agent(agent);
+        held.idle_since = Some(now);
+        held.inbound_since = if inbound { Some(now) } else { held.inbound_since };
     }
 
     /// One more held against the agent of a leg; N in a row make him NOT_RESPONDING.
@@ -477,6 +495,7 @@ impl Model {
                 must(held.presence == Presence::Offline, || "a shift begins twice".into())?;
                 (held.session, held.lease) = (true, *lease);
                 (held.faults, held.declines, held.away) = ([0; 3], 0, None);
+                held.connected = 0;
                 held.turn(now, presence, None);
             }
             Event::AgentSignedOut { .. } => {
@@ -516,6 +535,9 @@ impl Agent {
             session: false,
             away: None,
             idle_since: None,
+            inbound_since: None,
+            available_since: None,
+            connected: 0,
             faults: [0; 3],
             declines: 0,
             removed: false,
@@ -530,7 +552,7 @@ impl Agent {
     /// A new presence; the idle clock starts at becoming AVAILABLE.
     fn turn(&mut self, now: Time, presence: &Presence, next: Option<Presence>) {
         if *presence == Presence::Available && self.presence != Presence::Available {
-            self.idle_since = Some(now);
+            (self.idle_since, self.inbound_since, self.available_since) = (Some(now), Some(now), Some(now));
         }
         (self.presence, self.next) = (presence.clone(), next);
     }

@@ -1,13 +1,12 @@
 //! Who may take what, and in which order: by looking at everyone.
 
-use std::cmp::Reverse;
-
 use usher::engine::agent::{AgentProfile, Presence};
 use usher::engine::id::{AgentId, ContactId, QueueId, Text};
+use usher::engine::policy::{Membership, Team};
 use usher::engine::requirement::{Comparison, Expr, Value};
-use usher::engine::time::Time;
+use usher::engine::time::{Span, Time};
 
-use super::{Contact, Model, must};
+use super::{Contact, Entry, Model, must};
 
 /// Whether a profile meets a requirement.
 fn meets(profile: &AgentProfile, expr: &Expr) -> bool {
@@ -45,18 +44,24 @@ fn stands(comparison: Comparison, order: std::cmp::Ordering) -> bool {
     }
 }
 
-/// How a contact ranks for an agent: membership band, priority, adjusted arrival, creation. Least is first.
-type Rank = (u8, Reverse<i32>, Time, u64);
-
 impl Model {
-    /// The membership priority of a queue in an agent's team: its own line, or else that of `*`.
-    fn band(&self, agent: AgentId, queue: QueueId) -> Option<u8> {
-        let team = self.agents[&agent].profile.team.as_ref()?;
-        let team = self.policy.teams.iter().find(|known| known.id == *team)?;
+    /// The line of a queue in an agent's team: its own, or else that of `*`.
+    pub fn membership(&self, agent: AgentId, queue: QueueId) -> Option<&Membership> {
+        let team = self.team(agent)?;
         let name = &self.queues[queue.index()].id;
         let own = team.queues.iter().find(|line| line.queue == *name);
-        let any = team.queues.iter().find(|line| &*line.queue == "*");
-        own.or(any).map(|line| line.priority)
+        own.or(team.queues.iter().find(|line| &*line.queue == "*"))
+    }
+
+    /// An agent's team, if the policy in force has it.
+    pub fn team(&self, agent: AgentId) -> Option<&Team> {
+        let team = self.agents[&agent].profile.team.as_ref()?;
+        self.policy.teams.iter().find(|known| known.id == *team)
+    }
+
+    /// The membership priority of a queue in an agent's team.
+    pub fn band(&self, agent: AgentId, queue: QueueId) -> Option<u8> {
+        self.membership(agent, queue).map(|line| line.priority)
     }
 
     /// Whether an agent is eligible for the open entry of a contact.
@@ -89,36 +94,54 @@ impl Model {
         used + rules.cost <= self.agents[&id].profile.capacity && in_hand < rules.max as usize
     }
 
+    /// Whether an agent stands ready for a contact that waits: eligible, offers wanted, room.
+    fn ready(&self, agent: AgentId, contact: &Contact) -> bool {
+        self.takes_offers(agent) && self.eligible(agent, contact) && self.has_room(agent, &contact.channel)
+    }
+
     /// Whether this pair could be matched now.
     pub fn could(&self, agent: AgentId, contact: &Contact) -> bool {
         let Some(entry) = &contact.entry else { return false };
         entry.parked_at.is_none()
             && entry.leg.is_none()
-            && self.takes_offers(agent)
             && !entry.bars.iter().any(|bar| bar.1 == agent)
-            && self.eligible(agent, contact)
-            && self.has_room(agent, &contact.channel)
+            && self.ready(agent, contact)
+            && (entry.only.is_some() || self.let_go(agent, contact, entry))
     }
 
-    fn rank(&self, agent: AgentId, contact: &Contact) -> Rank {
-        let queue = contact.entry.as_ref().expect("only what waits is ranked").queue;
-        let band = self.band(agent, queue).unwrap_or(1);
-        (band, Reverse(contact.priority), contact.arrival, contact.serial)
+    /// Whether a team's delay is over and its agents are not kept back.
+    fn let_go(&self, agent: AgentId, contact: &Contact, entry: &Entry) -> bool {
+        let delay = self.membership(agent, entry.queue).map_or(Span::ZERO, |line| line.delay);
+        let name = &self.queues[entry.queue.index()].id;
+        let team = self.agents[&agent].profile.team.as_ref();
+        let mut reserves = self.policy.reserves.iter();
+        let reserve = reserves.find(|reserve| reserve.queue == *name && Some(&reserve.team) == team);
+        let idle = || {
+            let of_team = |id: &&AgentId| self.agents[id].profile.team.as_ref() == team && self.ready(**id, contact);
+            self.agents.keys().filter(of_team).count()
+        };
+        entry.reached >= delay
+            && reserve.is_none_or(|reserve| {
+                reserve.release_after.is_some_and(|after| entry.reached >= after) || idle() > reserve.keep_idle as usize
+            })
     }
 
-    /// An offer is right when the pair may be matched, the contact is the agent's first and he is the contact's first.
-    pub fn check_offer(&self, id: ContactId, agent: AgentId) -> Result<(), String> {
-        let contact = &self.contacts[&id];
-        must(self.could(agent, contact), || format!("{id:?} may not be offered to {agent:?}"))?;
-        let own = self.rank(agent, contact);
-        for (other, held) in self.contacts.iter().filter(|(_, held)| self.could(agent, held)) {
-            must(own <= self.rank(agent, held), || format!("{agent:?} gets {id:?}, {other:?} comes first for him"))?;
+    /// An offer is right when the pair may be matched and each is the other's first; or, where the firsts of contacts
+    /// and agents go round in a circle, when the pair is on it.
+    pub fn check_offer(&self, now: Time, id: ContactId, agent: AgentId) -> Result<(), String> {
+        must(self.could(agent, &self.contacts[&id]), || format!("{id:?} may not be offered to {agent:?}"))?;
+        let first = self.first_agent(id);
+        must(first == Some(agent), || format!("{id:?} goes to {agent:?}, its first is {first:?}"))?;
+        let (mut at, mut way) = (agent, Vec::new());
+        loop {
+            let next = self.first_contact(now, at).ok_or("an agent cannot find what he is offered")?;
+            if next == id {
+                return Ok(());
+            }
+            must(!way.contains(&next), || format!("{agent:?} gets {id:?}, {way:?} come first for him"))?;
+            way.push(next);
+            at = self.first_agent(next).ok_or("a contact cannot find its agent")?;
         }
-        let idle = |agent: AgentId| (self.agents[&agent].idle_since, agent);
-        for &other in self.agents.keys().filter(|&&other| self.could(other, contact)) {
-            must(idle(agent) <= idle(other), || format!("{id:?} goes to {agent:?}, {other:?} is idle for longer"))?;
-        }
-        Ok(())
     }
 
     /// QUEUED and PARKED entries of a queue.

@@ -1,12 +1,13 @@
 //! A slow, obvious second engine, kept from the event stream alone and written from the design's text.
 //!
-//! It has no index and no order of its own: `matching` scans everything to say who should have got an offer, `life`
-//! says what each event may do, `rest` what must hold once nothing is due. Where it disagrees with the engine, one
+//! It has no index and no order of its own: `matching` scans everything to say who could get an offer, `turns` who
+//! should, `life` says what each event may do, `rest` what must hold once nothing is due. Where it disagrees with the engine, one
 //! of the two is wrong.
 
 pub mod life;
 pub mod matching;
 pub mod rest;
+pub mod turns;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -29,6 +30,8 @@ pub struct Entry {
     pub only: Option<(AgentId, Time)>,
     pub bars: Vec<(BarId, AgentId, Time)>,
     pub declines: u32,
+    /// The last wait said at which more agents may take it.
+    pub reached: Span,
     /// The leg of this entry: an offer, or what it was accepted into.
     pub leg: Option<LegId>,
     pub threshold: Span,
@@ -82,6 +85,10 @@ pub struct Agent {
     pub session: bool,
     pub away: Option<Time>,
     pub idle_since: Option<Time>,
+    pub inbound_since: Option<Time>,
+    pub available_since: Option<Time>,
+    /// Legs connected since he signed in.
+    pub connected: u32,
     pub faults: [u32; 3],
     pub declines: u32,
     pub removed: bool,
@@ -122,6 +129,8 @@ pub struct Model {
     pub gateways: BTreeMap<GatewayId, Gateway>,
     pub books: BTreeMap<(QueueId, usize), Books>,
     pub promises: Vec<Promise>,
+    /// Who was last offered a contact, by queue.
+    pub turns: BTreeMap<QueueId, AgentId>,
     /// Who came in with this batch.
     pub arrivals: Vec<ContactId>,
     pub sequence: u64,

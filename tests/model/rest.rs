@@ -4,8 +4,9 @@ use usher::engine::agent::Presence;
 use usher::engine::command::Command;
 use usher::engine::contact::{Direction, LegState};
 use usher::engine::id::{QueueId, Text};
+use usher::engine::policy::Team;
 use usher::engine::state::State;
-use usher::engine::time::Time;
+use usher::engine::time::{Span, Time};
 
 use super::{Gateway, Model, must};
 
@@ -77,6 +78,8 @@ impl Model {
                 None => {
                     must(entry.wait(now) < entry.max_wait, || format!("{id:?} waits past max_wait"))?;
                     ahead(&what, entry.only.map(|only| only.1))?;
+                    let next = self.points(entry.queue).into_iter().find(|point| *point > entry.reached);
+                    must(next.is_none_or(|point| entry.wait(now) < point), || format!("{id:?} waits past {next:?}"))?;
                 }
             }
         }
@@ -88,6 +91,20 @@ impl Model {
             ahead(&format!("the lease of {id:?}"), agent.lease_until)?;
         }
         self.gateways.values().try_for_each(|held| ahead("a gateway", held.lease_until.or(held.grace)))
+    }
+
+    /// The waits at which more agents may take the contacts of a queue: delays of teams, ends of reservation.
+    fn points(&self, queue: QueueId) -> Vec<Span> {
+        let name = &self.queues[queue.index()].id;
+        let own = |team: &Team| team.queues.iter().find(|line| line.queue == *name).cloned();
+        let any = |team: &Team| team.queues.iter().find(|line| &*line.queue == "*").cloned();
+        let lines = self.policy.teams.iter().filter_map(|team| own(team).or(any(team)));
+        let live = |id: &Text| self.policy.teams.iter().any(|team| team.id == *id);
+        let reserves = self.policy.reserves.iter().filter(|reserve| reserve.queue == *name && live(&reserve.team));
+        let mut points: Vec<Span> = lines.map(|line| line.delay).collect();
+        points.extend(reserves.filter_map(|reserve| reserve.release_after));
+        points.sort();
+        points
     }
 
     /// After any batch: presence and restrictions are what they should be, and every promise is kept.

@@ -152,6 +152,7 @@ impl Names {
             Event::BarLifted { contact, agent: of, .. } => {
                 format!("bar_lifted {} {}", name(contact), agent(state, *of))
             }
+            Event::WaitReached { contact, wait } => format!("wait_reached {} {wait}", name(contact)),
             Event::ContactEnded { contact, outcome: how, reason, exit, disposition } => {
                 let mut text = format!("ended {} {}", name(contact), outcome(*how, *reason));
                 if let Some(exit) = exit {

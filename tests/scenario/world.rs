@@ -3,9 +3,11 @@
 //! ```text
 //! rules     lease:30s grace:30s retry:30s declines:3 transfer:60s park:1h retention:1h kept:10 window:24h remembered:10
 //! channel   voice cost:100 max:1 connect:explicit auto offer:20s connecting:30s max_wait:24h max_handle:4h rona:1 reset:60s
-//! queue     sales wrap_up:timed/30s max_wait:5m short:5s threshold:20s limit:5 needs fr>=3
+//! queue     sales wrap_up:timed/30s max_wait:5m short:5s threshold:20s limit:5 select:ranked aging:1.5 aging_cap:10
+//!           first:5m cost:1.8 handle:5m patience:80s needs fr>=3
+//! reserve   t1 sales keep:1 release:30s
 //! group     g1 queues:sales,support limit:5
-//! team      t1 queues:sales/1,support/2
+//! team      t1 queues:sales/1,support/2/delay=10s/rank=2/ratio=370000 order:cmu_theta
 //! managed   ana fr:5 team:t1
 //! reasons   lunch break
 //! dispositions sale
@@ -16,7 +18,10 @@ use std::sync::Arc;
 
 use usher::engine::agent::{AgentProfile, AgentType};
 use usher::engine::id::Text;
-use usher::engine::policy::{Channel, Connect, Membership, Policy, Queue, QueueGroup, Rules, Skill, Team, WrapUp};
+use usher::engine::policy::{
+    Channel, Connect, ContactOrder, IdleClock, Membership, Policy, Queue, QueueGroup, Reserve, Rules, Selection, Skill,
+    Team, WrapUp,
+};
 use usher::engine::requirement::Value;
 use usher::engine::time::Span;
 
@@ -46,6 +51,7 @@ pub fn is_policy(verb: &str) -> bool {
             | "channel"
             | "queue"
             | "group"
+            | "reserve"
             | "team"
             | "managed"
             | "reasons"
@@ -75,9 +81,16 @@ pub fn change(policy: &mut Policy, words: &Words) {
             put(&mut policy.queues, queue, |held| held.id.clone());
         }
         "team" => {
-            let team = team(words.name(0), words.option("queues").unwrap_or_default());
+            let mut team = team(words.name(0), words.option("queues").unwrap_or_default());
+            team.contact_order = words.option("order").map_or(ContactOrder::Priority, order);
             put(&mut policy.teams, team, |held| held.id.clone());
         }
+        "reserve" => policy.reserves.push(Reserve {
+            team: words.name(0).into(),
+            queue: words.name(1).into(),
+            keep_idle: words.number("keep").expect("a reserve keeps some idle") as u32,
+            release_after: words.option("release").map(span),
+        }),
         "group" => {
             let queues = words.option("queues").unwrap_or_default().split(',').map(Text::from).collect();
             let limit = words.number("limit").expect("a group has a limit") as u32;
@@ -177,6 +190,13 @@ fn queue(queue: &mut Queue, words: &Words) {
             }
             "max_wait" => queue.max_wait = Some(span(value)),
             "limit" => queue.limit = value.parse().ok(),
+            "select" => queue.selection = selection(value),
+            "aging" => queue.aging = points(value),
+            "aging_cap" => queue.aging_cap = Some(points(value)),
+            "first" => queue.max_wait_first = Some(span(value)),
+            "cost" => queue.waiting_cost = points(value),
+            "handle" => queue.expected_handle = span(value),
+            "patience" => queue.expected_patience = Some(span(value)),
             "short" => queue.short_abandon = span(value),
             "threshold" => queue.service_level.threshold = span(value),
             other => panic!("a queue has no `{other}`"),
@@ -184,13 +204,57 @@ fn queue(queue: &mut Queue, words: &Words) {
     }
 }
 
+/// Points, with decimals, as millionths.
+fn points(text: &str) -> i64 {
+    (text.parse::<f64>().expect("points are a number") * 1e6).round() as i64
+}
+
+fn selection(text: &str) -> Selection {
+    match text {
+        "longest_idle" => Selection::default(),
+        "inbound" => Selection::LongestIdle(IdleClock::Inbound),
+        "available" => Selection::LongestIdle(IdleClock::Available),
+        "ranked" => Selection::Ranked,
+        "least_loaded" => Selection::LeastLoaded,
+        "best_skilled" => Selection::BestSkilled,
+        "least_skilled" => Selection::LeastSkilled,
+        "fewest_contacts" => Selection::FewestContacts,
+        "round_robin" => Selection::RoundRobin,
+        "ordered" => Selection::Ordered,
+        "random" => Selection::Random,
+        other => panic!("there is no selection `{other}`"),
+    }
+}
+
+fn order(text: &str) -> ContactOrder {
+    match text {
+        "priority" => ContactOrder::Priority,
+        "urgency" => ContactOrder::ServiceLevelUrgency,
+        "cmu_theta" => ContactOrder::CmuTheta,
+        "count" => ContactOrder::QueueRatioCount,
+        "delay" => ContactOrder::QueueRatioDelay,
+        other => panic!("there is no contact order `{other}`"),
+    }
+}
+
 fn team(id: &str, queues: &str) -> Team {
     let membership = |item: &str| {
-        let (queue, priority) = item.split_once('/').unwrap_or((item, "1"));
-        Membership { queue: queue.into(), priority: priority.parse().expect("a membership priority is a number") }
+        let mut parts = item.split('/');
+        let queue = parts.next().unwrap_or_default();
+        let priority = parts.next().map_or(1, |text| text.parse().expect("a membership priority is a number"));
+        let mut line = Membership::new(queue.into(), priority);
+        for part in parts {
+            match part.split_once('=').unwrap_or((part, "")) {
+                ("delay", text) => line.delay = span(text),
+                ("rank", text) => line.rank = text.parse().expect("a rank is a number"),
+                ("ratio", text) => line.ratio_ppm = text.parse().expect("a ratio is in parts per million"),
+                (other, _) => panic!("a membership has no `{other}`"),
+            }
+        }
+        line
     };
     let queues = queues.split(',').filter(|item| !item.is_empty()).map(membership).collect();
-    Team { id: id.into(), display_name: id.into(), queues, ..Team::default() }
+    Team { queues, ..Team::named(id.into()) }
 }
 
 /// `ana fr:5 team:t1 capacity:200 site.x:lisbon type:ai`: skills, and attributes behind a dot.

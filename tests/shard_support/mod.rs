@@ -109,13 +109,13 @@ impl Journal for TestJournal {
         })
     }
 
-    fn replay(&mut self, tenant: &str, fold: &mut dyn FnMut(&Recorded)) -> Result<(), Fault> {
+    fn replay(&mut self, tenant: &str, fold: &mut dyn FnMut(&mut Recorded)) -> Result<(), Fault> {
         self.with(|kept| {
             if kept.forgets {
                 return Err(Fault::NotKept);
             }
             for (_, events) in kept.batches[..kept.durable as usize].iter().filter(|(name, _)| **name == *tenant) {
-                events.iter().for_each(&mut *fold);
+                events.iter().for_each(|recorded| fold(&mut recorded.clone()));
             }
             Ok(())
         })
@@ -150,8 +150,12 @@ impl Machine for Fragile {
         self.0.state()
     }
 
-    fn fold(&mut self, recorded: &Recorded) {
-        self.0.fold(recorded);
+    fn recover(&mut self, recorded: &mut Recorded) {
+        self.0.recover(recorded);
+    }
+
+    fn resume(&mut self, now: Time, last: Time, out: &mut Vec<Recorded>) {
+        self.0.resume(now, last, out);
     }
 }
 
@@ -250,12 +254,7 @@ impl World {
 // ---- commands
 
 pub fn policy(tenant: &str) -> Policy {
-    let team = Team {
-        id: "team".into(),
-        display_name: "team".into(),
-        queues: vec![Membership { queue: "*".into(), priority: 1 }],
-        ..Team::default()
-    };
+    let team = Team { queues: vec![Membership::new("*".into(), 1)], ..Team::named("team".into()) };
     Policy {
         tenant: tenant.into(),
         channels: vec![Channel::named("voice".into()), Channel::named("chat".into())],

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use usher::engine::agent::{AgentProfile, AgentType};
 use usher::engine::id::Text;
 use usher::engine::policy::{
-    Channel, Connect, Membership, Policy, Queue, QueueGroup, Rules, ServiceLevel, Skill, Team, WrapUp,
+    Channel, Connect, ContactOrder, IdleClock, Membership, Policy, Queue, QueueGroup, Reserve, Rules, Selection,
+    ServiceLevel, Skill, Team, WrapUp,
 };
 use usher::engine::requirement::{Attributes, Comparison, Expr, Requirement, Value};
 use usher::engine::time::Span;
@@ -13,6 +14,28 @@ use usher::engine::time::Span;
 use super::rng::Rng;
 
 pub const SKILLS: [&str; 3] = ["fr", "de", "tax"];
+
+const SELECTIONS: [Selection; 11] = [
+    Selection::LongestIdle(IdleClock::Any),
+    Selection::LongestIdle(IdleClock::Inbound),
+    Selection::LongestIdle(IdleClock::Available),
+    Selection::Ranked,
+    Selection::LeastLoaded,
+    Selection::BestSkilled,
+    Selection::LeastSkilled,
+    Selection::FewestContacts,
+    Selection::RoundRobin,
+    Selection::Ordered,
+    Selection::Random,
+];
+
+const ORDERS: [ContactOrder; 5] = [
+    ContactOrder::Priority,
+    ContactOrder::ServiceLevelUrgency,
+    ContactOrder::CmuTheta,
+    ContactOrder::QueueRatioCount,
+    ContactOrder::QueueRatioDelay,
+];
 
 /// What a tape plays with.
 pub struct World {
@@ -25,6 +48,12 @@ pub struct World {
     pub gateways: usize,
     /// Whether waiting places are limited.
     pub limits: bool,
+    /// Whether agents are selected, and contacts ordered, otherwise than by default.
+    pub selects: bool,
+    pub orders: bool,
+    pub ages: bool,
+    pub delays: bool,
+    pub reserves: bool,
     pub requirements: Vec<Arc<Requirement>>,
     /// Policies that may come into force, in no order.
     pub policies: Vec<Arc<Policy>>,
@@ -58,6 +87,11 @@ impl World {
             channels: rng.range(1, 3),
             gateways: rng.range(1, 2),
             limits: rng.one_in(3),
+            selects: rng.one_in(2),
+            orders: rng.one_in(3),
+            ages: rng.one_in(3),
+            delays: rng.one_in(3),
+            reserves: rng.one_in(3),
             requirements: Vec::new(),
             policies: Vec::new(),
             profiles: Vec::new(),
@@ -160,6 +194,13 @@ impl World {
         Queue {
             require: rng.one_in(3).then(|| rng.pick(&self.requirements)),
             limit: if self.limits { rng.pick(&[None, Some(0), Some(1), Some(2)]) } else { None },
+            selection: if self.selects { rng.pick(&SELECTIONS) } else { Selection::default() },
+            aging: if self.ages { rng.pick(&[0, 1_000_000, 7_500_000, 60_000_000]) } else { 0 },
+            aging_cap: (self.ages && rng.one_in(3)).then(|| rng.pick(&[0, 1_500_000, 10_000_000])),
+            max_wait_first: (self.ages && rng.one_in(3)).then(|| secs(rng, &[5, 20])),
+            waiting_cost: rng.pick(&[500_000, 1_000_000, 1_800_000]),
+            expected_handle: secs(rng, &[20, 300]),
+            expected_patience: (self.orders && rng.one_in(2)).then(|| secs(rng, &[30, 80])),
             max_wait: rng.one_in(3).then(|| secs(rng, &[10, 30, 600])),
             short_abandon: secs(rng, &[0, 5]),
             wrap_up: match rng.below(4) {
@@ -181,15 +222,35 @@ impl World {
         let mut queues = Vec::new();
         for queue in 0..self.queues {
             if !rng.one_in(3) {
-                queues.push(Membership { queue: queue_id(queue), priority: rng.pick(&[1, 1, 2, 9]) });
+                queues.push(self.membership(rng, queue_id(queue), &[1, 1, 2, 9]));
             }
         }
         if rng.one_in(4) {
             let at = rng.range(0, queues.len());
-            queues.insert(at, Membership { queue: "*".into(), priority: rng.pick(&[1, 5]) });
+            let any = self.membership(rng, "*".into(), &[1, 5]);
+            queues.insert(at, any);
         }
         let id: Text = format!("t{at}").into();
-        Team { display_name: id.clone(), id, queues, ..Team::default() }
+        let contact_order = if self.orders { rng.pick(&ORDERS) } else { ContactOrder::Priority };
+        Team { contact_order, queues, ..Team::named(id) }
+    }
+
+    fn membership(&self, rng: &mut Rng, queue: Text, priorities: &[u8]) -> Membership {
+        Membership {
+            delay: if self.delays { secs(rng, &[0, 0, 3, 10]) } else { Span::ZERO },
+            rank: rng.pick(&[1, 1, 2, 9]),
+            ratio_ppm: rng.pick(&[200_000, 370_000, 630_000]),
+            ..Membership::new(queue, rng.pick(priorities))
+        }
+    }
+
+    fn reserve(&self, rng: &mut Rng) -> Reserve {
+        Reserve {
+            team: format!("t{}", rng.below(self.teams)).into(),
+            queue: queue_id(rng.below(self.queues)),
+            keep_idle: rng.pick(&[0, 1, 1, 2]),
+            release_after: rng.one_in(2).then(|| secs(rng, &[3, 10])),
+        }
     }
 
     fn rules(&self, rng: &mut Rng) -> Rules {
@@ -217,6 +278,7 @@ impl World {
             channels: (0..self.channels).map(|at| self.channel(rng, at)).collect(),
             queues: (0..self.queues).map(|at| self.queue(rng, at)).collect(),
             queue_groups: (0..if self.limits { 2 } else { 0 }).map(|at| self.group(rng, at)).collect(),
+            reserves: (0..if self.reserves { 3 } else { 0 }).map(|_| self.reserve(rng)).collect(),
             teams: (0..self.teams).map(|at| self.team(rng, at)).collect(),
             agents: self.managed(rng),
             rules: self.rules(rng),

@@ -29,7 +29,8 @@ pub(in crate::engine) fn deadline(state: &State, now: Time, (due, slot): (Due, u
     }
 }
 
-/// A contact's own deadlines, in order: `max_wait` before `expire_time` before the end of a restriction.
+/// A contact's own deadlines, in order: `max_wait` before `expire_time` before the end of a restriction before a wait at
+/// which more agents may take it.
 pub(super) fn contact_due(state: &State, now: Time, contact: ContactId, out: &mut Vec<Event>) {
     let held = state.contact(contact);
     let expired = held.expires().is_some_and(|at| at <= now);
@@ -46,8 +47,10 @@ pub(super) fn contact_due(state: &State, now: Time, contact: ContactId, out: &mu
         expire(Reason::ExpireTime);
     } else if entry.parked_since.is_some() {
         out.push(Event::ContactUnparked { contact });
-    } else if entry.only.is_some() {
+    } else if entry.only.is_some() && entry.only_until <= now {
         out.push(Event::ContactUnrestricted { contact });
+    } else if let Some(wait) = state.reached(entry, now) {
+        out.push(Event::WaitReached { contact, wait });
     }
 }
 

@@ -32,24 +32,33 @@ pub(in crate::engine) fn follow_up(state: &mut State, now: Time, out: &mut Vec<E
         }
     }
     state.sort_agenda();
+    if !state.plain() {
+        state.line_up_agents();
+    }
     while let Some(agent) = state.next_hungry() {
-        let Some((_, contact)) = state.best_contact(agent) else {
-            state.fed();
-            continue;
+        let (contact, of) = match state.best_contact(now, agent) {
+            Some((_, contact)) => (contact, Some(agent)),
+            None => match state.unblocked(agent) {
+                Some(contact) => (contact, None),
+                None => {
+                    state.fed();
+                    continue;
+                }
+            },
         };
-        let (contact, agent) = pair(state, contact, Some(agent));
+        let (contact, agent) = pair(state, now, contact, of);
         return offer(state, now, contact, agent, out);
     }
     while let Some(contact) = state.next_waiting() {
         if state.try_contact(contact).is_none() || state.contact_state(contact) != ContactState::Queued {
             continue;
         }
-        let Some(agent) = state.best_agent(contact) else { continue };
+        let Some(agent) = state.best_agent(contact, None) else { continue };
         // Alone on the agenda, it is the only contact its agent could take: had there been another, it would be gone.
-        if !state.others_wait() {
+        if !state.others_wait() && state.plain() {
             return offer(state, now, contact, agent, out);
         }
-        let (best, agent) = pair(state, contact, None);
+        let (best, agent) = pair(state, now, contact, None);
         if best != contact {
             state.wait_again(contact);
         }
@@ -71,19 +80,27 @@ pub(in crate::engine) fn follow_up(state: &mut State, now: Time, out: &mut Vec<E
 }
 
 /// The pair a contact leads to in which each is the other's first: its agent may have a better contact, which may have
-/// an agent who is idle for longer. Every agent on the way is idle for longer than the last, so it ends. `of` is an
-/// agent whose first the contact is, if that is known.
-fn pair(state: &State, mut contact: ContactId, mut of: Option<AgentId>) -> (ContactId, AgentId) {
+/// a better agent. By the default rules every agent on the way is idle for longer than the last, so it ends. By others
+/// the way may close in a circle of firsts; then one of its contacts goes to its own first agent (Brent's algorithm finds
+/// it without memory). `of` is an agent whose first the contact is, if that is known.
+fn pair(state: &State, now: Time, mut contact: ContactId, mut of: Option<AgentId>) -> (ContactId, AgentId) {
+    let (mut anchor, mut steps, mut power) = (contact, 0u32, 1u32);
     loop {
-        let agent = state.best_agent(contact).expect("whoever takes a contact can be found for it");
+        let agent = state.best_agent(contact, of).expect("whoever takes a contact can be found for it");
         if of == Some(agent) {
             return (contact, agent);
         }
-        let (_, best) = state.best_contact(agent).expect("an agent finds the contact he was found for");
+        let (_, best) = state.best_contact(now, agent).expect("an agent finds the contact he was found for");
         if best == contact {
             return (contact, agent);
         }
-        (contact, of) = (best, Some(agent));
+        if best == anchor {
+            return (best, state.best_agent(best, None).expect("whoever takes a contact can be found for it"));
+        }
+        (contact, of, steps) = (best, Some(agent), steps + 1);
+        if steps == power {
+            (anchor, steps, power) = (best, 0, power * 2);
+        }
     }
 }
 

@@ -32,6 +32,10 @@ pub(super) fn apply(
     }
     let mut next = Policy { version: current.version, ..(**policy).clone() };
     if next == **current {
+        // What file says so is remembered all the same: a restart asks whether that file was seen.
+        if let Some(file) = change.source.filter(|_| change.source != state.policy_file()) {
+            out.push(Event::PolicySourced { file });
+        }
         return Ok(Subject::default());
     }
     let kept: BTreeSet<&Text> = policy.queues.iter().map(|queue| &queue.id).collect();

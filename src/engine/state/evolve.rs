@@ -1,13 +1,14 @@
 //! What each event does to the state. Total: an event never fails, and nothing is decided here.
 
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 
 use super::{Due, Gateway, State};
 use crate::engine::Reply;
 use crate::engine::agent::{Agent, AgentProfile, Fault, Presence};
 use crate::engine::command::{ContactChange, NewContact};
 use crate::engine::contact::{
-    Bar, Contact, EndCause, Entry, EntryRules, FailCause, Leg, LegState, NONE, OfferState, Outcome, Reason,
+    Bar, Contact, Direction, EndCause, Entry, EntryRules, FailCause, Leg, LegState, NONE, OfferState, Outcome, Reason,
 };
 use crate::engine::event::{Answer, EntryCause, EntryExit, Event};
 use crate::engine::id::{AgentId, BarId, ClassId, ContactId, GatewayId, LegId, QueueId, Text};
@@ -23,6 +24,7 @@ impl State {
         assert!(now >= self.now, "engine time went backwards");
         self.now = now;
         self.sequence = sequence;
+        self.fill_pool();
         match event {
             Event::RequestRemembered { stamp, contact, agent, created, moved, skipped } => {
                 let (contact, agent, created, moved, skipped) = (*contact, *agent, *created, *moved, *skipped);
@@ -33,6 +35,8 @@ impl State {
                 self.receipts.trim(now, self.registry.policy.rules.remembered_requests, open);
             }
             Event::PolicyApplied { policy, change, .. } => self.apply_policy(policy, change),
+            Event::PolicySourced { file } => self.registry.file = Some(*file),
+            Event::Resumed { outage, .. } => self.resume(*outage),
             Event::GatewaySessionOpened { gateway, gateway_id, lease } => {
                 self.intern_gateway(gateway_id);
                 let held = &mut self.gateways[gateway.index()];
@@ -67,8 +71,47 @@ impl State {
         for class in 0..self.index.len() as u32 {
             let waiting = &self.index.class(ClassId(class)).waiting;
             let again = waiting.iter(&self.contacts).map(|slot| ContactId(self.contacts.key_of(slot)));
+            let again: Vec<ContactId> = again.collect();
+            // Waits at which more agents may take them may have changed.
+            for &contact in &again {
+                self.arm_contact(contact);
+                self.check_if_due(contact);
+            }
             self.agenda.contacts.extend(again);
             self.agenda.sorted = false;
+        }
+    }
+
+    /// After an outage: what people were given time for goes on from where it stood, and every lease starts anew. A pass
+    /// over legs, bars, agents and gateways.
+    fn resume(&mut self, outage: Span) {
+        let moves = |leg: &Leg| matches!(leg.state, LegState::Offered | LegState::Assigned | LegState::WrapUp);
+        for slot in 0..self.legs.slots() {
+            let Some(leg) = self.legs.peek(slot).filter(|leg| moves(leg)) else { continue };
+            let moved = leg.deadline.get().map(|at| at + outage);
+            self.legs.at_mut(slot).deadline = moved.into();
+            self.arm(Due::Leg, slot, moved);
+        }
+        for slot in 0..self.bars.slots() {
+            let Some(until) = self.bars.peek(slot).map(|bar| bar.until + outage) else { continue };
+            self.bars.at_mut(slot).until = until;
+            self.arm(Due::Bar, slot, Some(until));
+        }
+        for slot in 0..self.agents.len() {
+            let held = &mut self.agents[slot];
+            held.streams = 0;
+            held.not_responding = held.not_responding.map(|until| until + outage);
+            let until = held.not_responding;
+            self.arm(Due::Agent, slot, until);
+            self.arm_lease(self.now, AgentId(slot));
+        }
+        for slot in 0..self.gateways.len() {
+            let held = &mut self.gateways[slot];
+            held.streams = 0;
+            held.grace = held.grace.map(|until| until + outage);
+            let leased = held.session && !held.lease.is_zero();
+            let until = held.grace.or(leased.then(|| self.now + held.lease));
+            self.arm(Due::Gateway, slot as u32, until);
         }
     }
 
@@ -150,6 +193,13 @@ impl State {
                 held.entry.as_mut().expect("only an entry is declined").declines = 0;
             }
             Event::BarLifted { bar, .. } => self.lift_bar(contact, *bar),
+            Event::WaitReached { wait, .. } => {
+                let held = self.contacts.at_mut(contact.slot());
+                held.entry.as_mut().expect("only an entry waits").reached = *wait;
+                self.agenda.contacts.push(contact);
+                self.agenda.sorted = false;
+                self.arm_contact(contact);
+            }
             Event::ContactEnded { outcome, reason, exit, disposition, .. } => {
                 self.end_contact(contact, (*outcome, *reason), *exit, disposition);
             }
@@ -226,6 +276,7 @@ impl State {
             only: only.map(|(agent, _)| agent),
             only_until: only.map_or(Time(0), |(_, until)| until),
             declines: 0,
+            reached: Span::ZERO,
             rules: EntryRules {
                 threshold: rules.service_level.threshold,
                 short: rules.short_abandon,
@@ -391,10 +442,20 @@ impl State {
             Some(_) => entry.park_until,
             None => {
                 let most = entry.enter + entry.rules.max_wait + entry.parked;
-                entry.only.map_or(most, |_| entry.only_until.min(most))
+                let most = entry.only.map_or(most, |_| entry.only_until.min(most));
+                let next =
+                    self.registry.queues[entry.queue.index()].points.iter().find(|&&point| point > entry.reached);
+                next.map_or(most, |&point| most.min(entry.enter + point + entry.parked))
             }
         };
         Some(held.expires().map_or(at, |expire| expire.min(at)))
+    }
+
+    /// The latest wait a contact has passed at which more agents may take it, if it is past one not yet said.
+    pub(in crate::engine) fn reached(&self, entry: &Entry, now: Time) -> Option<Span> {
+        let wait = entry.wait(now);
+        let points = &self.registry.queues[entry.queue.index()].points;
+        points.iter().rev().find(|&&point| point <= wait).copied().filter(|&point| point > entry.reached)
     }
 
     // ---- bars
@@ -442,16 +503,7 @@ impl State {
 
     fn evolve_leg(&mut self, contact: ContactId, leg: LegId, event: &Event) {
         match event {
-            Event::OfferIssued { agent, cost, expires, .. } => {
-                let (held, channel) = (&self.agents[agent.0], self.contacts.at(contact.slot()).channel);
-                let most = self.registry.channels[channel.index()].max;
-                assert!(held.has_room(channel, *cost, most), "an offer exceeds the capacity of {agent:?}");
-                self.step_out(contact);
-                self.leave_place(contact);
-                self.begin_leg(contact, leg, *agent, *cost, (LegState::Offered, OfferState::Issued), *expires);
-                self.contacts.at_mut(contact.slot()).entry_leg = Some(leg);
-                self.arm_contact(contact);
-            }
+            Event::OfferIssued { agent, cost, expires, .. } => self.issue(contact, leg, *agent, *cost, *expires),
             Event::LegAssigned { agent, cost, connect_by, .. } => {
                 self.begin_leg(contact, leg, *agent, *cost, (LegState::Assigned, OfferState::None), *connect_by);
                 let held = self.contacts.at_mut(contact.slot());
@@ -479,7 +531,7 @@ impl State {
             Event::OfferExpired { barred, .. } => {
                 let agent = self.legs.at(leg.slot()).agent;
                 self.agents[agent.0].faults[Fault::Expired as usize] += 1;
-                self.set_idle(agent);
+                self.move_clocks(agent, contact);
                 self.end_offer(leg, OfferState::Expired, *barred);
             }
             Event::OfferFailed { cause, barred, .. } => {
@@ -508,6 +560,20 @@ impl State {
             _ => unreachable!("{event:?} is not a leg's"),
         }
         self.arm_leg(leg);
+    }
+
+    fn issue(&mut self, contact: ContactId, leg: LegId, agent: AgentId, cost: u32, expires: Time) {
+        let (held, channel) = (&self.agents[agent.0], self.contacts.at(contact.slot()).channel);
+        let most = self.registry.channels[channel.index()].max;
+        assert!(held.has_room(channel, cost, most), "an offer exceeds the capacity of {agent:?}");
+        self.step_out(contact);
+        self.leave_place(contact);
+        self.begin_leg(contact, leg, agent, cost, (LegState::Offered, OfferState::Issued), expires);
+        let held = self.contacts.at_mut(contact.slot());
+        held.entry_leg = Some(leg);
+        let queue = held.entry.expect("only an entry is offered").queue;
+        self.take_turn(queue, agent);
+        self.arm_contact(contact);
     }
 
     fn begin_leg(
@@ -676,7 +742,7 @@ impl State {
             held.faults[Fault::Connect as usize] += 1;
         }
         if connected_once {
-            self.set_idle(agent);
+            self.move_clocks(agent, contact);
         }
         self.refresh_agent(agent);
         self.bar(contact, agent, barred);
@@ -694,6 +760,14 @@ impl State {
         }
         self.arm_contact(contact);
         self.agenda.checks.push(contact);
+    }
+
+    /// A contact moves its agent's idle clocks: the one of inbound contacts only if it is one.
+    fn move_clocks(&mut self, agent: AgentId, contact: ContactId) {
+        self.set_idle(agent);
+        if self.contacts.at(contact.slot()).profile.direction == Direction::Inbound {
+            self.agents[agent.0].inbound_since = Some(self.now);
+        }
     }
 
     fn leave_agent(&mut self, agent: AgentId, (newer, older): (u32, u32)) {
@@ -719,6 +793,7 @@ impl State {
             Event::AgentUpserted { profile, .. } => self.upsert_agent(agent, profile),
             Event::AgentRemoved { .. } => self.agents[agent.0].removed = true,
             Event::AgentDeleted { .. } => {
+                self.count_duty(agent, false);
                 let held = &mut self.agents[agent.0];
                 (held.deleted, held.presence, held.session) = (true, Presence::Offline, false);
                 held.streams = 0;
@@ -764,20 +839,23 @@ impl State {
     }
 
     fn take_presence(&mut self, agent: AgentId, presence: &Presence) {
+        self.count_duty(agent, false);
         let held = &mut self.agents[agent.0];
         let became_available = *presence == Presence::Available && held.presence != Presence::Available;
         held.presence = presence.clone();
         held.next_presence = None;
         if became_available {
+            (held.inbound_since, held.available_since) = (Some(self.now), Some(self.now));
             self.set_idle(agent);
         }
+        self.count_duty(agent, true);
     }
 
     fn upsert_agent(&mut self, agent: AgentId, profile: &Arc<AgentProfile>) {
         if agent.0 == self.agents.len() {
             self.agents.push(Agent::new(profile.clone()));
             self.agent_ids.insert(hash_bytes(self.seed, profile.agent_id.as_bytes()), agent.0);
-            self.index.add_agent();
+            self.index.pools.add_agent();
         }
         let held = &mut self.agents[agent.0];
         held.profile = profile.clone();
@@ -785,11 +863,8 @@ impl State {
         self.compile_agent(agent, profile);
         self.enrol_agent(agent);
         // Classes gained may hold contacts for an agent who kept his room.
-        let held = &mut self.agents[agent.0];
-        if held.in_line != 0 && !held.hungry {
-            held.hungry = true;
-            self.agenda.agents.push(agent);
-            self.agenda.sorted = false;
+        if self.agents[agent.0].room != 0 {
+            self.hunger(agent);
         }
     }
 
@@ -800,7 +875,11 @@ impl State {
                 self.skilled[skill.index()].push(agent);
             }
         }
-        self.agents[agent.0].levels = levels;
+        self.count_duty(agent, false);
+        let held = &mut self.agents[agent.0];
+        held.levels = levels;
+        held.listed = self.registry.listed(&profile.agent_id);
+        self.count_duty(agent, true);
         self.agents[agent.0].team = profile.team.as_ref().and_then(|team| self.registry.team(team));
     }
 }

@@ -1,11 +1,12 @@
 //! The state of one tenant: private fields, read accessors, and `evolve`, the one thing that changes it.
 //!
-//! `registry` has the policy by handle, `evolve` what each event does, `serve` who may be matched with whom, `places`
-//! where contacts may wait.
+//! `registry` has the policy by handle, `evolve` what each event does, `serve` who may be matched with whom, `search`
+//! whose turn it is where rules say more than the lines do, `places` where contacts may wait.
 
 mod evolve;
 mod places;
 mod registry;
+mod search;
 mod serve;
 
 use alloc::collections::BTreeMap;
@@ -18,6 +19,7 @@ use super::id::{AgentId, BarId, ChannelId, ClassId, ContactId, GatewayId, LegId,
 use super::limits;
 use super::matcher::Index;
 use super::policy::{Channel, Policy, PolicyVersion, Queue};
+use super::rank::Aging;
 use super::receipts::Receipts;
 use super::slab::{Chunked, Slab};
 use super::table::{IdTable, hash_bytes};
@@ -108,6 +110,12 @@ pub struct State {
     tally: Tally,
     /// QUEUED and PARKED entries by queue: waiting places taken.
     places: Vec<u32>,
+    /// Entries in line by queue.
+    queued: Vec<u32>,
+    /// The agent last offered a contact, by queue.
+    turns: Vec<AgentId>,
+    /// Agents signed in who have a skill, by skill.
+    on_duty: Vec<u32>,
     receipts: Receipts,
     /// Ended contacts kept, oldest and newest (slots), by `Contact::gateway_links`.
     ended: (u32, u32),
@@ -137,6 +145,9 @@ impl State {
             timers: Timers::new(),
             tally: Tally::default(),
             places: Vec::new(),
+            queued: Vec::new(),
+            turns: Vec::new(),
+            on_duty: Vec::new(),
             receipts: Receipts::new(seed, Span::ZERO),
             ended: (NONE, NONE),
             ended_count: 0,
@@ -172,6 +183,17 @@ impl State {
     /// The versions of the policy kept, oldest first; the last is in force. At most [`limits::POLICY_VERSIONS`].
     pub fn policy_versions(&self) -> impl DoubleEndedIterator<Item = &PolicyVersion> {
         self.registry.versions.iter()
+    }
+
+    /// Whether whose turn it is and who takes it follow from the lines alone.
+    pub(super) fn plain(&self) -> bool {
+        self.registry.plain
+    }
+
+    /// SHA-256 of the last file a policy came from; none when none did. A restart with that file leaves in force what is.
+    #[must_use]
+    pub fn policy_file(&self) -> Option<[u8; 32]> {
+        self.registry.file
     }
 
     pub(super) fn registry(&self) -> &Registry {
@@ -289,20 +311,17 @@ impl State {
     /// The contact's place in its class' line, 1 first; 0 when it does not stand there or past
     /// [`limits::POSITION_SEARCH`]. Contacts of the queue's other classes are counted where they rank before it.
     #[must_use]
-    pub fn position(&self, contact: ContactId) -> u32 {
+    pub fn position(&self, now: Time, contact: ContactId) -> u32 {
         let held = self.contact(contact);
         let Some(entry) = held.entry.filter(|entry| entry.only.is_none() && held.links.is_in()) else { return 0 };
-        let own = super::matcher::contact_rank(held, 0);
+        let aging = Aging::of(self.queue(entry.queue));
+        let rank = |held: &Contact| aging.rank(now, 0, held.priority, held.adjusted_arrival, held.serial);
+        let own = rank(held);
         let mut ahead = 0;
         for (_, class) in self.index.iter().filter(|(_, class)| class.queue == entry.queue) {
-            for slot in class.waiting.iter(&self.contacts) {
-                if super::matcher::contact_rank(self.contacts.at(slot), 0) >= own {
-                    break;
-                }
-                ahead += 1;
-                if ahead >= limits::POSITION_SEARCH {
-                    return 0;
-                }
+            ahead += class.waiting.before(&self.contacts, rank, own, limits::POSITION_SEARCH - ahead);
+            if ahead >= limits::POSITION_SEARCH {
+                return 0;
             }
         }
         ahead + 1
@@ -363,6 +382,12 @@ impl State {
             next = held.next;
         }
         false
+    }
+
+    /// Offers open. Linear in the legs kept.
+    #[must_use]
+    pub fn open_offers(&self) -> u32 {
+        self.legs.iter().filter(|(_, leg)| leg.state == LegState::Offered).count() as u32
     }
 
     // ---- agents
@@ -512,6 +537,13 @@ impl State {
         }
     }
 
+    /// Whether a deadline runs that an outage would move: of a leg, a bar or NOT_RESPONDING. A conversation's alarm counts
+    /// too, though it is not moved.
+    #[must_use]
+    pub fn is_ticking(&self) -> bool {
+        [Due::Leg, Due::Bar, Due::Agent].into_iter().any(|due| self.timers.count(due as u8) > 0)
+    }
+
     /// When an agent's lease runs out, if it runs.
     pub(super) fn lease_expires(&self, agent: AgentId) -> Option<Time> {
         self.timers.get(Due::Lease as u8, agent.0).map(Time)
@@ -589,10 +621,11 @@ impl State {
         self.agenda.agents.last().copied()
     }
 
-    /// Nothing is left for that agent.
+    /// Nothing is left for that agent: he stands in line for what he has room for.
     pub(super) fn fed(&mut self) {
         if let Some(agent) = self.agenda.agents.pop() {
             self.agents[agent.0].hungry = false;
+            self.stand(agent, self.agents[agent.0].room);
         }
     }
 

@@ -3,9 +3,12 @@
 //! A place is taken by an entry that is QUEUED or PARKED, and free while it is OFFERED or ASSIGNED. Counted as events are
 //! taken in, so that looking costs O(groups of the queue).
 
+use alloc::vec::Vec;
+
 use super::State;
+use crate::engine::agent::Agent;
 use crate::engine::contact::ContactState;
-use crate::engine::id::{ChannelId, ContactId, QueueId};
+use crate::engine::id::{ChannelId, ContactId, QueueId, TeamId};
 use crate::engine::requirement::Requirement;
 
 impl State {
@@ -26,24 +29,36 @@ impl State {
             || rules.groups.iter().any(|&group| over(taken(group), self.registry.groups[group as usize].limit))
     }
 
-    /// Whether somebody could take a contact at once, were it in a queue. O(1) for a class that was seen before, else a
-    /// pass over the agents.
+    /// Whether somebody could take a contact at once, were it in a queue. By the default rules it looks at heads for a
+    /// class that was seen before, else at all who stand in line or, for a class never seen, at all agents.
     pub(in crate::engine) fn taken_at_once(
         &self,
         queue: QueueId,
         channel: ChannelId,
         requirement: Option<&Requirement>,
     ) -> bool {
-        if let Some(class) = self.find_class(queue, channel, requirement) {
-            return self.index.idle_agents(class).next().is_some();
+        let class = self.find_class(queue, channel, requirement);
+        if let Some(class) = class.filter(|_| self.registry.plain) {
+            return self.longest_idle(class, |_| true).is_some();
         }
         let rules = self.channel(channel);
         let asked = [self.queue(queue).require.as_deref(), requirement];
-        self.agents_from(0).map(|agent| self.agent(agent)).any(|agent| {
+        let ready = |agent: &Agent| {
             agent.takes_offers()
                 && agent.has_room(channel, rules.cost, rules.max)
                 && self.registry.band(agent.team, queue).is_some()
                 && asked.iter().flatten().all(|asked| asked.expr.met_by(&*agent.profile))
+        };
+        let teams: Vec<Option<TeamId>> = match class {
+            Some(class) => self.in_line(class).map(|rank| self.agent(rank.agent).team).collect(),
+            None => {
+                self.agents_from(0).map(|id| self.agent(id)).filter(|agent| ready(agent)).map(|it| it.team).collect()
+            }
+        };
+        teams.iter().any(|&team| {
+            let idle = || teams.iter().filter(|&&other| other == team).count() as u32;
+            self.registry.more(team, queue).delay.is_zero()
+                && self.reserve(queue, team).is_none_or(|reserve| idle() > reserve.keep_idle)
         })
     }
 

@@ -8,9 +8,11 @@ use alloc::vec::Vec;
 use crate::engine::agent::AgentProfile;
 use crate::engine::id::{ChannelId, QueueId, SkillId, TeamId, Text};
 use crate::engine::limits;
-use crate::engine::policy::{Channel, Policy, PolicyChange, PolicyVersion, Queue, Team};
+use crate::engine::policy::{Channel, ContactOrder, Policy, PolicyChange, PolicyVersion, Queue, Selection, Team};
+use crate::engine::pools::RosterId;
+use crate::engine::rank::Aging;
 use crate::engine::requirement::{Comparison, Expr, Requirement};
-use crate::engine::time::Time;
+use crate::engine::time::{Span, Time};
 
 /// Names by order of first sight.
 #[derive(Clone, Debug, Default)]
@@ -43,6 +45,24 @@ pub(in crate::engine) struct QueueRules {
     pub(in crate::engine) live: bool,
     /// The groups it shares waiting places in.
     pub(in crate::engine) groups: Vec<u32>,
+    /// Waits at which more agents may take its contacts: delays of teams, ends of reservation; sorted.
+    pub(in crate::engine) points: Vec<Span>,
+    /// Its reserves by team.
+    pub(in crate::engine) reserves: Vec<ReserveRules>,
+}
+
+impl QueueRules {
+    fn new(rules: Queue) -> QueueRules {
+        QueueRules { rules, live: true, groups: Vec::new(), points: Vec::new(), reserves: Vec::new() }
+    }
+}
+
+/// A reserve as compiled.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::engine) struct ReserveRules {
+    pub(in crate::engine) team: TeamId,
+    pub(in crate::engine) keep_idle: u32,
+    pub(in crate::engine) release_after: Option<Span>,
 }
 
 /// A group of queues as compiled.
@@ -58,12 +78,29 @@ pub(in crate::engine) struct TeamRules {
     pub(in crate::engine) live: bool,
     /// Membership priority by queue; 0 = not served.
     pub(in crate::engine) bands: Vec<u8>,
+    /// The rest of each membership, by queue; empty when none says more.
+    more: Vec<More>,
+    pub(in crate::engine) contact_order: ContactOrder,
+    /// Which queues those are.
+    roster: RosterId,
 }
+
+/// What a membership says beside its priority.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::engine) struct More {
+    pub(in crate::engine) delay: Span,
+    pub(in crate::engine) rank: u8,
+    pub(in crate::engine) ratio_ppm: u32,
+}
+
+const NO_MORE: More = More { delay: Span::ZERO, rank: 1, ratio_ppm: 0 };
 
 /// The policy in force, by handle.
 #[derive(Clone, Debug, Default)]
 pub(in crate::engine) struct Registry {
     pub(in crate::engine) policy: Arc<Policy>,
+    /// SHA-256 of the last file that said what was to be in force.
+    pub(in crate::engine) file: Option<[u8; 32]>,
     /// It and those before it, oldest first, the newest [`limits::POLICY_VERSIONS`].
     pub(in crate::engine) versions: VecDeque<PolicyVersion>,
     pub(in crate::engine) skills: Names,
@@ -72,10 +109,16 @@ pub(in crate::engine) struct Registry {
     pub(in crate::engine) queue_names: Names,
     pub(in crate::engine) queues: Vec<QueueRules>,
     pub(in crate::engine) groups: Vec<GroupRules>,
+    /// By roster and queue, whether it is served: by the live teams that share it.
+    pub(in crate::engine) rosters: Vec<Vec<bool>>,
     team_names: Names,
     pub(in crate::engine) teams: Vec<TeamRules>,
     channel_names: Names,
     pub(in crate::engine) channels: Vec<Channel>,
+    /// Whether every rule of whose turn it is and who takes it is the default: then lines alone answer both.
+    pub(in crate::engine) plain: bool,
+    /// Agents by their place in the configuration's list, where some queue goes by it.
+    listed: BTreeMap<Text, u32>,
 }
 
 impl Registry {
@@ -92,17 +135,33 @@ impl Registry {
         self.queues.iter_mut().for_each(|queue| {
             queue.live = false;
             queue.groups.clear();
+            queue.reserves.clear();
         });
         for queue in &policy.queues {
-            let rules = QueueRules { rules: queue.clone(), live: true, groups: Vec::new() };
+            let rules = QueueRules::new(queue.clone());
             place(&mut self.queues, self.queue_names.intern(&queue.id), rules);
         }
         self.group(policy);
         self.teams.iter_mut().for_each(|team| team.live = false);
+        self.rosters.clear();
         for team in &policy.teams {
-            let rules = TeamRules { bands: self.bands(team), live: true };
+            let (bands, more) = self.bands(team);
+            let roster = self.roster_of(&bands);
+            let rules = TeamRules { bands, more, roster, live: true, contact_order: team.contact_order };
             place(&mut self.teams, self.team_names.intern(&team.id), rules);
         }
+        self.reserve(policy);
+        self.list(policy);
+        self.plain = self.is_plain();
+    }
+
+    fn roster_of(&mut self, bands: &[u8]) -> RosterId {
+        let serves = bands.iter().map(|band| *band > 0);
+        let known = self.rosters.iter().position(|roster| serves.clone().eq(roster.iter().copied()));
+        RosterId(known.unwrap_or_else(|| {
+            self.rosters.push(serves.collect());
+            self.rosters.len() - 1
+        }) as u32)
     }
 
     fn group(&mut self, policy: &Policy) {
@@ -119,26 +178,83 @@ impl Registry {
 
     /// Keeps a version to look at and to go back to.
     pub(in crate::engine) fn remember(&mut self, policy: &Arc<Policy>, change: &Arc<PolicyChange>, applied: Time) {
+        self.file = change.source.or(self.file);
         if self.versions.len() == limits::POLICY_VERSIONS {
             self.versions.pop_front();
         }
         self.versions.push_back(PolicyVersion { policy: policy.clone(), change: change.clone(), applied });
     }
 
-    fn bands(&self, team: &Team) -> Vec<u8> {
+    /// Membership priority by queue, and what else the memberships say.
+    fn bands(&self, team: &Team) -> (Vec<u8>, Vec<More>) {
         let mut bands = alloc::vec![0; self.queues.len()];
+        let mut more = alloc::vec![NO_MORE; self.queues.len()];
         for membership in &team.queues {
+            let says = More { delay: membership.delay, rank: membership.rank, ratio_ppm: membership.ratio_ppm };
             if &*membership.queue == "*" {
-                for (band, queue) in bands.iter_mut().zip(&self.queues) {
-                    if queue.live && *band == 0 {
-                        *band = membership.priority;
+                for (at, queue) in self.queues.iter().enumerate() {
+                    if queue.live && bands[at] == 0 {
+                        (bands[at], more[at]) = (membership.priority, says);
                     }
                 }
             } else if let Some(queue) = self.queue_names.find(&membership.queue) {
-                bands[queue as usize] = membership.priority;
+                (bands[queue as usize], more[queue as usize]) = (membership.priority, says);
             }
         }
-        bands
+        if more.iter().all(|more| *more == NO_MORE) {
+            more.clear();
+        }
+        (bands, more)
+    }
+
+    /// Gives every queue its reserves, and the waits at which more agents may take its contacts.
+    fn reserve(&mut self, policy: &Policy) {
+        for reserve in &policy.reserves {
+            if let (Some(team), Some(queue)) = (self.team(&reserve.team), self.queue_names.find(&reserve.queue)) {
+                let (keep_idle, release_after) = (reserve.keep_idle, reserve.release_after);
+                self.queues[queue as usize].reserves.push(ReserveRules { team, keep_idle, release_after });
+            }
+        }
+        for (at, queue) in self.queues.iter_mut().enumerate() {
+            let delays = self.teams.iter().filter(|team| team.live).filter_map(|team| team.more.get(at));
+            let released = queue.reserves.iter().filter_map(|reserve| reserve.release_after);
+            queue.points = delays.map(|more| more.delay).chain(released).filter(|point| !point.is_zero()).collect();
+            queue.points.sort_unstable();
+            queue.points.dedup();
+        }
+    }
+
+    /// Keeps the order of the configuration's agents when a queue goes by it.
+    fn list(&mut self, policy: &Policy) {
+        let wanted = policy.queues.iter().any(|queue| queue.selection == Selection::Ordered);
+        let agents = policy.agents.iter().zip(0u32..).filter(|_| wanted);
+        self.listed = agents.map(|(agent, at)| (agent.agent_id.clone(), at)).collect();
+    }
+
+    fn is_plain(&self) -> bool {
+        let queue = |queue: &QueueRules| {
+            Aging::of(&queue.rules).is_none()
+                && queue.rules.selection == Selection::default()
+                && queue.reserves.is_empty()
+                && queue.points.is_empty()
+        };
+        let team = |team: &TeamRules| team.contact_order == ContactOrder::Priority;
+        self.queues.iter().all(queue) && self.teams.iter().filter(|team| team.live).all(team)
+    }
+
+    /// What a team's membership in a queue says beside its priority.
+    pub(in crate::engine) fn more(&self, team: Option<TeamId>, queue: QueueId) -> More {
+        team.and_then(|team| self.teams[team.index()].more.get(queue.index()).copied()).unwrap_or(NO_MORE)
+    }
+
+    /// Which of its queues a team serves first.
+    pub(in crate::engine) fn contact_order(&self, team: Option<TeamId>) -> ContactOrder {
+        team.map_or(ContactOrder::Priority, |team| self.teams[team.index()].contact_order)
+    }
+
+    /// An agent's place in the configuration's list; none when he is not in it, or no queue goes by it.
+    pub(in crate::engine) fn listed(&self, agent_id: &str) -> Option<u32> {
+        self.listed.get(agent_id).copied()
     }
 
     /// Whether the policy in force has a skill of this name.
@@ -174,6 +290,12 @@ impl Registry {
     pub(in crate::engine) fn band(&self, team: Option<TeamId>, queue: QueueId) -> Option<u8> {
         let team = &self.teams[team?.index()];
         team.bands.get(queue.index()).copied().filter(|&band| band > 0 && team.live)
+    }
+
+    /// The roster of a team, if the policy in force has the team.
+    pub(in crate::engine) fn roster(&self, team: TeamId) -> Option<RosterId> {
+        let team = &self.teams[team.index()];
+        team.live.then_some(team.roster)
     }
 
     /// An agent's levels by handle.

@@ -6,16 +6,27 @@ use alloc::vec::Vec;
 use super::State;
 use crate::engine::agent::Agent;
 use crate::engine::contact::{Contact, LegState};
-use crate::engine::id::{AgentId, ChannelId, ClassId, ContactId, LegId, QueueId};
+use crate::engine::id::{AgentId, ChannelId, ClassId, ContactId, LegId, QueueId, SkillId};
+use crate::engine::limits;
 use crate::engine::matcher::contact_rank;
-use crate::engine::rank::ContactRank;
+use crate::engine::pools::{PoolId, RosterId};
+use crate::engine::rank::{AgentRank, ContactRank};
 use crate::engine::requirement::Requirement;
+use crate::engine::time::Time;
+
+/// Whether an agent has these levels and meets the rest.
+fn can_do(agent: &Agent, levels: &[(SkillId, u8)], rest: &[Arc<Requirement>]) -> bool {
+    let has = |(skill, level): &(SkillId, u8)| {
+        agent.levels.binary_search_by_key(skill, |held| held.0).is_ok_and(|at| agent.levels[at].1 >= *level)
+    };
+    levels.iter().all(has) && rest.iter().all(|requirement| requirement.expr.met_by(&*agent.profile))
+}
 
 impl State {
     // ---- classes
 
-    /// The class of an entry, made when it was never seen: then one pass over the agents who have its rarest skill, or
-    /// over all when it asks for none.
+    /// The class of an entry, made when it was never seen. One that asks for no more than a level of one skill finds its
+    /// agents in line already; any other has its pool filled some agents at a time ([`Self::fill_pool`]).
     pub(super) fn intern_class(
         &mut self,
         queue: QueueId,
@@ -27,41 +38,66 @@ impl State {
         }
         let class = self.index.add(queue, channel, requirement.cloned());
         self.compile_class(class);
-        for agent in self.candidates(class) {
-            if self.agents[agent.0].serves.last().is_none_or(|last| last.class < class) && self.meets(agent, class) {
-                let serves = self.index.enrol(agent, class);
-                self.agents[agent.0].serves.push(serves);
-                let held = &self.agents[agent.0];
-                self.index.stand(serves, held.in_line & (1 << channel.0) != 0);
-            }
-        }
         class
     }
 
-    /// Splits what queue and contact ask for by the policy in force.
+    /// Splits what queue and contact ask for by the policy in force, and finds the class its pool.
     fn compile_class(&mut self, class: ClassId) {
-        let (mut levels, mut rest) = (Vec::new(), Vec::new());
+        let (mut levels, mut rest, mut named) = (Vec::new(), Vec::new(), Vec::new());
         let held = self.index.class(class);
         let queue = self.registry.queues[held.queue.index()].rules.require.as_ref();
         for requirement in queue.into_iter().chain(&held.requirement) {
             self.registry.split(requirement, &mut levels, &mut rest);
+            requirement.expr.each_skill(&mut |skill| named.extend(self.registry.skills.find(skill).map(SkillId)));
         }
+        named.sort_unstable();
+        named.dedup();
+        // The highest level of each skill is what all of them together ask.
+        levels.sort_unstable_by_key(|&(skill, level)| (skill, core::cmp::Reverse(level)));
+        levels.dedup_by_key(|(skill, _)| *skill);
+        let rarest = levels.iter().copied().min_by_key(|(skill, _)| self.skilled[skill.index()].len());
         let held = self.index.class_mut(class);
         held.levels = levels;
         held.rest = rest;
+        held.named = named;
+        self.index.join_pool(class, rarest);
     }
 
-    /// Agents who may meet a class, a superset in slot order.
-    fn candidates(&self, class: ClassId) -> Vec<AgentId> {
-        let asked = self.index.class(class).levels.iter();
-        let rarest = asked.filter_map(|(skill, _)| self.skilled.get(skill.index())).min_by_key(|agents| agents.len());
-        let mut agents = match rarest {
-            Some(agents) => agents.clone(),
-            None => (0..self.agents.len()).map(AgentId).collect(),
-        };
-        agents.sort_unstable();
-        agents.dedup();
-        agents
+    /// Takes the filling of the oldest unfilled pool some agents further. Every event does, so that a fold gets as far.
+    pub(super) fn fill_pool(&mut self) {
+        let Some(growth) = self.index.pools.growing() else { return };
+        let (pool, skill, start) = (growth.pool, growth.skill, growth.done);
+        let all = skill.map_or(self.agents.len(), |skill| self.skilled[skill.index()].len() as u32);
+        // Few agents are spread over as many events as it takes to meet each of them once.
+        let step = (all / 64 + 1).min(limits::POOL_STEP);
+        let end = (start + step).min(all);
+        for at in start..end {
+            let agent = skill.map_or(AgentId(at), |skill| self.skilled[skill.index()][at as usize]);
+            let held = &self.agents[agent.0];
+            let Some(roster) = self.roster(held) else { continue };
+            let joined = held.serves.iter().any(|serves| self.index.pools.pool_of(serves.line) == pool);
+            if !joined && self.fits_pool(held, pool) {
+                let serves = self.index.enrol(agent, pool, roster, 0);
+                let held = &mut self.agents[agent.0];
+                held.serves.push(serves);
+                let in_line = held.in_line;
+                self.index.pools.stand(serves, in_line & (1 << self.index.pools.channel(serves.line).0) != 0);
+            }
+        }
+        self.index.pools.grown(end);
+        if end == all {
+            self.index.fill_pool();
+        }
+    }
+
+    /// The roster of an agent's team, if he can serve anything at all.
+    fn roster(&self, agent: &Agent) -> Option<RosterId> {
+        agent.team.filter(|_| !agent.deleted).and_then(|team| self.registry.roster(team))
+    }
+
+    fn fits_pool(&self, agent: &Agent, pool: PoolId) -> bool {
+        let (levels, rest) = self.index.pools.asked(pool);
+        can_do(agent, levels, rest)
     }
 
     /// Whether an agent may serve a class: his team lists the queue and he meets what is asked.
@@ -73,32 +109,45 @@ impl State {
     /// Whether he meets what is asked, his team's list left aside.
     pub(in crate::engine) fn qualifies(&self, agent: &Agent, class: ClassId) -> bool {
         let class = self.index.class(class);
-        if agent.deleted {
-            return false;
-        }
-        let has = |(skill, level): &(_, u8)| {
-            agent.levels.binary_search_by_key(skill, |held| held.0).is_ok_and(|at| agent.levels[at].1 >= *level)
-        };
-        class.levels.iter().all(has) && class.rest.iter().all(|requirement| requirement.expr.met_by(&*agent.profile))
+        !agent.deleted && can_do(agent, &class.levels, &class.rest)
     }
 
-    /// Re-enrols one agent in every class he may serve: after he changed.
+    /// Re-enrols one agent in every pool he belongs to: after he changed. Cost: his skills, and the pools that ask for
+    /// more than one.
     pub(super) fn enrol_agent(&mut self, agent: AgentId) {
         self.leave_lines(agent);
         for serves in core::mem::take(&mut self.agents[agent.0].serves) {
-            self.index.dismiss(serves);
+            self.index.pools.dismiss(serves);
         }
-        for class in (0..self.index.len() as u32).map(ClassId) {
-            if self.meets(agent, class) {
-                let serves = self.index.enrol(agent, class);
-                self.agents[agent.0].serves.push(serves);
+        let held = &self.agents[agent.0];
+        if let Some(roster) = self.roster(held) {
+            let channels = self.registry.channels.len();
+            let mut serves = Vec::with_capacity(channels * (held.levels.len() + 1));
+            for channel in (0..channels as u32).map(ChannelId) {
+                serves.push(self.index.enrol(agent, self.index.pools.plain(channel, None), roster, 0));
+                for &(skill, level) in &held.levels {
+                    let pool = self.index.pools.plain(channel, Some(skill));
+                    serves.push(self.index.enrol(agent, pool, roster, level));
+                }
             }
+            for pool in self.index.pools.compound() {
+                if self.fits_pool(&self.agents[agent.0], pool) {
+                    serves.push(self.index.enrol(agent, pool, roster, 0));
+                }
+            }
+            self.agents[agent.0].serves = serves;
         }
         self.refresh_agent(agent);
     }
 
-    /// Compiles every class anew and re-enrols every agent: after a policy came into force.
+    /// Makes pools and classes anew and re-enrols every agent: after a policy came into force.
     pub(super) fn enrol_all(&mut self) {
+        for agent in (0..self.agents.len()).map(AgentId) {
+            self.leave_lines(agent);
+            self.agents[agent.0].serves = Vec::new();
+        }
+        let (channels, skills) = (self.registry.channels.len(), self.registry.skills.all.len());
+        self.index.pools.reset(self.registry.rosters.clone(), channels, skills);
         for class in (0..self.index.len() as u32).map(ClassId) {
             self.compile_class(class);
         }
@@ -107,6 +156,10 @@ impl State {
             self.compile_agent(agent, &profile);
             self.enrol_agent(agent);
             self.touch(agent);
+        }
+        // All are enrolled, in every pool.
+        while self.index.pools.growing().is_some() {
+            self.index.fill_pool();
         }
     }
 
@@ -123,42 +176,60 @@ impl State {
         })
     }
 
-    /// Puts an agent in line wherever he now has room, takes him out wherever he has not, and puts him on the agenda
-    /// when he gained room. Touches his classes only when something changed.
+    /// Takes an agent out of line wherever he has no room any more, and puts him on the agenda when he gained room: he
+    /// stands in line only when nothing was found for him ([`Self::fed`]).
     pub(super) fn refresh_agent(&mut self, agent: AgentId) {
         let open = self.open_channels(&self.agents[agent.0]);
-        self.stand_in(agent, open);
+        self.make_room(agent, open);
     }
 
     /// Moves his idle clock: he leaves every line first, since the clock orders him.
     pub(super) fn set_idle(&mut self, agent: AgentId) {
         self.leave_lines(agent);
         self.agents[agent.0].idle_since = Some(self.now);
-        self.index.set_idle(agent, self.now);
+        self.index.pools.set_idle(agent, self.now);
     }
 
     fn leave_lines(&mut self, agent: AgentId) {
-        self.stand_in(agent, 0);
+        self.make_room(agent, 0);
     }
 
-    fn stand_in(&mut self, agent: AgentId, open: u16) {
-        let held = &mut self.agents[agent.0];
-        let changed = held.in_line ^ open;
-        if changed != 0 {
-            for &serves in &held.serves {
-                let bit = 1 << self.index.channel(serves.class).0;
-                if changed & bit != 0 {
-                    self.index.stand(serves, open & bit != 0);
-                }
-            }
-            held.in_line = open;
+    fn make_room(&mut self, agent: AgentId, open: u16) {
+        let held = &self.agents[agent.0];
+        let gained = open & !held.room;
+        if held.in_line & !open != 0 {
+            self.stand(agent, held.in_line & open);
         }
-        // Being back in line after leaving it counts as room gained, also for an agent with no class at all: a contact
+        let held = &mut self.agents[agent.0];
+        held.room = open;
+        // Having room again after losing it counts as room gained, also for an agent with no class at all: a contact
         // may be open to him alone.
-        if changed & open != 0 && !held.hungry {
-            held.hungry = true;
+        if gained != 0 {
+            self.hunger(agent);
+        }
+    }
+
+    /// Puts an agent on the list of those who may now be matched.
+    pub(super) fn hunger(&mut self, agent: AgentId) {
+        let held = &mut self.agents[agent.0];
+        if !core::mem::replace(&mut held.hungry, true) {
             self.agenda.agents.push(agent);
             self.agenda.sorted = false;
+        }
+    }
+
+    /// Puts an agent in line for these channels and no others.
+    pub(super) fn stand(&mut self, agent: AgentId, channels: u16) {
+        let held = &mut self.agents[agent.0];
+        let changed = core::mem::replace(&mut held.in_line, channels) ^ channels;
+        if changed == 0 {
+            return;
+        }
+        for &serves in &held.serves {
+            let bit = 1 << self.index.pools.channel(serves.line).0;
+            if changed & bit != 0 {
+                self.index.pools.stand(serves, channels & bit != 0);
+            }
         }
     }
 
@@ -181,9 +252,18 @@ impl State {
             Some(agent) => self.agents[agent.0].only.insert(&mut self.contacts, contact.slot()),
             None => self.index.wait(&mut self.contacts, entry.class, contact.slot()),
         }
+        if self.queued.len() <= entry.queue.index() {
+            self.queued.resize(entry.queue.index() + 1, 0);
+        }
+        self.queued[entry.queue.index()] += 1;
         self.agenda.contacts.push(contact);
         self.agenda.sorted = false;
         // A deadline that passed while an offer was open is applied before the contact is matched again.
+        self.check_if_due(contact);
+    }
+
+    /// Puts a contact on the agenda whose deadline has passed already.
+    pub(super) fn check_if_due(&mut self, contact: ContactId) {
         if self.contact_deadline(self.contacts.at(contact.slot())).is_some_and(|at| at <= self.now) {
             self.agenda.checks.push(contact);
         }
@@ -197,18 +277,22 @@ impl State {
             Some(agent) => self.agents[agent.0].only.remove(&mut self.contacts, contact.slot()),
             None => self.index.unwait(&mut self.contacts, entry.class, contact.slot()),
         }
+        self.queued[entry.queue.index()] -= 1;
     }
 
     // ---- the search
 
     /// Whether a pair may be matched now, room aside.
-    fn may_match(&self, contact: &Contact, agent: AgentId) -> bool {
+    pub(super) fn may_match(&self, contact: &Contact, agent: AgentId) -> bool {
         contact.bars.is_none() || !self.barred(contact, agent)
     }
 
     /// The contact an agent with room should take: best rank over the classes he serves and the contacts open to him
     /// alone. Cost: his classes, and the contacts barred for him.
-    pub(in crate::engine) fn best_contact(&self, agent: AgentId) -> Option<(ContactRank, ContactId)> {
+    pub(in crate::engine) fn best_contact(&self, now: Time, agent: AgentId) -> Option<(ContactRank, ContactId)> {
+        if !self.registry.plain {
+            return self.choose_contact(now, agent);
+        }
         let held = &self.agents[agent.0];
         let mut best: Option<(ContactRank, u32)> = None;
         let mut consider = |found: (ContactRank, u32)| {
@@ -216,16 +300,26 @@ impl State {
                 best = Some(found);
             }
         };
-        for serves in &held.serves {
-            let open = held.in_line & (1 << self.index.channel(serves.class).0) != 0;
-            if !open || !self.index.is_waited(serves.class) {
-                continue;
+        let mut look = |class: ClassId| {
+            if !self.index.is_waited(class) {
+                return;
             }
-            let queue = self.index.class(serves.class).queue;
+            let queue = self.index.class(class).queue;
             let band = self.registry.band(held.team, queue).expect("an agent is enrolled by his team's list");
             let fits = |slot: u32| self.may_match(self.contacts.at(slot), agent);
-            if let Some(found) = self.index.best_contact(&self.contacts, serves.class, band, fits) {
+            if let Some(found) = self.index.best_contact(&self.contacts, class, band, fits) {
                 consider(found);
+            }
+        };
+        for serves in &held.serves {
+            if held.room & (1 << self.index.pools.channel(serves.line).0) != 0 {
+                self.index.pools.classes(serves.line).iter().for_each(|&class| look(class));
+            }
+        }
+        for class in self.index.pools.unfilled() {
+            let channel = self.index.class(class).channel;
+            if held.room & (1 << channel.0) != 0 && self.meets(agent, class) {
+                look(class);
             }
         }
         for slot in held.only.iter(&self.contacts) {
@@ -238,20 +332,47 @@ impl State {
         best.map(|(rank, slot)| (rank, self.contact_at(slot)))
     }
 
-    fn only_fits(&self, contact: &Contact, agent: AgentId) -> bool {
+    pub(super) fn only_fits(&self, contact: &Contact, agent: AgentId) -> bool {
         let held = &self.agents[agent.0];
         let class = contact.entry.expect("only an entry waits").class;
-        held.in_line & (1 << contact.channel.0) != 0 && self.qualifies(held, class) && self.may_match(contact, agent)
+        held.room & (1 << contact.channel.0) != 0 && self.qualifies(held, class) && self.may_match(contact, agent)
     }
 
     /// The agent who should take a waiting contact: longest idle of those eligible with room. Cost: those barred.
-    pub(in crate::engine) fn best_agent(&self, contact: ContactId) -> Option<AgentId> {
+    /// `or` is one who may take it and perhaps is not in line yet.
+    pub(in crate::engine) fn best_agent(&self, contact: ContactId, or: Option<AgentId>) -> Option<AgentId> {
+        if !self.registry.plain {
+            return self.choose_agent(contact);
+        }
         let held = self.contacts.at(contact.slot());
         let entry = held.entry?;
-        match entry.only {
-            Some(agent) => self.only_fits(held, agent).then_some(agent),
-            None => self.index.best_agent(entry.class, |agent| self.may_match(held, agent)),
+        if let Some(only) = entry.only {
+            return self.only_fits(held, only).then_some(only);
         }
+        let found = self.longest_idle(entry.class, |agent| self.may_match(held, agent));
+        found.into_iter().chain(or.map(|agent| self.line_rank(agent))).min().map(|rank| rank.agent)
+    }
+
+    /// The longest idle of those in line for a class who `fits`.
+    pub(super) fn longest_idle(&self, class: ClassId, fits: impl Fn(AgentId) -> bool) -> Option<AgentRank> {
+        match self.index.class(class).mixed {
+            true => self.index.best_agent(class, |agent| fits(agent) && self.meets(agent, class)),
+            false => self.index.best_agent(class, fits),
+        }
+    }
+
+    /// The agents in line for a class: by idle time within one line, the lines one after the other.
+    pub(super) fn in_line(&self, class: ClassId) -> impl Iterator<Item = AgentRank> + '_ {
+        let held = self.index.class(class);
+        let lines = held.lines.iter().flat_map(|&line| self.index.pools.line(line));
+        lines.filter(move |rank| !held.mixed || self.meets(rank.agent, class))
+    }
+
+    /// The agents in line for a class, longest idle first: for audits.
+    pub(in crate::engine) fn idle_agents(&self, class: ClassId) -> Vec<AgentRank> {
+        let mut all: Vec<_> = self.in_line(class).collect();
+        all.sort_unstable();
+        all
     }
 
     /// Whether an open offer is still allowed: the agent may serve the entry.

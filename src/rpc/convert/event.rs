@@ -454,6 +454,12 @@ fn other_payload(published: &Published) -> Option<Payload> {
             contacts_reevaluated: i32::try_from(*reevaluated).unwrap_or(i32::MAX),
             ..v1::PolicyApplied::default()
         }),
+        Event::Resumed { outage, contacts, offers } => Payload::Resumed(v1::Resumed {
+            stop_time: Some(time(published.recorded.time - *outage)),
+            outage: Some(span(*outage)),
+            contacts: *contacts as i32,
+            offers: *offers as i32,
+        }),
         Event::AgentUpserted { profile, .. } => {
             let after = Some(output::agent_profile(profile));
             Payload::AgentUpserted(v1::AgentUpserted { agent_id, after, ..v1::AgentUpserted::default() })

@@ -441,14 +441,11 @@ pub fn contact_change(
 /// Longest display name or address in bytes.
 const NAME_BYTES: usize = 256;
 
-/// Capacity units of an agent who does not say.
-const CAPACITY: u32 = 100;
-
 /// An agent's profile.
 pub fn agent_profile(agent: Option<v1::Agent>) -> Checked<AgentProfile> {
     let agent = agent.ok_or_else(|| Problem::field("agent", "be set"))?;
     let capacity = match agent.capacity {
-        0 => CAPACITY,
+        0 => AgentProfile::CAPACITY,
         units => u32::try_from(units).map_err(|_| Problem::field("agent.capacity", "be 1 to 10 000"))?,
     };
     let mut skills = Vec::with_capacity(agent.skills.len());

@@ -1,0 +1,153 @@
+//! What a tenant's table says of whose turn it is and who takes it: selection, order, reservation, groups of queues.
+
+use std::collections::{HashMap, HashSet};
+
+use crate::engine::policy;
+
+use super::fault::Gathered;
+use super::schema::{self, At, ContactOrder, Measure};
+use super::tenant::{Known, text};
+
+/// A number of at most six decimals that matter, as whole millionths. Its bounds were checked before.
+pub(super) fn millionths(number: f64) -> i64 {
+    (number * 1e6).round() as i64
+}
+
+/// Who takes a queue's contacts.
+pub(super) fn selection(table: &schema::Queue, faults: &mut Gathered<'_>) -> policy::Selection {
+    use policy::Selection;
+    let chosen = table.selection.unwrap_or(schema::Selection::LongestIdle);
+    if let Some(clock) = table.idle_clock.as_ref().filter(|_| chosen != schema::Selection::LongestIdle) {
+        let hint = "leave it out, or set `selection` to \"longest_idle\"";
+        faults.hinted(clock.span(), "`idle_clock` means nothing with another selection than \"longest_idle\"", hint);
+    }
+    match chosen {
+        schema::Selection::LongestIdle => Selection::LongestIdle(match table.idle_clock.as_ref().map(At::get) {
+            None | Some(schema::IdleClock::Any) => policy::IdleClock::Any,
+            Some(schema::IdleClock::Inbound) => policy::IdleClock::Inbound,
+            Some(schema::IdleClock::Available) => policy::IdleClock::Available,
+        }),
+        schema::Selection::Ranked => Selection::Ranked,
+        schema::Selection::LeastLoaded => Selection::LeastLoaded,
+        schema::Selection::BestSkilled => Selection::BestSkilled,
+        schema::Selection::LeastSkilled => Selection::LeastSkilled,
+        schema::Selection::FewestContacts => Selection::FewestContacts,
+        schema::Selection::RoundRobin => Selection::RoundRobin,
+        schema::Selection::Ordered => Selection::Ordered,
+        schema::Selection::Random => Selection::Random,
+    }
+}
+
+/// The most that age adds to a priority.
+pub(super) fn aging_cap(table: &schema::Queue, faults: &mut Gathered<'_>) -> Option<i64> {
+    let cap = table.aging_cap.as_ref()?;
+    if table.aging_per_minute.is_none_or(|rate| rate == 0.0) {
+        let hint = "leave it out, or set `aging_per_minute`";
+        faults.hinted(cap.span(), "`aging_cap` means nothing without `aging_per_minute`", hint);
+    }
+    Some(millionths(*cap.get()))
+}
+
+/// Groups of queues that share waiting places.
+pub(super) fn queue_group(table: &schema::QueueGroup, known: &Known, faults: &mut Gathered<'_>) -> policy::QueueGroup {
+    let mut seen = HashSet::new();
+    for queue in &table.queues {
+        let name = queue.get();
+        if !known.queues.has(name) {
+            faults.unknown(queue.span(), "queue", name, known.queues.iter());
+        } else if !seen.insert(name.as_str()) {
+            faults.add(queue.span(), format!("queue `{name}` is listed twice in this group"));
+        }
+    }
+    policy::QueueGroup {
+        id: text(&table.id),
+        queues: table.queues.iter().map(|queue| queue.get().as_str().into()).collect(),
+        limit: table.limit,
+    }
+}
+
+/// Which of its queues a team serves first.
+pub(super) fn contact_order(table: &schema::Team, faults: &mut Gathered<'_>) -> policy::ContactOrder {
+    let chosen = table.contact_order.as_ref().map_or(ContactOrder::Priority, |order| *order.get());
+    if let Some(ratio) = table.queue_ratio.as_ref().filter(|_| chosen != ContactOrder::QueueRatio) {
+        let hint = "leave it out, or set `contact_order` to \"queue_ratio\"";
+        faults.hinted(ratio.span(), "`queue_ratio` means nothing with another `contact_order`", hint);
+    }
+    let count = chosen == ContactOrder::QueueRatio
+        && table.queue_ratio.as_ref().is_some_and(|ratio| ratio.get().measure == Measure::Count);
+    for membership in &table.queues {
+        match (&membership.ratio, count) {
+            (None, true) => {
+                let message = format!("queue `{}` has no `ratio`", membership.id.get());
+                let hint = "queue_ratio by count needs one of each queue, such as ratio = 0.5";
+                faults.hinted(membership.id.span(), message, hint);
+            }
+            (Some(ratio), false) => {
+                let hint = "it is for contact_order \"queue_ratio\" with queue_ratio = { measure = \"count\" }";
+                faults.hinted(ratio.span(), "`ratio` means nothing here", hint);
+            }
+            (None, false) | (Some(_), true) => {}
+        }
+    }
+    match chosen {
+        ContactOrder::Priority => policy::ContactOrder::Priority,
+        ContactOrder::ServiceLevelUrgency => policy::ContactOrder::ServiceLevelUrgency,
+        ContactOrder::CmuTheta => policy::ContactOrder::CmuTheta,
+        ContactOrder::QueueRatio if count => policy::ContactOrder::QueueRatioCount,
+        ContactOrder::QueueRatio => policy::ContactOrder::QueueRatioDelay,
+    }
+}
+
+/// Reports teams whose queues cannot be compared by cost x patience / handle time: some have a patience, some none.
+pub(super) fn comparable(table: &schema::Tenant, faults: &mut Gathered<'_>) {
+    let patience: HashMap<&str, bool> =
+        table.queues.iter().map(|queue| (queue.id.get().0.as_str(), queue.expected_patience.is_some())).collect();
+    for team in &table.teams {
+        let Some(order) = team.contact_order.as_ref().filter(|order| *order.get() == ContactOrder::CmuTheta) else {
+            continue;
+        };
+        let all = team.queues.iter().any(|membership| membership.id.get() == "*");
+        let served: Vec<&str> = match all {
+            true => table.queues.iter().map(|queue| queue.id.get().0.as_str()).collect(),
+            false => team.queues.iter().map(|membership| membership.id.get().as_str()).collect(),
+        };
+        let of = |wanted: bool| served.iter().find(|queue| patience.get(**queue) == Some(&wanted));
+        if let (Some(with), Some(without)) = (of(true), of(false)) {
+            let message = format!("queue `{with}` has an `expected_patience` and queue `{without}` has none");
+            faults.hinted(order.span(), message, "\"cmu_theta\" needs it of every queue of the team, or of none");
+        }
+    }
+}
+
+/// Agents kept back.
+pub(super) fn reserves(table: &schema::Tenant, known: &Known, faults: &mut Gathered<'_>) -> Vec<policy::Reserve> {
+    let mut seen = HashSet::new();
+    let mut kept = Vec::new();
+    for reserve in &table.reserve {
+        let (team, queue) = (reserve.team.get().as_str(), reserve.queue.get().as_str());
+        if !known.teams.has(team) {
+            faults.unknown(reserve.team.span(), "team", team, known.teams.iter());
+        }
+        if !known.queues.has(queue) {
+            faults.unknown(reserve.queue.span(), "queue", queue, known.queues.iter());
+        }
+        if !seen.insert((team, queue)) {
+            let message = format!("there are two reserves of team `{team}` for queue `{queue}`");
+            faults.add(reserve.queue.span(), message);
+        }
+        let lender = table.teams.iter().find(|known| known.id.get().0 == team);
+        let serves =
+            |team: &schema::Team| team.queues.iter().any(|listed| ["*", queue].contains(&listed.id.get().as_str()));
+        if known.queues.has(queue) && lender.is_some_and(|team| !serves(team)) {
+            let hint = "a team keeps agents back from queues it serves";
+            faults.hinted(reserve.queue.span(), format!("team `{team}` does not serve queue `{queue}`"), hint);
+        }
+        kept.push(policy::Reserve {
+            team: team.into(),
+            queue: queue.into(),
+            keep_idle: reserve.keep_idle,
+            release_after: reserve.release_after.map(|after| after.0),
+        });
+    }
+    kept
+}

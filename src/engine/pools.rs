@@ -1,0 +1,354 @@
+//! Who is idle: agents in lines, by what they can do, so that classes share the lines and a new class finds them there.
+//!
+//! A pool is what classes ask for, their queue and the level of one skill left aside. There is a plain one for every
+//! channel and skill and for every channel without, which every agent joins at once with all his skills; a compound
+//! one is made for classes that ask for more than that. Within a pool agents stand in one line per roster (what their
+//! team serves) and level, in order of idle time. A class looks at the heads of the lines whose roster has its queue and
+//! whose level is high enough. So an agent stands in a line per skill, however many classes ask for it, and a class
+//! never seen that asks for one skill has its agents in line already.
+//!
+//! A compound pool never seen is filled some agents at a time. Until then its classes look through the lines of their
+//! rarest skill, one by one, and agents look at its classes one by one: slower, and the same choice.
+
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use super::id::{AgentId, ChannelId, ClassId, QueueId, SkillId, Text};
+use super::order::{Links, Nodes, Sequence};
+use super::rank::AgentRank;
+use super::requirement::Requirement;
+use super::slab::Chunked;
+use super::time::Time;
+
+/// What a team serves: teams with the same queues share one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RosterId(pub u32);
+
+/// A pool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct PoolId(u32);
+
+/// A line of a pool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LineId(u32);
+
+/// An agent's place in a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Serves {
+    /// The line.
+    pub line: LineId,
+    place: u32,
+}
+
+/// A class as its pool knows it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Asks {
+    pub(super) class: ClassId,
+    pub(super) queue: QueueId,
+    /// The level asked for in a plain pool; 0 elsewhere.
+    pub(super) level: u8,
+}
+
+struct Pool {
+    channel: ChannelId,
+    /// What a compound pool asks for; empty in a plain one.
+    levels: Vec<(SkillId, u8)>,
+    rest: Vec<Arc<Requirement>>,
+    asks: Vec<Asks>,
+    /// By roster and level.
+    lines: Vec<(RosterId, u8, LineId)>,
+    filled: bool,
+}
+
+struct Line {
+    pool: PoolId,
+    channel: ChannelId,
+    idle: Sequence,
+    /// The classes that look at it, once its pool is filled.
+    classes: Vec<ClassId>,
+}
+
+/// A compound pool that is being filled.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Growth {
+    pub(super) pool: PoolId,
+    /// The rarest skill asked for: whoever has it is looked at. All are when none is asked for.
+    pub(super) skill: Option<SkillId>,
+    /// The level of it asked for.
+    level: u8,
+    /// How many have been looked at.
+    pub(super) done: u32,
+}
+
+/// One agent's place in one line.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    agent: u32,
+    links: Links,
+}
+
+#[derive(Default)]
+struct Places {
+    all: Chunked<Place>,
+    free: Vec<u32>,
+    /// The idle clock, by agent.
+    since: Chunked<Time>,
+}
+
+impl Nodes for Places {
+    type Key = (Time, u32);
+
+    fn key(&self, node: u32) -> (Time, u32) {
+        let agent = self.all[node].agent;
+        (self.since[agent], agent)
+    }
+
+    fn links(&self, node: u32) -> Links {
+        self.all[node].links
+    }
+
+    fn set_links(&mut self, node: u32, links: Links) {
+        self.all[node].links = links;
+    }
+}
+
+type Key = (ChannelId, Vec<(SkillId, u8)>, Vec<Text>);
+
+/// All pools and lines, with the places of agents in them.
+#[derive(Default)]
+pub(super) struct Pools {
+    /// By roster and queue, whether it is served.
+    rosters: Vec<Vec<bool>>,
+    skills: usize,
+    /// Plain ones first.
+    pools: Vec<Pool>,
+    plain: usize,
+    compound: BTreeMap<Key, PoolId>,
+    growing: VecDeque<Growth>,
+    lines: Vec<Line>,
+    places: Places,
+}
+
+impl Pools {
+    /// Forgets all pools, lines and places, and makes the plain pools anew.
+    pub(super) fn reset(&mut self, rosters: Vec<Vec<bool>>, channels: usize, skills: usize) {
+        let since = core::mem::take(&mut self.places.since);
+        *self = Pools { rosters, skills, places: Places { since, ..Places::default() }, ..Pools::default() };
+        for channel in 0..channels {
+            for _ in 0..=skills {
+                self.pools.push(Pool::new(ChannelId(channel as u32), true));
+            }
+        }
+        self.plain = self.pools.len();
+    }
+
+    /// The pool of those who have a skill, or of all.
+    pub(super) fn plain(&self, channel: ChannelId, skill: Option<SkillId>) -> PoolId {
+        PoolId((channel.index() * (self.skills + 1) + skill.map_or(0, |skill| skill.index() + 1)) as u32)
+    }
+
+    /// Every pool that asks for more than one skill.
+    pub(super) fn compound(&self) -> impl Iterator<Item = PoolId> + use<> {
+        (self.plain as u32..self.pools.len() as u32).map(PoolId)
+    }
+
+    /// The pool for what is asked, made when there is none, and the level of its skill asked for.
+    pub(super) fn of(
+        &mut self,
+        channel: ChannelId,
+        levels: &[(SkillId, u8)],
+        rest: &[Arc<Requirement>],
+        rarest: Option<(SkillId, u8)>,
+    ) -> (PoolId, u8) {
+        match (levels, rest) {
+            ([], []) => return (self.plain(channel, None), 0),
+            (&[(skill, level)], []) => return (self.plain(channel, Some(skill)), level),
+            _ => {}
+        }
+        let texts = rest.iter().map(|requirement| requirement.text.clone()).collect();
+        let made = PoolId(self.pools.len() as u32);
+        let pool = *self.compound.entry((channel, levels.to_vec(), texts)).or_insert(made);
+        if pool == made {
+            let (levels, rest) = (levels.to_vec(), rest.to_vec());
+            self.pools.push(Pool { levels, rest, ..Pool::new(channel, false) });
+            let (skill, level) = rarest.map_or((None, 0), |(skill, level)| (Some(skill), level));
+            self.growing.push_back(Growth { pool, skill, level, done: 0 });
+        }
+        (pool, 0)
+    }
+
+    /// What a compound pool asks for.
+    pub(super) fn asked(&self, pool: PoolId) -> (&[(SkillId, u8)], &[Arc<Requirement>]) {
+        let pool = &self.pools[pool.index()];
+        (&pool.levels, &pool.rest)
+    }
+
+    /// Adds a class to its pool.
+    pub(super) fn join(&mut self, pool: PoolId, asks: Asks) {
+        self.pools[pool.index()].asks.push(asks);
+    }
+
+    /// The lines a class is to look at, and whether others stand there too. Those of its own pool know it from now on.
+    pub(super) fn link(&mut self, pool: PoolId, asks: Asks) -> (Vec<LineId>, bool) {
+        let growth = self.growing.iter().find(|growth| growth.pool == pool);
+        let (source, level) = growth.map_or((pool, asks.level), |growth| (self.source(growth), growth.level));
+        let mixed = growth.is_some();
+        let lines = self.pools[source.index()].lines.iter();
+        let lines: Vec<LineId> = lines
+            .filter(|(roster, high, _)| *high >= level && self.serves(*roster, asks.queue))
+            .map(|(.., line)| *line)
+            .collect();
+        if !mixed {
+            for line in &lines {
+                self.lines[line.index()].classes.push(asks.class);
+            }
+        }
+        (lines, mixed)
+    }
+
+    /// Where those who may belong to an unfilled pool stand meanwhile.
+    fn source(&self, growth: &Growth) -> PoolId {
+        self.plain(self.pools[growth.pool.index()].channel, growth.skill)
+    }
+
+    fn serves(&self, roster: RosterId, queue: QueueId) -> bool {
+        self.rosters[roster.0 as usize].get(queue.index()).copied().unwrap_or(false)
+    }
+
+    // ---- filling a new pool
+
+    /// The pool to be filled next.
+    pub(super) fn growing(&self) -> Option<Growth> {
+        self.growing.front().copied()
+    }
+
+    /// So many have been looked at for it.
+    pub(super) fn grown(&mut self, done: u32) {
+        if let Some(growth) = self.growing.front_mut() {
+            growth.done = done;
+        }
+    }
+
+    /// It is filled: its classes, to be linked anew.
+    pub(super) fn fill(&mut self) -> Vec<(PoolId, Asks)> {
+        let Some(Growth { pool, .. }) = self.growing.pop_front() else { return Vec::new() };
+        self.pools[pool.index()].filled = true;
+        self.pools[pool.index()].asks.iter().map(|&asks| (pool, asks)).collect()
+    }
+
+    /// The classes of pools not filled yet.
+    pub(super) fn unfilled(&self) -> impl Iterator<Item = ClassId> + '_ {
+        let pools = self.growing.iter().map(|growth| &self.pools[growth.pool.index()]);
+        pools.flat_map(|pool| pool.asks.iter().map(|asks| asks.class))
+    }
+
+    // ---- agents
+
+    /// Makes room for a new agent.
+    pub(super) fn add_agent(&mut self) {
+        self.places.since.push(Time(0));
+    }
+
+    /// Gives an agent a place in a pool; with the classes that have to look at his line too, when it is a new one.
+    pub(super) fn enrol(
+        &mut self,
+        agent: AgentId,
+        pool: PoolId,
+        roster: RosterId,
+        level: u8,
+    ) -> (Serves, Vec<ClassId>) {
+        let lines = &self.pools[pool.index()].lines;
+        let (line, opened) = match lines.binary_search_by_key(&(roster, level), |&(roster, level, _)| (roster, level)) {
+            Ok(at) => (lines[at].2, Vec::new()),
+            Err(at) => self.open(pool, roster, level, at),
+        };
+        let place = Place { agent: agent.0, links: Links::default() };
+        let place = match self.places.free.pop() {
+            Some(node) => {
+                self.places.all[node] = place;
+                node
+            }
+            None => self.places.all.push(place),
+        };
+        (Serves { line, place }, opened)
+    }
+
+    fn open(&mut self, pool: PoolId, roster: RosterId, level: u8, at: usize) -> (LineId, Vec<ClassId>) {
+        let line = LineId(self.lines.len() as u32);
+        let held = &mut self.pools[pool.index()];
+        held.lines.insert(at, (roster, level, line));
+        let (channel, filled) = (held.channel, held.filled);
+        let asking = |asks: &&Asks| self.serves(roster, asks.queue);
+        let own = self.pools[pool.index()].asks.iter().filter(|asks| filled && asks.level <= level);
+        let classes: Vec<ClassId> = own.filter(asking).map(|asks| asks.class).collect();
+        let mut opened = classes.clone();
+        for growth in self.growing.iter().filter(|growth| self.source(growth) == pool && growth.level <= level) {
+            opened.extend(self.pools[growth.pool.index()].asks.iter().filter(asking).map(|asks| asks.class));
+        }
+        self.lines.push(Line { pool, channel, idle: Sequence::EMPTY, classes });
+        (line, opened)
+    }
+
+    /// Takes back a place; the agent must not stand in line.
+    pub(super) fn dismiss(&mut self, serves: Serves) {
+        debug_assert!(!self.places.all[serves.place].links.is_in());
+        self.places.free.push(serves.place);
+    }
+
+    /// Sets the idle clock that orders an agent; he must stand in no line.
+    pub(super) fn set_idle(&mut self, agent: AgentId, since: Time) {
+        self.places.since[agent.0] = since;
+    }
+
+    /// Puts an agent in line, or takes him out.
+    pub(super) fn stand(&mut self, serves: Serves, in_line: bool) {
+        let line = &mut self.lines[serves.line.index()].idle;
+        match (self.places.all[serves.place].links.is_in(), in_line) {
+            (false, true) => line.insert(&mut self.places, serves.place),
+            (true, false) => line.remove(&mut self.places, serves.place),
+            (true, true) | (false, false) => {}
+        }
+    }
+
+    /// Those in a line, longest idle first.
+    pub(super) fn line(&self, line: LineId) -> impl Iterator<Item = AgentRank> + '_ {
+        self.lines[line.index()].idle.iter(&self.places).map(|place| {
+            let (idle_since, agent) = self.places.key(place);
+            AgentRank { key: 0, idle_since, agent: AgentId(agent) }
+        })
+    }
+
+    /// The classes that look at a line.
+    pub(super) fn classes(&self, line: LineId) -> &[ClassId] {
+        &self.lines[line.index()].classes
+    }
+
+    /// A line's channel.
+    pub(super) fn channel(&self, line: LineId) -> ChannelId {
+        self.lines[line.index()].channel
+    }
+
+    /// A line's pool.
+    pub(super) fn pool_of(&self, line: LineId) -> PoolId {
+        self.lines[line.index()].pool
+    }
+}
+
+impl Pool {
+    fn new(channel: ChannelId, filled: bool) -> Pool {
+        Pool { channel, levels: Vec::new(), rest: Vec::new(), asks: Vec::new(), lines: Vec::new(), filled }
+    }
+}
+
+impl PoolId {
+    fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+impl LineId {
+    fn index(self) -> usize {
+        self.0 as usize
+    }
+}

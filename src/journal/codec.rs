@@ -1,0 +1,354 @@
+//! The format of events: one table a type, checked by the compiler.
+//!
+//! To add an event: give it the next free number in the table of `Event`. To add a field to an event or a struct that is
+//! journalled: append it as `; VERSION: field` with the version of the format that begins with it; what was written
+//! before reads as its default. Numbers are never reused and fields never moved. [`VERSION`] goes up once per release
+//! that writes anything its predecessor cannot read; the golden files in `tests/journal/` hold what each version wrote,
+//! and `tests/journal_format.rs` says what to do when they no longer fit.
+
+use super::wire::{Malformed, Reader, Wire, Writer, names, record, variants};
+use crate::engine::agent::{AgentProfile, AgentType, Fault, Presence, Routing};
+use crate::engine::command::{ContactChange, NewContact, RequestStamp};
+use crate::engine::contact::{
+    ContactProfile, Customer, DeclineReason, Direction, EndCause, FailCause, Outcome, Reason, SurveyKind, SurveyResult,
+};
+use crate::engine::event::{Answer, EntryCause, EntryExit, Event, Facts, Recorded};
+use crate::engine::id::Text;
+use crate::engine::policy::{
+    Channel, Connect, ContactOrder, IdleClock, Membership, Policy, PolicyChange, PolicyTrigger, Queue, QueueGroup,
+    Reserve, Rules, Selection, ServiceLevel, Skill, Team, WrapUp,
+};
+use crate::engine::requirement::{Comparison, Expr, Requirement, Value};
+use crate::engine::time::Time;
+
+/// The version written. Those from [`OLDEST`] on are read; later ones are refused.
+pub const VERSION: u16 = 1;
+/// The oldest version read.
+pub const OLDEST: u16 = 1;
+
+variants!(Event, EVENTS {
+    1 = RequestRemembered { stamp, contact, agent, created, moved, skipped }
+    2 = PolicyApplied { policy, change, reevaluated }
+    3 = ContactCreated { contact, new }
+    4 = ContactQueued { contact, queue, cause, only }
+    5 = ContactUnrestricted { contact }
+    6 = ContactUpdated { contact, change }
+    7 = ContactParked { contact, until }
+    8 = ContactUnparked { contact }
+    9 = ContactTransferred { contact, from, to, to_agent, again, reason }
+    10 = NoWillingAgent { contact }
+    11 = BarLifted { bar, contact, agent }
+    12 = ContactEnded { contact, outcome, reason, exit, disposition }
+    13 = ContactClosed { contact, outcome, reason, queue }
+    14 = ContactForgotten { contact }
+    15 = OfferIssued { contact, leg, agent, cost, expires, wait }
+    16 = OfferAccepted { contact, leg, connect_by }
+    17 = OfferDeclined { contact, leg, reason, barred }
+    18 = OfferExpired { contact, leg, barred }
+    19 = OfferCancelled { contact, leg }
+    20 = OfferRevoked { contact, leg }
+    21 = OfferFailed { contact, leg, cause, barred }
+    22 = LegAssigned { contact, leg, agent, cost, connect_by }
+    23 = LegConnected { contact, leg, answer }
+    24 = LegHeld { contact, leg }
+    25 = LegResumed { contact, leg }
+    26 = LegWrapUpStarted { contact, leg, until, cause }
+    27 = LegEnded { contact, leg, cause, barred, disposition, resolved }
+    28 = MaxHandlePassed { contact, leg }
+    29 = AgentUpserted { agent, profile }
+    30 = AgentRemoved { agent }
+    31 = AgentDeleted { agent }
+    32 = AgentSignedIn { agent, presence, lease }
+    33 = AgentSignedOut { agent }
+    34 = AgentPresenceChanged { agent, before, after, next, by_supervisor }
+    35 = AgentRoutingChanged { agent, before, after }
+    36 = AgentNotResponding { agent, fault, until }
+    37 = AgentResponding { agent }
+    38 = AgentSessionOpened { agent }
+    39 = AgentSessionLost { agent }
+    40 = GatewaySessionOpened { gateway, gateway_id, lease }
+    41 = GatewaySessionLost { gateway, until }
+    42 = GatewaySwept { gateway }
+    43 = Resumed { outage, contacts, offers }
+    44 = PolicySourced { file }
+    45 = ContactMoved { contact, exit, to, cause }
+    46 = SurveySubmitted { contact, queue, agent, kind, score, result }
+    47 = WaitReached { contact, wait }
+});
+
+// ---- what events hold
+
+record!(RequestStamp { method, request_id, digest });
+record!(NewContact { profile, digest, queue, agent_id, priority, requirement, age_credit, arrival, schedule, expire });
+record!(ContactChange { customer, attributes, conversation_id, priority, requirement, expire, supervisor });
+record!(ContactProfile {
+    contact_id,
+    gateway_id,
+    direction,
+    callback_of,
+    conversation_id,
+    channel,
+    customer,
+    attributes,
+});
+record!(Customer { customer_id, address, attributes });
+record!(AgentProfile {
+    agent_id,
+    display_name,
+    team,
+    site,
+    agent_type,
+    skills,
+    attributes,
+    capacity,
+    managed_by_config,
+});
+record!(EntryExit { queue, wait, within_threshold, short });
+record!(Answer { queue, wait, within_threshold });
+record!(Policy {
+    version,
+    tenant,
+    time_zone,
+    not_ready_reasons,
+    dispositions,
+    skills,
+    channels,
+    queues,
+    queue_groups,
+    reserves,
+    teams,
+    agents,
+    rules,
+});
+record!(PolicyChange { trigger, comment, rolled_back_to, digest, source });
+record!(Rules {
+    session_lease,
+    gateway_grace,
+    retry_time,
+    max_declines,
+    transfer_timeout,
+    park_timeout,
+    retention,
+    retained_contacts,
+    request_window,
+    remembered_requests,
+});
+record!(Skill { id, display_name });
+record!(Channel {
+    id,
+    cost,
+    max,
+    connect,
+    auto_accept,
+    offer_timeout,
+    connect_timeout,
+    max_wait,
+    max_handle,
+    rona,
+    rona_reset,
+});
+record!(ServiceLevel { threshold, target_ppm });
+record!(Queue {
+    id,
+    display_name,
+    require,
+    max_wait,
+    short_abandon,
+    wrap_up,
+    service_level,
+    limit,
+    selection,
+    aging,
+    aging_cap,
+    max_wait_first,
+    waiting_cost,
+    expected_handle,
+    expected_patience,
+});
+record!(QueueGroup { id, queues, limit });
+record!(Reserve { team, queue, keep_idle, release_after });
+record!(Membership { queue, priority, delay, rank, ratio_ppm });
+record!(Team { id, display_name, parent, leader, site, queues, cost_per_hour, contact_order });
+record!(Requirement { text, expr });
+
+names!(Direction { 0 = Inbound, 1 = Outbound, 2 = Callback, 3 = Internal });
+names!(AgentType { 0 = Human, 1 = Ai });
+names!(Fault { 0 = Expired, 1 = Delivery, 2 = Connect });
+names!(Routing {
+    0 = Draining, 1 = OffQueue, 2 = NotResponding, 3 = Offering, 4 = Busy, 5 = WrapUp, 6 = Idle,
+});
+names!(DeclineReason { 0 = Rejected, 1 = Busy, 2 = Unreachable });
+names!(FailCause { 0 = Delivery, 1 = SessionLost });
+names!(EndCause {
+    0 = Offer, 1 = Completed, 2 = Transferred, 3 = Requeued, 4 = ConnectTimeout, 5 = AgentUnreachable, 6 = MediaFailed,
+    7 = SessionLost, 8 = ContactLeft,
+});
+names!(Outcome {
+    0 = Completed, 1 = Abandoned, 2 = Cancelled, 3 = Refused, 4 = Overflowed, 5 = Expired, 6 = Failed,
+});
+names!(Reason {
+    0 = None, 1 = CustomerLeft, 2 = System, 3 = GatewayLost, 4 = NoAnswer, 5 = SessionLost, 6 = MaxWait, 7 = ExpireTime,
+    8 = QueueRemoved, 9 = QueueFull, 10 = Callback,
+});
+names!(EntryCause { 0 = Arrived, 1 = Scheduled, 2 = Transferred, 3 = Requeued, 4 = Moved });
+names!(SurveyKind { 0 = Csat, 1 = Nps });
+names!(SurveyResult { 0 = Positive, 1 = Neutral, 2 = Negative });
+names!(PolicyTrigger { 0 = Start, 1 = Signal, 2 = File, 3 = Request, 4 = Rollback });
+names!(IdleClock { 0 = Any, 1 = Inbound, 2 = Available });
+names!(ContactOrder {
+    0 = Priority, 1 = ServiceLevelUrgency, 2 = CmuTheta, 3 = QueueRatioCount, 4 = QueueRatioDelay,
+});
+names!(Connect { 0 = Explicit, 1 = OnAccept });
+names!(Comparison { 0 = Equal, 1 = NotEqual, 2 = Less, 3 = AtMost, 4 = Greater, 5 = AtLeast });
+
+/// The format of an enum whose variants hold at most one thing: a number each, and that thing.
+macro_rules! holders {
+    ($name:ident { $($tag:literal = $variant:ident $(($held:ident))?),* $(,)? }) => {
+        impl Wire for $name {
+            fn put(&self, out: &mut Writer) {
+                match self {
+                    $($name::$variant $(($held))? => {
+                        out.bytes.push($tag);
+                        $($held.put(out);)?
+                    })*
+                }
+            }
+
+            fn get(from: &mut Reader<'_>) -> Result<Self, Malformed> {
+                match from.take(1)?[0] {
+                    $($tag => Ok($name::$variant $(({ let $held = Wire::get(from)?; $held }))?),)*
+                    _ => Err(from.fault(concat!("is no ", stringify!($name), " this version knows"))),
+                }
+            }
+        }
+    };
+}
+
+holders!(Presence { 0 = Offline, 1 = Available, 2 = NotReady(reason) });
+holders!(Selection {
+    0 = LongestIdle(clock), 1 = Ranked, 2 = LeastLoaded, 3 = BestSkilled, 4 = LeastSkilled, 5 = FewestContacts,
+    6 = RoundRobin, 7 = Ordered, 8 = Random,
+});
+holders!(WrapUp { 0 = None, 1 = Timed(span), 2 = Manual(span) });
+holders!(Value { 0 = Str(text), 1 = Int(number), 2 = Bool(truth), 3 = Decimal(millionths), 4 = List(texts) });
+
+impl Wire for Expr {
+    fn put(&self, out: &mut Writer) {
+        match self {
+            Expr::All(parts) => tagged(out, 0, parts),
+            Expr::Any(parts) => tagged(out, 1, parts),
+            Expr::Not(part) => tagged(out, 2, part),
+            Expr::Skill { skill, comparison, level } => {
+                tagged(out, 3, skill);
+                comparison.put(out);
+                level.put(out);
+            }
+            Expr::Attribute { name, comparison, value } => {
+                tagged(out, 4, name);
+                comparison.put(out);
+                value.put(out);
+            }
+            Expr::In { name, values } => {
+                tagged(out, 5, name);
+                values.put(out);
+            }
+            Expr::Has { name, item } => {
+                tagged(out, 6, name);
+                item.put(out);
+            }
+            Expr::Agents(agents) => tagged(out, 7, agents),
+        }
+    }
+
+    fn get(from: &mut Reader<'_>) -> Result<Self, Malformed> {
+        from.nested(|from| {
+            Ok(match from.take(1)?[0] {
+                0 => Expr::All(Wire::get(from)?),
+                1 => Expr::Any(Wire::get(from)?),
+                2 => Expr::Not(Wire::get(from)?),
+                3 => Expr::Skill { skill: Wire::get(from)?, comparison: Wire::get(from)?, level: Wire::get(from)? },
+                4 => Expr::Attribute { name: Wire::get(from)?, comparison: Wire::get(from)?, value: Wire::get(from)? },
+                5 => Expr::In { name: Wire::get(from)?, values: Wire::get(from)? },
+                6 => Expr::Has { name: Wire::get(from)?, item: Wire::get(from)? },
+                7 => Expr::Agents(Wire::get(from)?),
+                _ => return Err(from.fault("is no Expr this version knows")),
+            })
+        })
+    }
+}
+
+fn tagged(out: &mut Writer, tag: u8, value: &impl Wire) {
+    out.bytes.push(tag);
+    value.put(out);
+}
+
+// ---- batches
+
+/// What one tenant recorded at one instant, as it stands in a frame. Its events are read one at a time.
+pub struct Stored<'a> {
+    /// Whose.
+    pub tenant: &'a str,
+    /// When.
+    pub time: Time,
+    /// Sequence of its first event.
+    pub first: u64,
+    /// How many events.
+    pub count: u64,
+    events: Reader<'a>,
+}
+
+/// Writes a batch.
+pub fn put_batch(tenant: &Text, time: Time, events: &[Recorded], out: &mut Writer) {
+    // The length stands before the rest in four bytes, so that a reader can step over other tenants' batches.
+    let start = out.bytes.len();
+    out.bytes.extend_from_slice(&[0; 4]);
+    tenant.put(out);
+    time.put(out);
+    out.number(events.first().map_or(0, |recorded| recorded.sequence));
+    out.number(events.len() as u64);
+    events.iter().for_each(|recorded| recorded.event.put(out));
+    let length = u32::try_from(out.bytes.len() - start - 4).expect("a batch is smaller than 4 GiB");
+    out.bytes[start..start + 4].copy_from_slice(&length.to_le_bytes());
+}
+
+/// Reads the batch at the reader's place and steps over it.
+///
+/// # Errors
+/// When there is none.
+pub fn get_batch<'a>(from: &mut Reader<'a>, version: u16) -> Result<Stored<'a>, Malformed> {
+    let mut length = [0; 4];
+    length.copy_from_slice(from.take(4)?);
+    let start = from.at();
+    let mut inner = Reader::new(from.take(u32::from_le_bytes(length) as usize)?, version);
+    let head = |inner: &mut Reader<'a>| {
+        let tenant = std::str::from_utf8(inner.blob()?).map_err(|_| inner.fault("a tenant is not UTF-8"))?;
+        Ok((tenant, Time::get(inner)?, inner.number()?, inner.number()?))
+    };
+    let placed = |fault: Malformed| Malformed { at: start + fault.at, ..fault };
+    let (tenant, time, first, count) = head(&mut inner).map_err(placed)?;
+    Ok(Stored { tenant, time, first, count, events: inner })
+}
+
+impl Stored<'_> {
+    /// Hands over the events in order. What stood beside them is for the engine to find again.
+    ///
+    /// # Errors
+    /// When they are not what this version reads; the place is counted from the batch's first byte after its length.
+    pub fn each(mut self, mut see: impl FnMut(&mut Recorded)) -> Result<(), Malformed> {
+        for at in 0..self.count {
+            let event = Event::get(&mut self.events)?;
+            see(&mut Recorded {
+                sequence: self.first + at,
+                time: self.time,
+                policy_version: 0,
+                contact_states: None,
+                facts: Facts::default(),
+                event,
+            });
+        }
+        match self.events.is_at_end() {
+            true => Ok(()),
+            false => Err(self.events.fault("a batch has bytes after its last event")),
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! The same engine in virtual time: customers and agents are drawn by chance from a seed, and their commands go to
+//! [`crate::engine::Engine`] as a server's would. It reads no clock and knows no thread of its own but those `oracle`
+//! runs cases in.
+//!
+//! Read in this order: `random` and `law` (chance), `arrivals`, `scene` (what is simulated), `host` and `people` (the
+//! loop), `oracle` (results the engine must reproduce).
+
+mod agenda;
+pub mod arrivals;
+pub mod host;
+pub mod law;
+pub mod oracle;
+mod people;
+pub mod random;
+pub mod scene;

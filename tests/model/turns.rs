@@ -1,0 +1,144 @@
+//! Whose turn it is and who takes it: the firsts of contacts and agents, by looking at everyone.
+
+use std::cmp::Reverse;
+
+use usher::engine::agent::Presence;
+use usher::engine::id::{AgentId, ContactId, QueueId, Text};
+use usher::engine::policy::{ContactOrder, IdleClock, Queue, Selection};
+use usher::engine::rank::draw;
+use usher::engine::time::Time;
+
+use super::{Contact, Model};
+
+/// How a contact ranks inside its queue: past `max_wait_first`, effective priority, adjusted arrival, creation.
+type InQueue = (Reverse<bool>, Reverse<i64>, Time, u64);
+
+fn in_queue(now: Time, rules: &Queue, contact: &Contact) -> InQueue {
+    let age = i128::from(now.0 - contact.arrival.0);
+    let overdue = rules.max_wait_first.is_some_and(|first| age >= i128::from(first.0));
+    let aged = (i128::from(rules.aging) * age / 60_000_000) as i64;
+    let aged = aged.min(rules.aging_cap.unwrap_or(i64::MAX));
+    let effective = if overdue { 0 } else { i64::from(contact.priority) * 1_000_000 + aged };
+    (Reverse(overdue), Reverse(effective), contact.arrival, contact.serial)
+}
+
+impl Model {
+    fn queue_of(&self, contact: &Contact) -> QueueId {
+        contact.entry.as_ref().expect("only what waits is ranked").queue
+    }
+
+    /// The contact an agent should take: the best of each of his queues, and of those the first by his team's order.
+    pub fn first_contact(&self, now: Time, agent: AgentId) -> Option<ContactId> {
+        let order = self.team(agent).map_or(ContactOrder::Priority, |team| team.contact_order);
+        let could: Vec<_> = self.contacts.iter().filter(|(_, held)| self.could(agent, held)).collect();
+        let rank = |contact: &Contact| in_queue(now, &self.queues[self.queue_of(contact).index()], contact);
+        let best_of_queue = |contact: &Contact| {
+            let same = |other: &Contact| self.queue_of(other) == self.queue_of(contact);
+            could.iter().all(|(_, other)| !same(other) || rank(contact) <= rank(other))
+        };
+        let heads = could.iter().filter(|(_, held)| order == ContactOrder::Priority || best_of_queue(held));
+        let first = heads.min_by_key(|(_, held)| {
+            let queue = self.queue_of(held);
+            let band = self.band(agent, queue).unwrap_or(1);
+            let (overdue, priority, arrival, serial) = rank(held);
+            let lead = if overdue.0 { 0 } else { self.lead(now, order, agent, band, held) };
+            (band, overdue, lead, priority, arrival, serial)
+        });
+        first.map(|(id, _)| **id)
+    }
+
+    /// What a team's order says of a queue with this head, least first.
+    fn lead(&self, now: Time, order: ContactOrder, agent: AgentId, band: u8, head: &Contact) -> i128 {
+        let queue = self.queue_of(head);
+        let rules = &self.queues[queue.index()];
+        let threshold = i128::from(rules.service_level.threshold.0.max(1));
+        match order {
+            ContactOrder::Priority => 0,
+            ContactOrder::ServiceLevelUrgency => i128::from(head.arrival.0) + threshold,
+            ContactOrder::CmuTheta => {
+                let patience = rules.expected_patience.map_or(1_000_000, |patience| patience.0);
+                -(i128::from(rules.waiting_cost) * i128::from(patience) / i128::from(rules.expected_handle.0))
+            }
+            ContactOrder::QueueRatioCount => {
+                let all = (0..self.queues.len() as u32).map(QueueId).filter(|&at| self.band(agent, at) == Some(band));
+                let all: usize = all.map(|at| self.in_line(at)).sum();
+                let ratio = self.membership(agent, queue).map_or(0, |line| line.ratio_ppm);
+                i128::from(ratio) * all as i128 - self.in_line(queue) as i128 * 1_000_000
+            }
+            ContactOrder::QueueRatioDelay => -(i128::from(now.0 - head.arrival.0) * 1_000_000 / threshold),
+        }
+    }
+
+    /// QUEUED entries of a queue.
+    fn in_line(&self, queue: QueueId) -> usize {
+        let waits = |contact: &&Contact| {
+            let entry = contact.entry.as_ref();
+            entry.is_some_and(|at| at.queue == queue && at.leg.is_none() && at.parked_at.is_none())
+        };
+        self.contacts.values().filter(waits).count()
+    }
+
+    /// The agent who should take a contact, by its queue's selection.
+    pub fn first_agent(&self, id: ContactId) -> Option<AgentId> {
+        let contact = &self.contacts[&id];
+        let selection = self.queues[self.queue_of(contact).index()].selection;
+        let could = self.agents.keys().copied().filter(|&agent| self.could(agent, contact));
+        could.min_by_key(|&agent| (self.key(selection, contact, agent), self.agents[&agent].idle_since, agent))
+    }
+
+    fn key(&self, selection: Selection, contact: &Contact, agent: AgentId) -> i128 {
+        let held = &self.agents[&agent];
+        let queue = self.queue_of(contact);
+        let clock = |at: Option<Time>| at.map_or(0, |at| i128::from(at.0));
+        match selection {
+            Selection::LongestIdle(IdleClock::Any) => 0,
+            Selection::LongestIdle(IdleClock::Inbound) => clock(held.inbound_since),
+            Selection::LongestIdle(IdleClock::Available) => clock(held.available_since),
+            Selection::Ranked => self.membership(agent, queue).map_or(1, |line| line.rank).into(),
+            Selection::LeastLoaded => {
+                let used: u32 = self.agent_legs(agent).map(|leg| leg.cost).sum();
+                i128::from(used) * 1_000_000 / i128::from(held.profile.capacity)
+            }
+            Selection::BestSkilled => {
+                let named = self.named(contact);
+                let levels = held.profile.skills.iter().filter(|(skill, _)| named.contains(skill));
+                -levels.map(|(_, level)| i128::from(*level)).sum::<i128>()
+            }
+            Selection::LeastSkilled => {
+                let named = self.named(contact);
+                let others = held.profile.skills.iter().filter(|(skill, _)| !named.contains(skill));
+                others.map(|(skill, _)| 1_000_000 / self.on_duty(skill) as i128).sum()
+            }
+            Selection::FewestContacts => held.connected.into(),
+            Selection::RoundRobin => {
+                // Those after the last come before those up to him.
+                let last = self.turns.get(&queue).map_or(-1, |last| i128::from(last.0));
+                let own = i128::from(agent.0);
+                if own > last { own - last } else { own - last + (1 << 40) }
+            }
+            Selection::Ordered => {
+                let at = self.policy.agents.iter().position(|known| known.agent_id == held.profile.agent_id);
+                at.map_or((1 << 40) + i128::from(agent.0), |at| at as i128)
+            }
+            Selection::Random => draw(contact.serial, contact.legs.len() as u32, agent).into(),
+        }
+    }
+
+    /// The skills that queue and contact name.
+    fn named(&self, contact: &Contact) -> Vec<Text> {
+        let rules = &self.queues[self.queue_of(contact).index()];
+        let mut named = Vec::new();
+        for asked in rules.require.iter().chain(&contact.requirement) {
+            asked.expr.each_skill(&mut |skill| named.push(skill.clone()));
+        }
+        named
+    }
+
+    /// Agents signed in who have a skill.
+    fn on_duty(&self, skill: &Text) -> usize {
+        let has = |agent: &&super::Agent| {
+            agent.presence != Presence::Offline && agent.profile.skills.iter().any(|(id, _)| id == skill)
+        };
+        self.agents.values().filter(has).count()
+    }
+}

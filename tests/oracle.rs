@@ -1,0 +1,94 @@
+//! Results known from elsewhere, at a fraction of their length; `scripts/test oracles` runs them whole.
+
+use usher::sim::oracle::{self, Options, Outcome};
+
+const FAMILIES: [(&str, &str); 7] = [
+    ("erlang", include_str!("oracles/erlang.json")),
+    ("fcfs_alis", include_str!("oracles/fcfs_alis.json")),
+    ("priority", include_str!("oracles/priority.json")),
+    ("policies", include_str!("oracles/policies.json")),
+    ("wallace_whitt", include_str!("oracles/wallace_whitt.json")),
+    ("ewt", include_str!("oracles/ewt.json")),
+    ("published", include_str!("oracles/published.json")),
+];
+
+fn options(case: Option<&str>, scale: f64, seed: u64) -> Options {
+    Options { scale, seed, case: case.map(str::to_owned), jobs: 2 }
+}
+
+fn text(family: &str) -> &'static str {
+    FAMILIES.iter().find(|(name, _)| *name == family).expect("a family").1
+}
+
+fn outcomes(text: &str, options: &Options) -> Vec<Outcome> {
+    let mut outcomes = Vec::new();
+    let file = oracle::read(text).expect("a file of cases");
+    oracle::run(&file, options, &|| 0.0, |outcome| outcomes.push(outcome.clone())).expect("run");
+    outcomes
+}
+
+fn one(family: &str, case: &str, scale: f64, seed: u64) -> Outcome {
+    outcomes(text(family), &options(Some(case), scale, seed)).remove(0)
+}
+
+/// A few contacts of each suffice here: the tolerance widens as the run shrinks.
+#[test]
+fn closed_forms_are_reproduced() {
+    for (family, case) in [
+        ("erlang", "erla-03"),
+        ("erlang", "mg1-03"),
+        ("fcfs_alis", "alis-N-1+1"),
+        ("priority", "prio-1"),
+        ("ewt", "ewt-7"),
+    ] {
+        let outcome = one(family, case, 0.05, 3);
+        assert!(outcome.pass, "{}", serde_json::to_string_pretty(&outcome).expect("JSON"));
+        assert!(outcome.measures.len() >= 4, "{case}: {} metrics", outcome.measures.len());
+    }
+}
+
+#[test]
+fn every_shared_file_is_read() {
+    for (family, text) in FAMILIES {
+        let file = oracle::read(text).unwrap_or_else(|error| panic!("{family}: {error:#}"));
+        assert!(file.cases.iter().all(|case| !case.expected.is_empty()), "{family}");
+    }
+}
+
+#[test]
+fn the_same_seed_gives_the_same_bytes() {
+    let bytes = |seed| serde_json::to_string(&one("erlang", "erla-05", 0.01, seed)).expect("JSON");
+    assert_eq!(bytes(7), bytes(7));
+    assert_ne!(bytes(7), bytes(8));
+}
+
+/// A router that does something else is caught: the numbers of one system are held against another.
+#[test]
+fn a_wrong_system_fails() {
+    let wrong = text("priority").replace("static_priority: lowest", "fcfs: lowest");
+    let outcome = outcomes(&wrong, &options(Some("prio-1"), 0.05, 1)).remove(0);
+    assert!(!outcome.pass && outcome.error.is_none());
+    let missed: Vec<&String> = outcome.measures.iter().filter(|(_, m)| !m.pass).map(|(name, _)| name).collect();
+    assert!(missed.iter().any(|name| *name == "mean_wait_all_s[a]"), "{missed:?}");
+    assert!(outcome.measures["p_wait"].pass, "what does not depend on the order still holds");
+}
+
+#[test]
+fn what_cannot_be_expressed_says_so() {
+    for (from, to, words) in [
+        ("static_priority: lowest", "coin_toss: lowest", "there is no contact selection `coin_toss`"),
+        ("\"longest_idle\"", "\"tallest\"", "there is no agent selection `tallest`"),
+        ("\"distribution\": \"exp\"", "\"distribution\": \"zipf\"", "there is no law `zipf`"),
+        ("\"patience\": null", "\"moods\": null", "unknown field `moods`"),
+        ("\"arrivals\": \"poisson\"", "\"arrivals\": \"hawkes\"", "`hawkes`, not `poisson`"),
+    ] {
+        let outcome = outcomes(&text("priority").replace(from, to), &options(Some("prio-1"), 0.01, 1)).remove(0);
+        assert!(!outcome.pass);
+        let error = outcome.error.unwrap_or_default();
+        assert!(error.contains(words), "wanted `{words}`: {error}");
+    }
+    let file = oracle::read(text("erlang")).expect("a file of cases");
+    let error = oracle::run(&file, &options(Some("erlc-02x"), 1.0, 1), &|| 0.0, |_| {}).expect_err("no such case");
+    assert!(error.to_string().contains("did you mean `erlc-0"), "{error}");
+    assert!(oracle::read("{\"format\": 2, \"cases\": []}").is_err());
+}
