@@ -125,7 +125,7 @@ impl Running {
         let (leave, left) = watch::channel(false);
         let clock = shard.clone();
         let live = Live::new(views.clone(), Arc::new(move || clock.now()));
-        let site = Site { metrics: page(telemetry.clone(), shard.clone()), ready: ready.clone(), live };
+        let site = Site { metrics: page(telemetry.clone(), views.clone(), shard.clone()), ready: ready.clone(), live };
         let watched = tokio::spawn(http::serve(http, site, told(left)));
         ready.done(STARTED);
         let (grpc, http, grace) = (grpc_addr, http_addr, server.drain_grace);
@@ -247,10 +247,12 @@ async fn keep_views(views: Arc<Views>) {
 }
 
 /// What `/metrics` shows.
-fn page(telemetry: Arc<Telemetry>, shard: ShardHandle) -> Arc<dyn Fn() -> String + Send + Sync> {
+fn page(telemetry: Arc<Telemetry>, views: Arc<Views>, shard: ShardHandle) -> Arc<dyn Fn() -> String + Send + Sync> {
     Arc::new(move || {
         let shell = Shell { ingress_depth: shard.depth() as u64, ingress_refused: shard.refused() };
-        telemetry.render(shard.now(), shell)
+        let now = shard.now();
+        let snapshots: Vec<_> = views.all().iter().map(|view| view.snapshot(now)).collect();
+        telemetry.render(now, shell, &snapshots)
     })
 }
 

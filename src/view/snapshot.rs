@@ -144,6 +144,17 @@ impl AgentCounts {
     }
 }
 
+/// One channel and direction of a queue.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CellView {
+    /// The channel.
+    pub channel: Text,
+    /// Its figures.
+    pub view: DirectionView,
+    /// Since the books began.
+    pub total: Counts,
+}
+
 /// One queue.
 #[derive(Clone, Debug, PartialEq)]
 pub struct QueueView {
@@ -154,7 +165,7 @@ pub struct QueueView {
     /// Directions with figures, apart; always INBOUND.
     pub directions: Vec<DirectionView>,
     /// By channel and direction, for metrics.
-    pub cells: Vec<(Text, DirectionView)>,
+    pub cells: Vec<CellView>,
     /// In conversation now.
     pub connected: i64,
     /// Wrapping up now.
@@ -383,7 +394,7 @@ impl Books {
             let apart = cells().map(|(cell, late)| {
                 let mut view = DirectionView::new(cell.key.2, false);
                 view.add(cell, late);
-                (self.channels[cell.key.1.index()].id.clone(), view)
+                CellView { channel: self.channels[cell.key.1.index()].id.clone(), view, total: cell.total.clone() }
             });
             views.push(QueueView {
                 queue: info.rules.id.clone(),

@@ -382,16 +382,17 @@ TABLE_FOLLOWS = {
         "GetAgent", "ListAgents", "SignOut", "SetPresence", "Heartbeat", "DeclineOffer", "CompleteWrapUp", "WatchAgent",
         "Session",
     },
-    "SupervisorService": {"DeleteAgent", "MoveContacts", "SetContactPriority", "SetAgentPresence"},
+    "SupervisorService": {
+        "DeleteAgent", "MoveContacts", "SetContactPriority", "SetAgentPresence", "GetSnapshot", "WatchSnapshot",
+        "GetIntervalReport", "GetAgentReport", "ListContactRecords", "WatchEvents",
+    },
     "AdminService": set(),
 }  # fmt: skip
 UNIMPLEMENTED = {
     "ContactService": {"ReclassifyContact", "ConsultContact", "EstimateWait", "ExplainContact"},
     "AgentService": {"PickContact", "HandoffContact"},
     "SupervisorService": {
-        "GetSnapshot", "WatchSnapshot", "GetIntervalReport", "GetAgentReport", "ListContactRecords",
         "AssignContact", "SetAgentSkills", "SetQueueOpen", "MonitorContact",
-        "WatchEvents",
     },
     "AdminService": {
         "ValidateConfig", "ApplyConfig", "GetConfig", "RollbackConfig", "ForgetCustomer", "Drain", "GetStatus",
