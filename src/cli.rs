@@ -1,6 +1,7 @@
 //! The command line: what can be asked of the `usher` binary, and its exit codes: 0 good, 1 the thing asked about is
 //! bad, 2 usage.
 
+mod journal;
 mod report;
 mod simulate;
 
@@ -67,6 +68,11 @@ enum Command {
     },
     /// Run the engine in virtual time: a scenario, or cases whose results are known.
     Simulate(simulate::Arguments),
+    /// Look at a journal that no server has, or mend it.
+    Journal {
+        #[command(subcommand)]
+        verb: journal::Verb,
+    },
     /// Print a day's figures of a running server: by queue, agent or team.
     Report(report::Report),
     /// Show what goes on in a running server: live on a terminal, once in a pipe.
@@ -116,6 +122,7 @@ fn run(command: Command) -> ExitCode {
         Command::Config { what: ConfigText::Schema } => print(&schema::schema_text()),
         Command::Config { what: ConfigText::Example } => print(config::EXAMPLE),
         Command::Simulate(arguments) => simulate::run(&arguments),
+        Command::Journal { verb } => journal::run(&verb),
         Command::Report(asked) => report::report(&asked),
         Command::Status(asked) => report::status(&asked),
         Command::Health { addr } => health(&addr),

@@ -16,7 +16,7 @@ use usher::engine::policy::{PolicyChange, WrapUp};
 use usher::engine::requirement::Value;
 use usher::engine::state::State;
 use usher::engine::time::{Span, Time};
-use usher::shard::{Envelope, Refused};
+use usher::shard::{Envelope, Refused, Show};
 
 const OUTAGE: Span = Span::from_secs(600);
 
@@ -162,8 +162,8 @@ fn wrap_up_bars_and_not_responding_move_and_conversations_do_not_end() {
     stand.run(Command::SetPresence { agent_id: "cid".into(), presence: Presence::NotReady("".into()) }).expect("away");
     stand.run(sign_in("dan")).expect("signed in and offered");
     let expired = offer_of(&mut stand, "declined");
-    stand.world.now = deadline(&mut stand, expired).expect("it expires");
-    stand.step();
+    let due = deadline(&mut stand, expired).expect("it expires");
+    stand.until(due);
     let look = move |state: &State, _: Time| {
         let dan = state.agent(state.find_agent("dan").expect("there"));
         let wraps = state.leg(leg);
@@ -178,8 +178,8 @@ fn wrap_up_bars_and_not_responding_move_and_conversations_do_not_end() {
     // The bars of both pairs still stand: cid comes back and is offered nothing until his is lifted.
     stand.run(Command::SetPresence { agent_id: "cid".into(), presence: Presence::Available }).expect("back");
     assert_eq!(state_of(&mut stand, "declined"), ContactState::Queued);
-    stand.world.now = stand.world.now + Span::from_secs(31);
-    stand.step();
+    let later = stand.world.now + Span::from_secs(11);
+    stand.until(later);
     assert_eq!(state_of(&mut stand, "declined"), ContactState::Offered);
 }
 
@@ -199,11 +199,9 @@ fn leases_start_anew() {
     };
     assert_eq!(stand.read(alive), (true, true), "the outage is no silence of theirs");
     let back = stand.world.now;
-    stand.world.now = back + Span::from_secs(21);
-    stand.step();
+    stand.until(back + Span::from_secs(21));
     assert_eq!(stand.read(alive), (true, false), "twenty seconds after the restart, not before");
-    stand.world.now = back + Span::from_secs(31);
-    stand.step();
+    stand.until(back + Span::from_secs(31));
     assert_eq!(stand.read(alive), (false, false));
 }
 
@@ -214,7 +212,7 @@ fn row_53_a_request_repeated_after_a_restart_gets_the_first_answer() {
     let stamp = |digest| Some(Arc::new(RequestStamp { method: 1, request_id: "r-1".into(), digest: [digest; 16] }));
     let ask = |stand: &mut Stand, digest| {
         let request = Request { stamp: stamp(digest), command: contact("c") };
-        let (envelope, mut pending) = Envelope::call(stand.seat, request, false);
+        let (envelope, mut pending) = Envelope::call(stand.seat, request, Show::NOTHING);
         stand.world.inbox.push_back(envelope);
         stand.step();
         loop {
@@ -270,4 +268,22 @@ fn a_second_restart_moves_from_the_first() {
     let mut stand = Stand::open(&twice, now + OUTAGE + OUTAGE).expect("it opens");
     assert_eq!(deadline(&mut stand, offer), Some(before + OUTAGE + OUTAGE));
     assert_eq!(state_of(&mut stand, "c"), ContactState::Offered);
+}
+
+#[test]
+fn row_04_a_process_that_was_stopped_takes_the_pause_for_an_outage() {
+    let disk = FakeDisk::default();
+    let mut stand = Stand::begin(&disk);
+    stand.run(contact("c")).expect("offered");
+    let offer = offer_of(&mut stand, "c");
+    let before = deadline(&mut stand, offer).expect("it expires");
+    // SIGSTOP for a minute: no step at all, though the time was to be noted after a second.
+    stand.world.now = stand.world.now + Span::from_secs(60);
+    stand.step();
+    assert_eq!(state_of(&mut stand, "c"), ContactState::Offered, "it did not go unanswered");
+    assert_eq!(deadline(&mut stand, offer), Some(before + Span::from_secs(60)));
+    // And on a server that is only busy nothing moves.
+    let at = stand.world.now + Span::from_secs(3);
+    stand.until(at);
+    assert_eq!(deadline(&mut stand, offer), Some(before + Span::from_secs(60)));
 }

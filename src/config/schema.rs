@@ -641,6 +641,7 @@ macro_rules! schema {
         }
     };
 }
+pub(crate) use schema;
 
 schema!(Level, {
     "description": "A skill level, higher is better.", "type": "integer", "minimum": 1, "maximum": 10,

@@ -60,10 +60,8 @@ impl Live {
         Live { views, now, feeds: Arc::default(), room: Arc::new(Semaphore::new(VIEWERS)) }
     }
 
-    fn find(&self, asked: &Asked) -> Result<Arc<View>, Response> {
-        let tenant = asked.tenant.as_deref().unwrap_or("default");
-        let unknown = || (StatusCode::NOT_FOUND, "no such tenant\n").into_response();
-        self.views.find(tenant).ok_or_else(unknown)
+    fn find(&self, asked: &Asked) -> Option<Arc<View>> {
+        self.views.find(asked.tenant.as_deref().unwrap_or("default"))
     }
 
     async fn take(&self, view: &Arc<View>) -> Option<Value> {
@@ -106,11 +104,12 @@ impl Live {
     }
 }
 
+fn unknown() -> Response {
+    (StatusCode::NOT_FOUND, "no such tenant\n").into_response()
+}
+
 pub(super) async fn snapshot(State(live): State<Live>, Query(asked): Query<Asked>) -> Response {
-    let view = match live.find(&asked) {
-        Ok(view) => view,
-        Err(response) => return response,
-    };
+    let Some(view) = live.find(&asked) else { return unknown() };
     match live.take(&view).await {
         Some(taken) => {
             ([(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, "no-store")], format!("{taken}\n")).into_response()
@@ -120,10 +119,7 @@ pub(super) async fn snapshot(State(live): State<Live>, Query(asked): Query<Asked
 }
 
 pub(super) async fn events(State(live): State<Live>, Query(asked): Query<Asked>) -> Response {
-    let view = match live.find(&asked) {
-        Ok(view) => view,
-        Err(response) => return response,
-    };
+    let Some(view) = live.find(&asked) else { return unknown() };
     let Ok(room) = live.room.clone().try_acquire_owned() else {
         return (StatusCode::SERVICE_UNAVAILABLE, "too many viewers\n").into_response();
     };

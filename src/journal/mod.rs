@@ -6,7 +6,7 @@
 //!
 //! `embedded.rs` keeps it on this machine's disk: `codec.rs` and `wire.rs` are the format of events, `frame.rs` that of
 //! segments; `log.rs` writes them, `scan.rs` reads and checks them, `disk.rs` is all that either asks of the outside.
-//! `memory.rs` keeps nothing.
+//! `tool.rs` is what can be done to it by hand. `memory.rs` keeps nothing.
 
 pub mod codec;
 pub mod disk;
@@ -15,6 +15,7 @@ pub mod frame;
 mod log;
 mod memory;
 pub mod scan;
+pub mod tool;
 pub mod wire;
 
 use std::fmt;

@@ -1,7 +1,7 @@
 //! What supervisors look at: snapshots, reports, records, and the stream of events. All of it is read from the view or
 //! the stream; nothing here decides or changes anything.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,8 +12,7 @@ use usher_proto::v1::{self as pb, watch_snapshot_response};
 
 use super::convert::event::event;
 use super::convert::{input, output, view};
-use super::session::contact::{payload_number, wanted};
-use super::session::gather;
+use super::session::wanted;
 use super::status::{Problem, refused};
 use super::watch::{self, Messages, OUTBOX, ended, messages, token};
 use super::{Edge, names};
@@ -28,6 +27,8 @@ use crate::view::snapshot::{Snapshot, TeamView};
 
 /// How often a stream of events says where it is when nothing happens; the contract says 10 s.
 const IDLE: Duration = Duration::from_secs(5);
+/// Events in one message at most.
+const EVENTS: usize = 256;
 /// Least and most time between two messages of a snapshot's stream.
 const PACE: std::ops::RangeInclusive<Span> = Span::from_millis(100)..=Span::from_secs(60);
 
@@ -507,7 +508,7 @@ pub(super) async fn watch_events(
     let resume = std::mem::take(&mut request.resume_token);
     let watched = watch::watched(&request);
     let start = watch::start(&resume, watched)?;
-    let payloads = wanted(&request.event_names)?;
+    let only = wanted(&request.event_names)?;
     let tenant = input::tenant(&request.tenant).to_owned();
     let set = |names: Vec<String>| names.into_iter().collect::<BTreeSet<String>>();
     let filter = EventsWanted {
@@ -518,7 +519,7 @@ pub(super) async fn watch_events(
         gateways: set(request.gateway_ids),
     };
     let topic = Topic::Filter(Box::new(move |published: &Published| filter.accepts(published)));
-    let order = Order { topic, start, capacity: edge.options.stream_buffer };
+    let order = Order { topic, only, start, capacity: edge.options.stream_buffer };
     let ((), mut events) = edge.shard.subscribe(&tenant, order, |_, _| ()).await.map_err(refused)?;
     let (outbox, inbox) = mpsc::channel(OUTBOX);
     tokio::spawn(async move {
@@ -530,7 +531,7 @@ pub(super) async fn watch_events(
             if outbox.send(Ok(message)).await.is_err() {
                 return;
             }
-            match next_events(&edge, &mut events, &outbox, &tenant, payloads.as_ref()).await {
+            match next_events(&edge, &mut events, &outbox, &tenant).await {
                 Told::Some(found, sequence) => (told, seen) = (found, sequence),
                 Told::Over(why) => {
                     if let Some(why) = why {
@@ -556,7 +557,6 @@ async fn next_events(
     events: &mut Subscription,
     outbox: &mpsc::Sender<Result<pb::WatchEventsResponse, Status>>,
     tenant: &str,
-    payloads: Option<&HashSet<u32>>,
 ) -> Told {
     let first = tokio::select! {
         next = events.next() => next,
@@ -575,12 +575,16 @@ async fn next_events(
         Some(Err(why)) => return Told::Over(Some(why)),
         None => return Told::Over(None),
     };
-    let (told, sequence, over) = gather(events, first, |published| {
-        let told = event(tenant, published)?;
-        payloads.is_none_or(|wanted| wanted.contains(&payload_number(&told))).then_some(told)
-    });
-    match over {
-        Some(why) if told.is_empty() => Told::Over(Some(why)),
-        _ => Told::Some(told, sequence),
+    let (mut told, mut sequence, mut next) = (Vec::new(), 0, first);
+    loop {
+        sequence = next.recorded.sequence.max(sequence);
+        told.extend(event(tenant, &next));
+        next = match events.try_next() {
+            _ if told.len() >= EVENTS => return Told::Some(told, sequence),
+            Some(Ok(next)) => next,
+            Some(Err(why)) if told.is_empty() => return Told::Over(Some(why)),
+            // Why it ended is told with the next.
+            Some(Err(_)) | None => return Told::Some(told, sequence),
+        };
     }
 }

@@ -843,10 +843,10 @@ impl Books {
             }
             Event::LegConnected { answer, .. } => {
                 self.move_leg(leg, LegState::Connected);
-                return match answer {
-                    Some(answer) => self.answer(contact, leg, answer, facts),
-                    None => {}
-                };
+                if let Some(answer) = answer {
+                    self.answer(contact, leg, answer, facts);
+                }
+                return;
             }
             Event::LegHeld { .. } => return self.move_leg(leg, LegState::OnHold),
             Event::LegResumed { .. } => return self.move_leg(leg, LegState::Connected),

@@ -280,15 +280,12 @@ impl Books {
                 }
             }
         }
-        let finish = |mut row: IntervalRow, total: bool| {
-            self.finish(&mut row, query, &wanted, total);
+        let finish = |mut row: IntervalRow| {
+            self.finish(&mut row, query, &wanted);
             row
         };
         let kept = rows.into_values().filter(|row| query.include_empty || !row.figures.counts.is_empty());
-        Ok(IntervalReport {
-            rows: kept.map(|row| finish(row, false)).collect(),
-            totals: totals.into_values().map(|row| finish(row, true)).collect(),
-        })
+        Ok(IntervalReport { rows: kept.map(finish).collect(), totals: totals.into_values().map(finish).collect() })
     }
 
     /// The keys of queues that may have no figure.
@@ -309,7 +306,7 @@ impl Books {
     }
 
     /// What a row needs beside its counts.
-    fn finish(&self, row: &mut IntervalRow, query: &IntervalQuery, wanted: &Wanted, total: bool) {
+    fn finish(&self, row: &mut IntervalRow, query: &IntervalQuery, wanted: &Wanted) {
         row.complete = row.end <= self.now && row.figures.counts.waiting() == 0;
         let queue = self.queues.iter().find(|queue| queue.rules.id == row.key.queue);
         row.threshold = queue.map(|queue| queue.rules.service_level.threshold);
@@ -320,7 +317,7 @@ impl Books {
         }
         let of_team = !row.key.team.is_empty() && only(Dimension::Team);
         let of_site = !row.key.site.is_empty() && only(Dimension::Site);
-        if !(of_team || of_site || wanted.whole || total && wanted.whole) {
+        if !(of_team || of_site || wanted.whole) {
             return;
         }
         let (mut times, mut cost) = (Quarter::default(), 0);

@@ -310,6 +310,16 @@ impl Stand {
         self.world.step();
     }
 
+    /// Lets the time come, deadline by deadline, as the host would.
+    pub fn until(&mut self, time: Time) {
+        while let Some(next) = self.world.shard.next_deadline().filter(|&next| next < time) {
+            self.world.now = next.max(self.world.now);
+            self.step();
+        }
+        self.world.now = time;
+        self.step();
+    }
+
     /// Carries a command out and waits for its answer.
     pub fn run(&mut self, command: Command) -> Result<Done, Refused> {
         let mut pending = self.world.put(self.seat, command);

@@ -99,7 +99,6 @@ impl State {
         }
         for slot in 0..self.agents.len() {
             let held = &mut self.agents[slot];
-            held.streams = 0;
             held.not_responding = held.not_responding.map(|until| until + outage);
             let until = held.not_responding;
             self.arm(Due::Agent, slot, until);
@@ -107,9 +106,8 @@ impl State {
         }
         for slot in 0..self.gateways.len() {
             let held = &mut self.gateways[slot];
-            held.streams = 0;
             held.grace = held.grace.map(|until| until + outage);
-            let leased = held.session && !held.lease.is_zero();
+            let leased = held.session && held.streams == 0 && !held.lease.is_zero();
             let until = held.grace.or(leased.then(|| self.now + held.lease));
             self.arm(Due::Gateway, slot as u32, until);
         }

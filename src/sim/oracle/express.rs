@@ -135,7 +135,7 @@ fn team(system: &System, pool: &Pool, order: Order, out: &mut String) -> Result<
     }
     let _ = write!(out, "\n[[tenants.teams]]\nid = \"{}\"\nqueues = [{}]\n", pool.id, lines.join(", "));
     if order == Order::QueueRatio {
-        out.push_str("contact_order = { queue_ratio = { measure = \"count\" } }\n");
+        out.push_str("contact_order = \"queue_ratio\"\nqueue_ratio = { measure = \"count\" }\n");
     }
     Ok(())
 }
