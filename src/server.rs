@@ -329,7 +329,7 @@ async fn apply(shard: &ShardHandle, policy: &Policy, file: [u8; 32]) -> anyhow::
     }
     let change = Arc::new(PolicyChange { source: Some(file), ..PolicyChange::default() });
     let command = Command::ApplyPolicy { policy: Arc::new(policy.clone()), change, expected_version: 0 };
-    shard.call(&tenant, command.into()).await.with_context(|| format!("failed to apply the policy of {tenant:?}"))?;
+    shard.tell(&tenant, command.into()).await.with_context(|| format!("failed to apply the policy of {tenant:?}"))?;
     Ok(())
 }
 

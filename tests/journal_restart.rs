@@ -16,7 +16,7 @@ use usher::engine::policy::{PolicyChange, WrapUp};
 use usher::engine::requirement::Value;
 use usher::engine::state::State;
 use usher::engine::time::{Span, Time};
-use usher::shard::{Envelope, Refused};
+use usher::shard::{Envelope, Refused, Show};
 
 const OUTAGE: Span = Span::from_secs(600);
 
@@ -212,7 +212,7 @@ fn row_53_a_request_repeated_after_a_restart_gets_the_first_answer() {
     let stamp = |digest| Some(Arc::new(RequestStamp { method: 1, request_id: "r-1".into(), digest: [digest; 16] }));
     let ask = |stand: &mut Stand, digest| {
         let request = Request { stamp: stamp(digest), command: contact("c") };
-        let (envelope, mut pending) = Envelope::call(stand.seat, request, false);
+        let (envelope, mut pending) = Envelope::call(stand.seat, request, Show::NOTHING);
         stand.world.inbox.push_back(envelope);
         stand.step();
         loop {

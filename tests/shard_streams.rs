@@ -161,7 +161,7 @@ fn an_agent_sees_his_own_events_and_a_gateway_its_contacts() {
     let (_, mut mine) = world.subscribe(seat, Order::new(Topic::Gateway("g1".into()))).expect("a stream");
     let offers_only =
         |event: &usher::engine::publish::Published| matches!(event.recorded.event, Event::OfferIssued { .. });
-    let filter = Order::new(Topic::Filter(Box::new(offers_only)));
+    let filter = Order { only: Some(Box::new(offers_only)), ..everything() };
     let (_, mut filtered) = world.subscribe(seat, filter).expect("a stream");
     world.run(seat, contact_from("c1", "g1")).expect("offered");
     world.run(seat, contact_from("c2", "g2")).expect("queued");
@@ -183,15 +183,15 @@ fn an_agent_sees_his_own_events_and_a_gateway_its_contacts() {
 fn a_filter_that_panics_ends_its_reader_only() {
     let mut world = World::new(TestJournal::default());
     let seat = world.tenant("one");
-    let filter = Topic::Filter(Box::new(|_: &usher::engine::publish::Published| panic!("a reader's bug")));
-    let (_, mut bad) = world.subscribe(seat, Order::new(filter)).expect("a stream");
+    let only = Box::new(|_: &usher::engine::publish::Published| panic!("a reader's bug"));
+    let (_, mut bad) = world.subscribe(seat, Order { only: Some(only), ..everything() }).expect("a stream");
     let (_, mut good) = world.subscribe(seat, everything()).expect("a stream");
     assert!(world.run(seat, contact("c1")).is_ok());
     assert!(matches!(bad.try_next(), Some(Err(_))));
     assert!(!drain(&mut good).is_empty());
     // Nor does it when the events it chooses from are past.
-    let filter = Topic::Filter(Box::new(|_: &usher::engine::publish::Published| panic!("a reader's bug")));
-    let order = Order { start: Start::After(0), ..Order::new(filter) };
+    let only = Box::new(|_: &usher::engine::publish::Published| panic!("a reader's bug"));
+    let order = Order { only: Some(only), ..after(0) };
     assert_eq!(world.subscribe(seat, order).map(|_| ()), Err(Refused::QueryFailed));
     assert!(world.run(seat, contact("c2")).is_ok());
 }

@@ -64,6 +64,14 @@ pub struct Engine {
     scratch: Vec<Event>,
 }
 
+/// Whether a command would be accepted now. Changes nothing.
+///
+/// # Errors
+/// As [`Engine::apply`].
+pub fn check(state: &State, now: Time, command: &Command) -> Result<(), Reject> {
+    decide::decide(state, now, command, &mut Vec::new()).map(drop)
+}
+
 impl Engine {
     /// An engine that has seen nothing. `seed` keys its hash tables.
     #[must_use]

@@ -21,12 +21,12 @@ pub struct Published {
     pub agent: Option<Arc<AgentProfile>>,
     /// The queue of `Facts::queue`; empty when none.
     pub queue: Text,
-    /// The other queue a transfer names; empty when none.
-    pub other_queue: Text,
-    /// The other agent a transfer or a restriction names; empty when none.
-    pub other_agent: Text,
-    /// The gateway a gateway's event names; empty when none.
-    pub gateway: Text,
+    /// The other queue a transfer names.
+    pub other_queue: Option<Text>,
+    /// The other agent a transfer or a restriction names.
+    pub other_agent: Option<Text>,
+    /// The gateway a gateway's event names.
+    pub gateway: Option<Text>,
 }
 
 impl Published {
@@ -63,10 +63,8 @@ impl State {
     #[must_use]
     pub fn publish(&self, recorded: &Recorded) -> Published {
         let event = &recorded.event;
-        let queue = |queue: Option<QueueId>| queue.map_or_else(Text::default, |queue| self.queue_id(queue).clone());
-        let agent_id = |agent: Option<AgentId>| {
-            agent.map_or_else(Text::default, |agent| self.agent(agent).profile.agent_id.clone())
-        };
+        let queue = |queue: QueueId| self.queue_id(queue).clone();
+        let agent_id = |agent: AgentId| self.agent(agent).profile.agent_id.clone();
         let (other_queue, other_agent) = match event {
             Event::ContactTransferred { to, to_agent, .. } => (*to, *to_agent),
             Event::ContactMoved { to, .. } => (Some(*to), None),
@@ -75,17 +73,17 @@ impl State {
         };
         let gateway = match event {
             Event::GatewaySessionLost { gateway, .. } | Event::GatewaySwept { gateway } => {
-                self.gateway(*gateway).gateway_id.clone()
+                Some(self.gateway(*gateway).gateway_id.clone())
             }
-            Event::GatewaySessionOpened { gateway_id, .. } => gateway_id.clone(),
-            _ => Text::default(),
+            Event::GatewaySessionOpened { gateway_id, .. } => Some(gateway_id.clone()),
+            _ => None,
         };
         Published {
             contact: event.contact().and_then(|id| self.contact_names(id, event)),
             agent: recorded.facts.agent.map(|agent| self.agent(agent).profile.clone()),
-            queue: queue(recorded.facts.queue),
-            other_queue: queue(other_queue),
-            other_agent: agent_id(other_agent),
+            queue: recorded.facts.queue.map(queue).unwrap_or_default(),
+            other_queue: other_queue.map(queue),
+            other_agent: other_agent.map(agent_id),
             gateway,
             recorded: recorded.clone(),
         }

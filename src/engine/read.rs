@@ -114,6 +114,19 @@ pub struct ContactView {
     pub disposition: Text,
 }
 
+/// What of a contact a client needs that hears its events.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ContactBrief {
+    /// What it is.
+    pub profile: Arc<ContactProfile>,
+    /// Its state.
+    pub state: ContactState,
+    /// The queue of its last or coming entry; empty for direct work.
+    pub queue: Text,
+    /// How it ended.
+    pub outcome: Option<(Outcome, Reason)>,
+}
+
 /// One agent.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AgentView {
@@ -207,7 +220,7 @@ impl State {
     #[must_use]
     pub fn view_contact(&self, now: Time, contact: ContactId) -> ContactView {
         let held = self.contact(contact);
-        let mut legs = Vec::new();
+        let mut legs = Vec::with_capacity(held.legs.min(limits::LEGS_PER_CONTACT) as usize);
         let mut next = held.last_leg;
         while let Some(leg) = next.filter(|_| legs.len() < limits::LEGS_PER_CONTACT as usize) {
             legs.push(self.view_leg(now, leg));
@@ -240,6 +253,21 @@ impl State {
             policy_version: u64::from(held.policy_version),
             legs,
             disposition: held.disposition.clone(),
+        }
+    }
+
+    /// One contact by its handle, in brief.
+    ///
+    /// # Panics
+    /// When there is none.
+    #[must_use]
+    pub fn brief_contact(&self, contact: ContactId) -> ContactBrief {
+        let held = self.contact(contact);
+        ContactBrief {
+            profile: held.profile.clone(),
+            state: self.contact_state(contact),
+            queue: held.queue.map_or_else(Text::default, |queue| self.queue_id(queue).clone()),
+            outcome: held.outcome,
         }
     }
 

@@ -9,12 +9,12 @@ use usher_proto::v1::{self as pb};
 use super::contacts::page_from;
 use super::convert::{input, output, time};
 use super::names;
-use super::session::agent as session;
+use super::session::{self, agent::Session};
 use super::status::{Problem, refused, rejected};
-use super::{Edge, watch};
+use super::{Edge, verbs, watch};
 use crate::engine::command::Command;
 use crate::engine::contact::LegState;
-use crate::engine::id::AgentId;
+use crate::engine::id::{AgentId, Text};
 use crate::engine::read::{AgentView, ContactView};
 use crate::engine::reject::Reject;
 use crate::engine::requirement::Requirement;
@@ -71,43 +71,82 @@ impl AgentWithContacts {
 }
 
 impl Edge {
-    pub(super) async fn get_agent(&self, request: pb::GetAgentRequest) -> Result<pb::GetAgentResponse, Problem> {
-        let id = input::id("agent_id", request.agent_id)?;
-        let found = self.query(&request.tenant, move |state, now| AgentWithContacts::read(state, now, &id)).await?;
-        let found = found.ok_or_else(|| rejected(&Reject::AgentNotFound))?;
-        Ok(pb::GetAgentResponse {
-            agent: Some(output::agent(&found.agent)),
-            sequence: found.sequence,
-            offers: found.offers(),
-            legs: found.legs(),
-        })
+    /// `GetAgent`: handed in when this returns.
+    pub(super) fn get_agent(
+        &self,
+        request: pb::GetAgentRequest,
+    ) -> impl Future<Output = Result<pb::GetAgentResponse, Problem>> + Send + use<> {
+        let found = input::id("agent_id", request.agent_id)
+            .map(|id| self.query(&request.tenant, move |state, now| AgentWithContacts::read(state, now, &id)));
+        async {
+            let found = found?.await?.ok_or_else(|| rejected(&Reject::AgentNotFound))?;
+            Ok(pb::GetAgentResponse {
+                agent: Some(output::agent(&found.agent)),
+                sequence: found.sequence,
+                offers: found.offers(),
+                legs: found.legs(),
+            })
+        }
     }
 
-    pub(super) async fn heartbeat(&self, request: pb::HeartbeatRequest) -> Result<pb::HeartbeatResponse, Problem> {
-        let agent_id = input::id("agent_id", request.agent_id)?;
-        let command = Command::Heartbeat { agent_id };
-        let done = self.shard.call(input::tenant(&request.tenant), command.into()).await.map_err(refused)?;
-        let lease_expire_time = done.agent.and_then(|agent| agent.lease_expires).map(time);
-        Ok(pb::HeartbeatResponse { lease_expire_time, sequence: done.reply.sequence })
+    /// `Heartbeat`: handed in when this returns.
+    pub(super) fn heartbeat(
+        &self,
+        request: pb::HeartbeatRequest,
+    ) -> impl Future<Output = Result<pb::HeartbeatResponse, Problem>> + Send + use<> {
+        let done = input::id("agent_id", request.agent_id).map(|agent_id| {
+            let command = Command::Heartbeat { agent_id };
+            self.shard.ask(input::tenant(&request.tenant), command.into(), verbs::AGENT)
+        });
+        async {
+            let done = done?.await.map_err(refused)?;
+            let lease_expire_time = done.agent.and_then(|agent| agent.lease_expires).map(time);
+            Ok(pb::HeartbeatResponse { lease_expire_time, sequence: done.reply.sequence })
+        }
     }
 
     async fn list_agents(&self, request: pb::ListAgentsRequest) -> Result<pb::ListAgentsResponse, Problem> {
+        let mut request = request;
+        let page_token = std::mem::take(&mut request.page_token);
+        let listed = watch::watched(&request);
         let size = input::page_size(request.page_size)?;
-        let after = page_from(&request.page_token)?.map(|slot| AgentId(slot as u32));
+        let after = page_from(&page_token, listed)?.map(|slot| AgentId(slot as u32));
+        input::ids("teams", &request.teams, watch::CHOSEN)?;
+        input::optional_id("site", request.site.clone())?;
+        input::members::<pb::Presence>("presences", &request.presences)?;
+        input::members::<pb::Routing>("routings", &request.routings)?;
+        if request.r#type != 0 {
+            input::members::<pb::AgentType>("type", &[request.r#type])?;
+        }
         let requirement = self
             .context
             .requirements
             .either(("requirements", &request.requirements), ("requirement", request.requirement.as_ref()))?;
         let tenant = request.tenant.clone();
         let page = self.query(&tenant, move |state, now| {
-            state.agents_page(now, after, size, &|view| wanted(&request, requirement.as_ref(), view))
+            if let Some(skill) = requirement.as_ref().and_then(|asked| unknown_skill(state, asked)) {
+                return Err(Reject::SkillNotFound { skill });
+            }
+            Ok(state.agents_page(now, after, size, &|view| wanted(&request, requirement.as_ref(), view)))
         });
-        let (agents, next) = page.await?;
+        let page = page.await?.map_err(|reject| verbs::unknown_skill(rejected(&reject), "requirements"));
+        let (agents, next) = page?;
         Ok(pb::ListAgentsResponse {
             agents: agents.iter().map(output::agent).collect(),
-            next_page_token: next.map_or_else(String::new, |agent| format!("{:x}", agent.0)),
+            next_page_token: next.map_or_else(String::new, |agent| watch::token(u64::from(agent.0), listed)),
         })
     }
+}
+
+/// A skill a requirement names and the policy in force does not have.
+fn unknown_skill(state: &State, asked: &Requirement) -> Option<Text> {
+    let mut unknown = None;
+    asked.expr.each_skill(&mut |skill| {
+        if !state.policy().skills.iter().any(|known| known.id == *skill) {
+            unknown.get_or_insert_with(|| skill.clone());
+        }
+    });
+    unknown
 }
 
 fn wanted(request: &pb::ListAgentsRequest, requirement: Option<&Arc<Requirement>>, view: &AgentView) -> bool {
@@ -165,6 +204,6 @@ impl AgentService for Edge {
         &self,
         request: Request<Streaming<pb::AgentServiceSessionRequest>>,
     ) -> Result<Response<Self::SessionStream>, Status> {
-        Ok(Response::new(session::serve(self.clone(), request.into_inner())))
+        Ok(Response::new(session::serve::<Session>(self.clone(), request.into_inner())))
     }
 }

@@ -5,7 +5,7 @@ use usher_proto::v1::contact_service_server::ContactService;
 use usher_proto::v1::{self as pb};
 
 use super::convert::{input, output};
-use super::session::contact as session;
+use super::session::{self, contact::Session};
 use super::status::{Problem, rejected};
 use super::{Edge, names, verbs, watch};
 use crate::engine::contact::{Contact, ContactState, Direction};
@@ -16,62 +16,97 @@ use crate::engine::state::State;
 type Answer<T> = Result<Response<T>, Status>;
 
 impl Edge {
-    pub(super) async fn get_contact(&self, request: pb::GetContactRequest) -> Result<pb::GetContactResponse, Problem> {
-        let id = input::id("contact_id", request.contact_id)?;
-        let found = self.query(&request.tenant, move |state, now| (state.contact_view(now, &id), state.sequence()));
-        let (view, sequence) = found.await?;
-        let view = view.ok_or_else(|| rejected(&Reject::ContactNotFound))?;
-        Ok(pb::GetContactResponse { contact: Some(output::contact(&view)), sequence })
+    /// `GetContact`: handed in when this returns.
+    pub(super) fn get_contact(
+        &self,
+        request: pb::GetContactRequest,
+    ) -> impl Future<Output = Result<pb::GetContactResponse, Problem>> + Send + use<> {
+        let found = input::id("contact_id", request.contact_id)
+            .map(|id| self.query(&request.tenant, move |state, now| (state.contact_view(now, &id), state.sequence())));
+        async {
+            let (view, sequence) = found?.await?;
+            let view = view.ok_or_else(|| rejected(&Reject::ContactNotFound))?;
+            Ok(pb::GetContactResponse { contact: Some(output::contact(&view)), sequence })
+        }
     }
 
-    /// Records a survey answer, and says how it counts.
-    pub(super) async fn submit_survey(
+    /// `SubmitSurvey`, with how the answer counts: handed in when this returns.
+    pub(super) fn submit_survey(
         &self,
         request: pb::SubmitSurveyRequest,
-    ) -> Result<pb::SubmitSurveyResponse, Problem> {
+        brief: bool,
+    ) -> impl Future<Output = Result<pb::SubmitSurveyResponse, Problem>> + Send + use<> {
         let counts = names::survey_from(request.kind).and_then(|kind| kind.result(request.score));
-        let response = self.verb(request).await?;
         let result = counts.map_or(0, |result| names::survey_result_to(result) as i32);
-        Ok(pb::SubmitSurveyResponse { result, ..response })
+        let tenant = request.tenant.clone();
+        let response = self.verb(&tenant, request, brief);
+        async move { Ok(pb::SubmitSurveyResponse { result, ..response.await? }) }
     }
 
-    /// Turns a waiting contact into a callback, and shows both.
-    pub(super) async fn request_callback(
+    /// `RequestCallback`, which shows both contacts: handed in when this returns.
+    pub(super) fn request_callback(
         &self,
         request: pb::RequestCallbackRequest,
-    ) -> Result<pb::RequestCallbackResponse, Problem> {
-        let (tenant, callback) = (request.tenant.clone(), verbs::callback_id(&request)?);
-        let response = self.verb(request).await?;
-        let callback = self.query(&tenant, move |state, now| state.contact_view(now, &callback)).await?;
-        Ok(pb::RequestCallbackResponse { callback: callback.as_ref().map(output::contact), ..response })
+        brief: bool,
+    ) -> impl Future<Output = Result<pb::RequestCallbackResponse, Problem>> + Send + use<> {
+        let (tenant, callback) = (request.tenant.clone(), verbs::callback_id(&request));
+        let response = self.verb(&tenant, request, brief);
+        let made = callback.map(|id| self.query(&tenant, move |state, now| state.contact_view(now, &id)));
+        async {
+            let response = response.await?;
+            let callback = made?.await?.as_ref().map(output::contact);
+            Ok(pb::RequestCallbackResponse { callback, ..response })
+        }
     }
 
-    pub(super) async fn list_contacts(
+    /// `ListContacts`: handed in when this returns.
+    pub(super) fn list_contacts(
         &self,
-        request: pb::ListContactsRequest,
-    ) -> Result<pb::ListContactsResponse, Problem> {
-        let size = input::page_size(request.page_size)?;
-        let after = page_from(&request.page_token)?.map(ContactId::from_u64);
-        let wanted = ContactFilter::read(&request)?;
-        let page = self.query(&request.tenant, move |state, now| {
-            state.contacts_page(now, after, size, &|state, held, id| wanted.accepts(state, held, id))
+        mut request: pb::ListContactsRequest,
+    ) -> impl Future<Output = Result<pb::ListContactsResponse, Problem>> + Send + use<> {
+        let page_token = std::mem::take(&mut request.page_token);
+        let listed = watch::watched(&request);
+        let asked = ContactPage::read(&request, &page_token, listed);
+        let page = asked.map(|ContactPage { size, after, wanted }| {
+            self.query(&request.tenant, move |state, now| {
+                state.contacts_page(now, after, size, &|state, held, id| wanted.accepts(state, held, id))
+            })
         });
-        let (contacts, next) = page.await?;
-        Ok(pb::ListContactsResponse {
-            contacts: contacts.iter().map(output::contact).collect(),
-            next_page_token: next.map_or_else(String::new, |id| format!("{:x}", id.to_u64())),
+        async move {
+            let (contacts, next) = page?.await?;
+            Ok(pb::ListContactsResponse {
+                contacts: contacts.iter().map(output::contact).collect(),
+                next_page_token: next.map_or_else(String::new, |id| watch::token(id.to_u64(), listed)),
+            })
+        }
+    }
+}
+
+/// One page of a list of contacts, as asked for.
+struct ContactPage {
+    size: usize,
+    after: Option<ContactId>,
+    wanted: ContactFilter,
+}
+
+impl ContactPage {
+    fn read(request: &pb::ListContactsRequest, page_token: &str, listed: u64) -> Result<ContactPage, Problem> {
+        Ok(ContactPage {
+            size: input::page_size(request.page_size)?,
+            after: page_from(page_token, listed)?.map(ContactId::from_u64),
+            wanted: ContactFilter::read(request)?,
         })
     }
 }
 
-/// Where a page goes on.
-pub(super) fn page_from(token: &str) -> Result<Option<u64>, Problem> {
+/// Where a page goes on; `listed` is the digest of all else that is asked for.
+pub(super) fn page_from(token: &str, listed: u64) -> Result<Option<u64>, Problem> {
     if token.is_empty() {
         return Ok(None);
     }
-    u64::from_str_radix(token, 16).map(Some).map_err(|_| Problem {
+    watch::number_in(token, listed).map(Some).ok_or_else(|| Problem {
         field: Some("page_token".to_owned()),
-        ..Problem::new(tonic::Code::InvalidArgument, "PAGE_TOKEN_INVALID", "page_token is not one this server gave")
+        ..Problem::new(tonic::Code::InvalidArgument, "PAGE_TOKEN_INVALID", "page_token is not one of this list")
     })
 }
 
@@ -89,21 +124,24 @@ struct ContactFilter {
 
 impl ContactFilter {
     fn read(request: &pb::ListContactsRequest) -> Result<ContactFilter, Problem> {
-        if request
-            .states
-            .iter()
-            .any(|state| matches!(pb::ContactState::try_from(*state), Err(_) | Ok(pb::ContactState::Unspecified)))
-        {
-            return Err(Problem::field("states", "be contact states"));
+        input::members::<pb::ContactState>("states", &request.states)?;
+        input::ids("queues", &request.queues, watch::CHOSEN)?;
+        for (field, asked) in [
+            ("channel", &request.channel),
+            ("gateway_id", &request.gateway_id),
+            ("agent_id", &request.agent_id),
+            ("customer_id", &request.customer_id),
+            ("conversation_id", &request.conversation_id),
+        ] {
+            input::optional_id(field, asked.clone())?;
         }
-        if !matches!(
-            pb::ContactKind::try_from(request.kind),
-            Ok(pb::ContactKind::Unspecified | pb::ContactKind::Standard)
-        ) {
-            return Err(Problem {
-                field: Some("kind".to_owned()),
-                ..Problem::unimplemented("a kind other than STANDARD")
-            });
+        match pb::ContactKind::try_from(request.kind) {
+            Ok(pb::ContactKind::Unspecified | pb::ContactKind::Standard) => {}
+            Ok(_) => {
+                let field = Some("kind".to_owned());
+                return Err(Problem { field, ..Problem::unimplemented("a kind other than STANDARD") });
+            }
+            Err(_) => return Err(Problem::field("kind", "be a contact kind")),
         }
         let direction = match request.direction {
             0 => None,
@@ -182,11 +220,11 @@ impl ContactService for Edge {
         &self,
         request: Request<pb::RequestCallbackRequest>,
     ) -> Answer<pb::RequestCallbackResponse> {
-        Ok(Response::new(Edge::request_callback(self, request.into_inner()).await?))
+        Ok(Response::new(Edge::request_callback(self, request.into_inner(), false).await?))
     }
 
     async fn submit_survey(&self, request: Request<pb::SubmitSurveyRequest>) -> Answer<pb::SubmitSurveyResponse> {
-        Ok(Response::new(Edge::submit_survey(self, request.into_inner()).await?))
+        Ok(Response::new(Edge::submit_survey(self, request.into_inner(), false).await?))
     }
 
     super::later_methods! {
@@ -211,6 +249,6 @@ impl ContactService for Edge {
         &self,
         request: Request<Streaming<pb::ContactServiceSessionRequest>>,
     ) -> Result<Response<Self::SessionStream>, Status> {
-        Ok(Response::new(session::serve(self.clone(), request.into_inner())))
+        Ok(Response::new(session::serve::<Session>(self.clone(), request.into_inner())))
     }
 }

@@ -24,7 +24,7 @@ use tonic::{Response, Status};
 
 use crate::engine::state::State;
 use crate::engine::time::Time;
-use crate::shard::{Done, Pending, ShardHandle};
+use crate::shard::ShardHandle;
 use convert::input;
 use status::{Problem, refused};
 use verbs::{Context, Verb};
@@ -77,29 +77,38 @@ impl Edge {
         Edge { shard, context, options: Arc::new(options) }
     }
 
-    /// Hands a mutation in; it is carried out whether or not the answer is awaited.
-    fn submit<V: Verb>(&self, verb: V) -> Result<Pending<Done>, Problem> {
-        let tenant = input::tenant(verb.tenant()).to_owned();
-        let request = verbs::request(verb, &self.context)?;
-        Ok(self.shard.call(&tenant, request))
+    /// This edge, with what it hands in waiting until `shard.go()`.
+    fn gathering(&self) -> Edge {
+        Edge { shard: self.shard.gathering(), ..self.clone() }
     }
 
-    /// Carries a mutation out.
-    async fn verb<V: Verb>(&self, verb: V) -> Result<V::Response, Problem> {
-        let done = self.submit(verb)?.await.map_err(V::problem)?;
-        Ok(V::render(done))
+    /// Hands a mutation in; it is carried out whether or not the answer is awaited.
+    fn verb<V: Verb>(
+        &self,
+        tenant: &str,
+        verb: V,
+        brief: bool,
+    ) -> impl Future<Output = Result<V::Response, Problem>> + Send + use<V> {
+        let show = verb.show(brief);
+        let request = verbs::request(verb, &self.context);
+        let done = request.map(|request| self.shard.ask(input::tenant(tenant), request, show));
+        async { Ok(V::render(done?.await.map_err(V::problem)?)) }
     }
 
     async fn unary<V: Verb>(&self, request: tonic::Request<V>) -> Result<Response<V::Response>, Status> {
-        Ok(Response::new(self.verb(request.into_inner()).await?))
+        let mut verb = request.into_inner();
+        let tenant = std::mem::take(verb.tenant_mut());
+        Ok(Response::new(self.verb(&tenant, verb, false).await?))
     }
 
-    async fn query<R, F>(&self, tenant: &str, read: F) -> Result<R, Problem>
+    /// Hands a query in; its answer is there once the future is awaited.
+    fn query<R, F>(&self, tenant: &str, read: F) -> impl Future<Output = Result<R, Problem>> + Send + use<R, F>
     where
         R: Send + 'static,
         F: FnOnce(&State, Time) -> R + Send + 'static,
     {
-        self.shard.query(input::tenant(tenant), read).await.map_err(refused)
+        let asked = self.shard.query(input::tenant(tenant), read);
+        async { asked.await.map_err(refused) }
     }
 }
 

@@ -4,18 +4,67 @@ use tonic::{Request, Response, Status};
 use usher_proto::v1::supervisor_service_server::SupervisorService;
 use usher_proto::v1::{self as pb};
 
+use super::convert::output;
+use super::status::Problem;
+use super::verbs::{self, Verb};
 use super::{Edge, later, watch};
+use crate::engine;
+use crate::engine::command::Command;
+use crate::engine::reject::Reject;
+use crate::shard::Refused;
 
 type Answer<T> = Result<Response<T>, Status>;
+
+impl Edge {
+    /// `UpsertAgent` that only checks: answers as if it were done, changes nothing and is not remembered.
+    async fn validate_agent(&self, mut request: pb::UpsertAgentRequest) -> Result<pb::UpsertAgentResponse, Problem> {
+        let tenant = std::mem::take(&mut request.tenant);
+        let command = verbs::request(request, &self.context)?.command;
+        let Command::UpsertAgent { profile } = command.clone() else { unreachable!("an upsert asks for an upsert") };
+        let checked = self.query(&tenant, move |state, now| {
+            engine::check(state, now, &command)?;
+            let mut view = state.agent_view(now, &profile.agent_id);
+            if let Some(view) = &mut view {
+                view.profile = profile.clone();
+            }
+            let agent = view.as_ref().map_or_else(|| output::agent_profile(&profile), output::agent);
+            Ok((agent, state.sequence(), view.is_none()))
+        });
+        let (agent, sequence, created) = checked
+            .await?
+            .map_err(|reject: Reject| <pb::UpsertAgentRequest as Verb>::problem(Refused::Reject(reject)))?;
+        Ok(pb::UpsertAgentResponse { agent: Some(agent), sequence, created })
+    }
+}
 
 #[tonic::async_trait]
 impl SupervisorService for Edge {
     super::verb_methods! {
-        upsert_agent(UpsertAgentRequest) -> UpsertAgentResponse;
         delete_agent(DeleteAgentRequest) -> DeleteAgentResponse;
-        move_contacts(MoveContactsRequest) -> MoveContactsResponse;
         set_contact_priority(SetContactPriorityRequest) -> SetContactPriorityResponse;
         set_agent_presence(SetAgentPresenceRequest) -> SetAgentPresenceResponse;
+    }
+
+    async fn move_contacts(&self, request: Request<pb::MoveContactsRequest>) -> Answer<pb::MoveContactsResponse> {
+        let mut request = request.into_inner();
+        let (tenant, from) = (std::mem::take(&mut request.tenant), request.from_queue.clone());
+        // The refusal says which queue is not there; the request says as what it was named.
+        let named = |problem: Problem| match problem.reason {
+            "QUEUE_NOT_FOUND" => {
+                let is_from = problem.metadata.iter().any(|(key, queue)| *key == "queue" && *queue == from);
+                let field = Some(if is_from { "from_queue" } else { "to_queue" }.to_owned());
+                Problem { field, ..problem }
+            }
+            _ => problem,
+        };
+        Ok(Response::new(self.verb(&tenant, request, false).await.map_err(named)?))
+    }
+
+    async fn upsert_agent(&self, request: Request<pb::UpsertAgentRequest>) -> Answer<pb::UpsertAgentResponse> {
+        if request.get_ref().validate_only {
+            return Ok(Response::new(self.validate_agent(request.into_inner()).await?));
+        }
+        self.unary(request).await
     }
 
     super::later_methods! {

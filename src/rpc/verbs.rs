@@ -14,10 +14,9 @@ use super::status::{Problem, refused};
 use crate::engine::command::{Command, ContactChange, MoveWhich, Request, RequestStamp, TransferTarget};
 use crate::engine::contact::{DeclineReason, RequeueCause};
 use crate::engine::id::{LegId, Text};
-
 use crate::engine::limits;
-use crate::engine::time::{Span, Time};
-use crate::shard::{Done, Refused};
+use crate::engine::time::Time;
+use crate::shard::{Detail, Done, Refused, Show};
 
 /// What verbs need beside their request.
 pub struct Context {
@@ -41,16 +40,56 @@ impl Context {
     }
 }
 
+/// A request that names its tenant.
+pub trait Addressed {
+    /// The tenant it names.
+    fn tenant_mut(&mut self) -> &mut String;
+}
+
+/// A request that may carry a request id.
+pub trait Stamped: Addressed {
+    /// Its request id, taken out so that the digest is of the payload alone.
+    fn take_request_id(&mut self) -> String;
+}
+
+macro_rules! addressed {
+    ($($request:ident)*) => {
+        $(impl Addressed for v1::$request {
+            fn tenant_mut(&mut self) -> &mut String {
+                &mut self.tenant
+            }
+        })*
+    };
+}
+
+macro_rules! stamped {
+    ($($request:ident)*) => {
+        addressed! { $($request)* }
+        $(impl Stamped for v1::$request {
+            fn take_request_id(&mut self) -> String {
+                std::mem::take(&mut self.request_id)
+            }
+        })*
+    };
+}
+
+stamped! {
+    CreateContactRequest UpdateContactRequest ConnectContactRequest HoldContactRequest ResumeContactRequest
+    CompleteContactRequest CancelContactRequest TransferContactRequest RequeueContactRequest ParkContactRequest
+    UnparkContactRequest UpsertAgentRequest DeleteAgentRequest SignInRequest SignOutRequest SetPresenceRequest
+    AcceptOfferRequest DeclineOfferRequest CompleteWrapUpRequest SetAgentPresenceRequest SetContactPriorityRequest
+    MoveContactsRequest SubmitSurveyRequest RequestCallbackRequest
+}
+addressed! { GetContactRequest ListContactsRequest GetAgentRequest HeartbeatRequest }
+
 /// A mutation of `usher.v1`.
-pub trait Verb: prost::Message + Sized {
+pub trait Verb: prost::Message + Stamped + Sized {
     /// What it is answered with.
     type Response;
     /// Its number in request stamps: never changed, never reused.
     const METHOD: u16;
-    /// The tenant it names.
-    fn tenant(&self) -> &str;
-    /// Its request id, taken out so that the digest is of the payload alone.
-    fn take_request_id(&mut self) -> String;
+    /// What its reply shows; `brief` when a session asked for brief replies.
+    fn show(&self, brief: bool) -> Show;
     /// The command it asks for.
     fn command(self, context: &Context) -> Result<Command, Problem>;
     /// The reply.
@@ -63,18 +102,29 @@ pub trait Verb: prost::Message + Sized {
 
 /// The stamped request of a verb.
 pub fn request<V: Verb>(mut verb: V, context: &Context) -> Result<Request, Problem> {
+    // Request ids are the tenant's own, and his name may be left out or written.
+    verb.tenant_mut().clear();
     let request_id = input::request_id(&verb.take_request_id())?;
     let stamp = request_id
         .map(|request_id| Arc::new(RequestStamp { method: V::METHOD, request_id, digest: input::digest(&verb) }));
     Ok(Request { stamp, command: verb.command(context)? })
 }
 
+/// A reply that shows the contact, or what a client needs of it that hears the events.
+fn contact_in(brief: bool) -> Show {
+    Show { contact: if brief { Detail::Brief } else { Detail::Whole }, ..Show::NOTHING }
+}
+
+/// A reply that shows the agent.
+pub const AGENT: Show = Show { agent: true, ..Show::NOTHING };
+
 fn contact_of(done: &Done) -> Option<v1::Contact> {
-    done.contact.as_ref().map(output::contact)
+    let brief = || done.brief.as_deref().map(output::brief);
+    done.contact.as_deref().map(output::contact).or_else(brief)
 }
 
 fn agent_of(done: &Done) -> Option<v1::Agent> {
-    done.agent.as_ref().map(output::agent)
+    done.agent.as_deref().map(output::agent)
 }
 
 /// Names a request refers to are its fault when they are unknown; what it is about is simply not found.
@@ -86,7 +136,7 @@ fn referred(problem: Problem, reason: &str, field: &str) -> Problem {
 }
 
 /// A requirement that names a skill the tenant does not have is not a valid requirement.
-fn unknown_skill(problem: Problem, field: &str) -> Problem {
+pub(super) fn unknown_skill(problem: Problem, field: &str) -> Problem {
     Problem { reason: "REQUIREMENT_INVALID", field: Some(field.to_owned()), ..problem }
 }
 
@@ -105,11 +155,8 @@ macro_rules! contact_verb {
         impl Verb for v1::$request {
             type Response = v1::$response;
             const METHOD: u16 = $method;
-            fn tenant(&self) -> &str {
-                &self.tenant
-            }
-            fn take_request_id(&mut self) -> String {
-                std::mem::take(&mut self.request_id)
+            fn show(&self, brief: bool) -> Show {
+                contact_in(brief)
             }
             fn command(self, $context: &Context) -> Result<Command, Problem> {
                 let $verb = self;
@@ -133,11 +180,8 @@ macro_rules! agent_verb {
         impl Verb for v1::$request {
             type Response = v1::$response;
             const METHOD: u16 = $method;
-            fn tenant(&self) -> &str {
-                &self.tenant
-            }
-            fn take_request_id(&mut self) -> String {
-                std::mem::take(&mut self.request_id)
+            fn show(&self, _: bool) -> Show {
+                AGENT
             }
             fn command(self, _: &Context) -> Result<Command, Problem> {
                 let $verb = self;
@@ -158,19 +202,10 @@ fn agent_id(agent_id: String) -> Result<Text, Problem> {
     input::id("agent_id", agent_id)
 }
 
-/// A lease: none at all, or 1 s to 24 h.
-fn lease(lease: Option<prost_types::Duration>) -> Result<Option<Span>, Problem> {
-    let lease = input::span("session_lease", lease)?;
-    let least = Span::from_secs(1);
-    if lease.is_some_and(|lease| !lease.is_zero() && !(least..=limits::LEASE).contains(&lease)) {
-        return Err(Problem::field("session_lease", "be 0 for none, or 1 s to 24 h"));
-    }
-    Ok(lease)
-}
-
 fn whole_contact(leg_number: i32) -> Result<(), Problem> {
     match leg_number {
         0 => Ok(()),
+        ..0 => Err(Problem::field("leg_number", "not be negative")),
         _ => Err(Problem { field: Some("leg_number".to_owned()), ..Problem::unimplemented("a leg of a conference") }),
     }
 }
@@ -291,11 +326,8 @@ contact_verb!(CompleteWrapUpRequest, CompleteWrapUpResponse, 12, |verb, context|
 impl Verb for v1::UpsertAgentRequest {
     type Response = v1::UpsertAgentResponse;
     const METHOD: u16 = 20;
-    fn tenant(&self) -> &str {
-        &self.tenant
-    }
-    fn take_request_id(&mut self) -> String {
-        std::mem::take(&mut self.request_id)
+    fn show(&self, _: bool) -> Show {
+        AGENT
     }
     fn command(self, _: &Context) -> Result<Command, Problem> {
         Ok(Command::UpsertAgent { profile: Arc::new(input::agent_profile(self.agent)?) })
@@ -321,7 +353,7 @@ agent_verb!(SignInRequest, SignInResponse, 22, |verb| {
     Ok(Command::SignIn {
         agent_id: agent_id(verb.agent_id)?,
         presence: input::presence("presence", verb.presence, verb.reason)?,
-        lease: lease(verb.session_lease)?,
+        lease: input::lease("session_lease", verb.session_lease)?,
     })
 });
 
@@ -346,26 +378,17 @@ fn offer(offer_id: &str) -> Result<LegId, Problem> {
     })
 }
 
-/// The leg number of the offer a verb was about.
-fn offered_leg(done: &Done) -> Option<&crate::engine::read::LegView> {
-    let agent = &done.agent.as_ref()?.profile.agent_id;
-    done.contact.as_ref()?.legs.iter().rev().find(|leg| leg.agent_id == *agent)
-}
-
 impl Verb for v1::AcceptOfferRequest {
     type Response = v1::AcceptOfferResponse;
     const METHOD: u16 = 25;
-    fn tenant(&self) -> &str {
-        &self.tenant
-    }
-    fn take_request_id(&mut self) -> String {
-        std::mem::take(&mut self.request_id)
+    fn show(&self, brief: bool) -> Show {
+        Show { leg: offer_from(&self.offer_id), ..contact_in(brief) }
     }
     fn command(self, _: &Context) -> Result<Command, Problem> {
         Ok(Command::AcceptOffer { agent_id: agent_id(self.agent_id)?, offer: offer(&self.offer_id)? })
     }
     fn render(done: Done) -> v1::AcceptOfferResponse {
-        let leg_number = offered_leg(&done).map_or(0, |leg| leg.number as i32);
+        let leg_number = done.leg.as_ref().map_or(0, |leg| leg.number as i32);
         v1::AcceptOfferResponse { contact: contact_of(&done), sequence: done.reply.sequence, leg_number }
     }
 }
@@ -373,11 +396,9 @@ impl Verb for v1::AcceptOfferRequest {
 impl Verb for v1::DeclineOfferRequest {
     type Response = v1::DeclineOfferResponse;
     const METHOD: u16 = 26;
-    fn tenant(&self) -> &str {
-        &self.tenant
-    }
-    fn take_request_id(&mut self) -> String {
-        std::mem::take(&mut self.request_id)
+    fn show(&self, _: bool) -> Show {
+        // The offer shows the contact's attributes, which are in its profile.
+        Show { leg: offer_from(&self.offer_id), ..contact_in(true) }
     }
     fn command(self, _: &Context) -> Result<Command, Problem> {
         let agent_id = agent_id(self.agent_id)?;
@@ -388,8 +409,8 @@ impl Verb for v1::DeclineOfferRequest {
         Ok(Command::DeclineOffer { agent_id, offer, reason, retry_time })
     }
     fn render(done: Done) -> v1::DeclineOfferResponse {
-        let profile = done.contact.as_ref().map(|contact| &*contact.profile);
-        let offer = offered_leg(&done).map(|leg| output::offer(leg, profile));
+        let profile = done.brief.as_ref().map(|contact| &*contact.profile);
+        let offer = done.leg.as_ref().map(|leg| output::offer(leg, profile));
         v1::DeclineOfferResponse { offer, sequence: done.reply.sequence }
     }
 }
@@ -419,11 +440,8 @@ contact_verb!(
 impl Verb for v1::MoveContactsRequest {
     type Response = v1::MoveContactsResponse;
     const METHOD: u16 = 31;
-    fn tenant(&self) -> &str {
-        &self.tenant
-    }
-    fn take_request_id(&mut self) -> String {
-        std::mem::take(&mut self.request_id)
+    fn show(&self, _: bool) -> Show {
+        Show::NOTHING
     }
     fn command(self, _: &Context) -> Result<Command, Problem> {
         let to = input::id("to_queue", self.to_queue)?;
@@ -451,11 +469,8 @@ impl Verb for v1::MoveContactsRequest {
 impl Verb for v1::SubmitSurveyRequest {
     type Response = v1::SubmitSurveyResponse;
     const METHOD: u16 = 32;
-    fn tenant(&self) -> &str {
-        &self.tenant
-    }
-    fn take_request_id(&mut self) -> String {
-        std::mem::take(&mut self.request_id)
+    fn show(&self, brief: bool) -> Show {
+        contact_in(brief)
     }
     fn command(self, _: &Context) -> Result<Command, Problem> {
         let contact_id = contact_id(self.contact_id)?;
@@ -470,18 +485,15 @@ impl Verb for v1::SubmitSurveyRequest {
 impl Verb for v1::RequestCallbackRequest {
     type Response = v1::RequestCallbackResponse;
     const METHOD: u16 = 33;
-    fn tenant(&self) -> &str {
-        &self.tenant
-    }
-    fn take_request_id(&mut self) -> String {
-        std::mem::take(&mut self.request_id)
+    fn show(&self, brief: bool) -> Show {
+        contact_in(brief)
     }
     fn command(self, _: &Context) -> Result<Command, Problem> {
         Ok(Command::RequestCallback {
             callback_id: callback_id(&self)?,
             contact_id: contact_id(self.contact_id)?,
             schedule: input::time("callback_time", self.callback_time)?,
-            address: input::words("customer_address", self.customer_address)?,
+            address: input::address("customer_address", self.customer_address)?,
         })
     }
     fn render(done: Done) -> v1::RequestCallbackResponse {

@@ -20,13 +20,15 @@ use crate::engine::id::{ContactId, Text};
 use crate::engine::publish::Published;
 use crate::engine::reject::Reject;
 use crate::engine::time::Time;
-use crate::shard::{Ended, Order, Start, Subscription, Topic};
+use crate::shard::{Ended, Filter, Order, Start, Subscription, Topic};
 
 /// The messages of a server stream.
 pub type Messages<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
 /// Messages that may wait for the network.
 pub(super) const OUTBOX: usize = 64;
+/// Ids one watch or list may choose by.
+pub(super) const CHOSEN: usize = 1000;
 /// Contacts per message of a snapshot.
 const PAGE: usize = 128;
 
@@ -49,7 +51,7 @@ pub(super) fn ended(why: Ended) -> Problem {
     }
 }
 
-/// A resume token: the sequence seen last, and what was watched.
+/// A token of a stream or a list: the sequence or row seen last, and what was asked for.
 pub(super) fn token(sequence: u64, watched: u64) -> String {
     format!("{sequence:x}.{watched:x}")
 }
@@ -62,15 +64,17 @@ pub(super) fn start(token: &str, watched: u64) -> Result<Start, Problem> {
     if token.is_empty() {
         return Ok(Start::Now);
     }
-    let parts = token.split_once('.');
+    number_in(token, watched).map(Start::After).ok_or_else(|| Problem {
+        field: Some("resume_token".to_owned()),
+        ..Problem::new(Code::InvalidArgument, "RESUME_TOKEN_INVALID", "resume_token is not one of this watch")
+    })
+}
+
+/// The number in a token, if it is one of this watch or list.
+pub(super) fn number_in(token: &str, watched: u64) -> Option<u64> {
     let hex = |digits: &str| u64::from_str_radix(digits, 16).ok();
-    match parts.and_then(|(sequence, of)| Some((hex(sequence)?, hex(of)?))) {
-        Some((sequence, of)) if of == watched => Ok(Start::After(sequence)),
-        _ => Err(Problem {
-            field: Some("resume_token".to_owned()),
-            ..Problem::new(Code::InvalidArgument, "RESUME_TOKEN_INVALID", "resume_token is not one of this watch")
-        }),
-    }
+    let (number, of) = token.split_once('.')?;
+    hex(number).filter(|_| hex(of) == Some(watched))
 }
 
 /// Tells one watch from another: first 8 bytes of the request's digest.
@@ -89,7 +93,7 @@ pub(super) struct Alive {
 impl Alive {
     /// Opens a session.
     pub(super) async fn open(edge: &Edge, tenant: &str, open: Command, close: Command) -> Result<Alive, Problem> {
-        edge.shard.call(tenant, open.into()).await.map_err(refused)?;
+        edge.shard.tell(tenant, open.into()).await.map_err(refused)?;
         Ok(Alive { edge: edge.clone(), tenant: tenant.to_owned(), close: Some(close) })
     }
 }
@@ -98,7 +102,7 @@ impl Drop for Alive {
     fn drop(&mut self) {
         if let Some(close) = self.close.take() {
             // It is carried out whether or not anybody waits for the answer.
-            drop(self.edge.shard.call(&self.tenant, close.into()));
+            drop(self.edge.shard.tell(&self.tenant, close.into()));
         }
     }
 }
@@ -183,11 +187,9 @@ pub(super) async fn contacts(
     edge: Edge,
     mut request: pb::WatchContactsRequest,
 ) -> Result<Messages<pb::WatchContactsResponse>, Problem> {
-    for (field, asked) in [("queues", &request.queues), ("contact_ids", &request.contact_ids)] {
-        if asked.len() > 1000 {
-            return Err(Problem::field(field, "name at most 1000"));
-        }
-    }
+    input::optional_id("gateway_id", request.gateway_id.clone())?;
+    input::ids("queues", &request.queues, CHOSEN)?;
+    input::ids("contact_ids", &request.contact_ids, CHOSEN)?;
     let resume = std::mem::take(&mut request.resume_token);
     let watched = watched(&request);
     let start = start(&resume, watched)?;
@@ -195,8 +197,8 @@ pub(super) async fn contacts(
     let wanted =
         ContactsWanted { gateway_id: request.gateway_id, queues: request.queues, contact_ids: request.contact_ids };
     let filter = wanted.clone();
-    let topic = Topic::Filter(Box::new(move |published: &Published| filter.accepts_event(published)));
-    let order = Order { topic, start, capacity: edge.options.stream_buffer };
+    let only = Some(Box::new(move |published: &Published| filter.accepts_event(published)) as Filter);
+    let order = Order { topic: Topic::Everything, only, start, capacity: edge.options.stream_buffer };
     let (now, events) = edge.shard.subscribe(&tenant, order, |_, now| now).await.map_err(refused)?;
     let catch_up = (start == Start::Now).then(|| CatchUp::new(edge, tenant.clone(), wanted));
     let (outbox, inbox) = mpsc::channel(OUTBOX);
@@ -292,6 +294,7 @@ impl AgentStream {
         tenant: &str,
         agent_id: String,
         resume: &str,
+        only: Option<Filter>,
     ) -> Result<AgentStream, Problem> {
         let tenant = input::tenant(tenant).to_owned();
         let agent_id = input::id("agent_id", agent_id)?;
@@ -305,7 +308,7 @@ impl AgentStream {
         )
         .await?;
         let topic = Topic::Agent { agent_id: agent_id.clone(), session: true };
-        let order = Order { topic, start, capacity: edge.options.stream_buffer };
+        let order = Order { topic, only, start, capacity: edge.options.stream_buffer };
         let id = agent_id.clone();
         let read = move |state: &crate::engine::state::State, now| AgentWithContacts::read(state, now, &id);
         let (snapshot, events) = edge.shard.subscribe(&tenant, order, read).await.map_err(refused)?;
@@ -326,7 +329,7 @@ pub(super) async fn agent(
     request: pb::WatchAgentRequest,
 ) -> Result<Messages<pb::WatchAgentResponse>, Problem> {
     use watch_agent_response::Item;
-    let mut stream = AgentStream::open(&edge, &request.tenant, request.agent_id, &request.resume_token).await?;
+    let mut stream = AgentStream::open(&edge, &request.tenant, request.agent_id, &request.resume_token, None).await?;
     let (outbox, inbox) = mpsc::channel(OUTBOX);
     tokio::spawn(async move {
         if let Some(snapshot) = stream.snapshot.take() {

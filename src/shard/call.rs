@@ -12,8 +12,8 @@ use tokio::sync::oneshot;
 
 use crate::engine;
 use crate::engine::command::Request;
-use crate::engine::id::Text;
-use crate::engine::read::{AgentView, ContactView};
+use crate::engine::id::{LegId, Text};
+use crate::engine::read::{AgentView, ContactBrief, ContactView, LegView};
 use crate::engine::reject::Reject;
 use crate::engine::state::State;
 use crate::engine::time::Time;
@@ -24,15 +24,50 @@ use super::stream::{Order, Subscription};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SeatId(pub u32);
 
-/// What an accepted command is answered with, as things stand when it is settled.
+/// What the answer to a command is to show. What nobody looks at is not made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Show {
+    /// How much of the contact it was about.
+    pub contact: Detail,
+    /// Whether the agent it was about, with all his legs.
+    pub agent: bool,
+    /// A leg.
+    pub leg: Option<LegId>,
+}
+
+impl Show {
+    /// The engine's own answer alone.
+    pub const NOTHING: Show = Show { contact: Detail::Nothing, agent: false, leg: None };
+    /// Contact and agent.
+    pub const ALL: Show = Show { contact: Detail::Whole, agent: true, leg: None };
+}
+
+/// How much of a contact is shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Detail {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// What a client needs that hears the events: [`ContactBrief`].
+    Brief,
+    /// Everything.
+    Whole,
+}
+
+/// What an accepted command is answered with, as things stood when it was carried out. Small: it changes hands several
+/// times on its way.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Done {
     /// The engine's own answer.
     pub reply: engine::Reply,
-    /// The contact it was about; none when views were not asked for.
-    pub contact: Option<ContactView>,
-    /// The agent it was about; none when views were not asked for.
-    pub agent: Option<AgentView>,
+    /// The contact it was about, when shown whole.
+    pub contact: Option<Box<ContactView>>,
+    /// The contact it was about, when shown in brief.
+    pub brief: Option<Box<ContactBrief>>,
+    /// The agent it was about, when shown.
+    pub agent: Option<Box<AgentView>>,
+    /// The leg asked for.
+    pub leg: Option<Box<LegView>>,
 }
 
 /// Why work was not done. But for the two marked, nothing has changed.
@@ -102,8 +137,8 @@ pub enum Work {
     Call {
         /// What is asked.
         request: Request,
-        /// Whether the answer is to show the contact and the agent.
-        views: bool,
+        /// What the answer is to show.
+        show: Show,
         /// Where the answer goes.
         reply: Reply<Done>,
     },
@@ -123,9 +158,9 @@ pub struct Envelope {
 
 impl Envelope {
     /// A command, and where its answer will be.
-    pub fn call(seat: SeatId, request: Request, views: bool) -> (Envelope, Pending<Done>) {
+    pub fn call(seat: SeatId, request: Request, show: Show) -> (Envelope, Pending<Done>) {
         let (reply, answer) = oneshot::channel();
-        (Envelope { seat, work: Work::Call { request, views, reply } }, Pending(Stage::Waiting(answer)))
+        (Envelope { seat, work: Work::Call { request, show, reply } }, Pending(Stage::Waiting(answer)))
     }
 
     /// A query, and where its answer will be.

@@ -18,7 +18,7 @@ use crate::engine::state::State;
 use crate::engine::time::Time;
 use crate::journal::Completion;
 
-use super::call::{Done, Envelope, Pending, Refused};
+use super::call::{Done, Envelope, Pending, Refused, Show};
 use super::clock::Clock;
 use super::directory::Directory;
 use super::ingress::Ingress;
@@ -57,6 +57,8 @@ struct Host {
 #[derive(Clone)]
 pub struct ShardHandle {
     host: Arc<Host>,
+    /// Whether what is handed in waits for [`Self::go`].
+    gathers: bool,
 }
 
 /// The task that wakes the shard at its deadlines, to be spawned on any runtime with time enabled.
@@ -98,17 +100,10 @@ pub fn start(shard: Shard, clock: Clock, capacity: usize) -> (ShardHandle, Deadl
             host.alarm.notify_one();
         }
     }));
-    (ShardHandle { host: host.clone() }, Deadlines { host })
+    (ShardHandle { host: host.clone(), gathers: false }, Deadlines { host })
 }
 
 impl Host {
-    /// Hands work in and sees to it that it is done.
-    fn send(&self, envelope: Envelope) -> bool {
-        let sent = self.ingress.try_send(envelope);
-        self.serve();
-        sent
-    }
-
     fn kick(&self) {
         self.kicked.store(true, Ordering::SeqCst);
         self.serve();
@@ -211,20 +206,21 @@ impl ShardHandle {
     ///
     /// It is handed in when this returns; dropping the answer takes nothing back.
     pub fn call(&self, tenant: &str, request: Request) -> Pending<Done> {
-        self.command(tenant, request, true)
+        self.ask(tenant, request, Show::ALL)
     }
 
-    /// As [`Self::call`], with the engine's own answer only: cheaper where nobody looks at the views.
+    /// As [`Self::call`], with the engine's own answer only: cheaper where nobody looks at more.
     pub fn tell(&self, tenant: &str, request: Request) -> Pending<Done> {
-        self.command(tenant, request, false)
+        self.ask(tenant, request, Show::NOTHING)
     }
 
-    fn command(&self, tenant: &str, request: Request, views: bool) -> Pending<Done> {
+    /// As [`Self::call`], showing what is asked for.
+    pub fn ask(&self, tenant: &str, request: Request, show: Show) -> Pending<Done> {
         if self.is_draining() {
             return Pending::refused(Refused::Draining);
         }
         let Some(seat) = self.host.directory.find(tenant) else { return Pending::refused(Refused::TenantUnknown) };
-        self.hand_in(Envelope::call(seat, request, views))
+        self.hand_in(Envelope::call(seat, request, show))
     }
 
     /// Reads a tenant's state, after every command handed in before. `read` must be bounded: it holds up everyone.
@@ -250,8 +246,28 @@ impl ShardHandle {
         self.hand_in(Envelope::subscribe(seat, order, read))
     }
 
+    /// A handle by which several pieces of work go in together: they wait for its [`Self::go`], or for whoever steps the
+    /// shard before, and are then done in one step, as far as [`super::Limits::batch`] goes.
+    #[must_use]
+    pub fn gathering(&self) -> ShardHandle {
+        ShardHandle { host: self.host.clone(), gathers: true }
+    }
+
+    /// Sees to it that everything handed in is done.
+    pub fn go(&self) {
+        self.host.serve();
+    }
+
     fn hand_in<T>(&self, (envelope, answer): (Envelope, Pending<T>)) -> Pending<T> {
-        if self.host.send(envelope) { answer } else { Pending::refused(Refused::IngressFull) }
+        if self.gathers && self.host.ingress.is_full() {
+            // What it handed in before may be what fills it.
+            self.host.serve();
+        }
+        let sent = self.host.ingress.try_send(envelope);
+        if !self.gathers {
+            self.host.serve();
+        }
+        if sent { answer } else { Pending::refused(Refused::IngressFull) }
     }
 
     /// Opens a tenant, from what the journal has of it; nothing when it is open already. Waits for the shard: for the

@@ -57,6 +57,12 @@ impl Ingress {
         self.queue.is_empty()
     }
 
+    /// Whether there is no room.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.queue.is_full()
+    }
+
     /// How much was ever turned away.
     #[must_use]
     pub fn refused(&self) -> u64 {

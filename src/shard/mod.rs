@@ -16,7 +16,7 @@ pub mod run;
 mod seat;
 pub mod stream;
 
-pub use call::{Done, Envelope, Maker, Pending, Query, Refused, SeatId};
+pub use call::{Detail, Done, Envelope, Maker, Pending, Query, Refused, SeatId, Show};
 pub use clock::Clock;
 pub use host::{Deadlines, ShardHandle, start};
 pub use run::{Counts, Limits, Outputs, Shard, Sink};

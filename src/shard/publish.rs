@@ -33,7 +33,7 @@ struct Reader {
     link: Arc<Link>,
     /// Events up to this sequence are in its snapshot or were handed over with it.
     after: u64,
-    filter: Option<Filter>,
+    only: Option<Filter>,
     session: bool,
 }
 
@@ -53,9 +53,9 @@ impl Reader {
         if event.sequence() <= self.after {
             return Fate::Taken;
         }
-        if let Some(filter) = &mut self.filter {
+        if let Some(only) = &mut self.only {
             // A filter is the reader's code: its bug ends the reader, not the writer.
-            match catch_unwind(AssertUnwindSafe(|| filter(event))) {
+            match catch_unwind(AssertUnwindSafe(|| only(event))) {
                 Ok(true) => {}
                 Ok(false) => return Fate::NotWanted,
                 Err(_) => return Fate::Lost,
@@ -109,9 +109,14 @@ impl Publisher {
             Start::Now => (sequence, VecDeque::new()),
             Start::After(token) => (token, self.after(token, sequence)?),
         };
+        let mut only = order.only;
+        if let Some(only) = &mut only {
+            let chosen = catch_unwind(AssertUnwindSafe(|| backlog.retain(|event| only(event))));
+            chosen.map_err(|_| Refused::QueryFailed)?;
+        }
         let (sender, events) = mpsc::channel(order.capacity.max(1));
         let link = Arc::new(Link::default());
-        let mut reader = Reader { events: sender, link: link.clone(), after, filter: None, session: false };
+        let mut reader = Reader { events: sender, link: link.clone(), after, only, session: false };
         match order.topic {
             Topic::Agent { agent_id, session } => {
                 backlog.retain(|event| is_agents(event, &agent_id));
@@ -131,12 +136,6 @@ impl Publisher {
                 let readers = self.gateways.entry(gateway_id).or_default();
                 readers.retain(|earlier| !earlier.events.is_closed());
                 readers.push(reader);
-            }
-            Topic::Filter(mut filter) => {
-                let chosen = catch_unwind(AssertUnwindSafe(|| backlog.retain(|event| filter(event))));
-                chosen.map_err(|_| Refused::QueryFailed)?;
-                reader.filter = Some(filter);
-                self.others.push(reader);
             }
             Topic::Everything => self.others.push(reader),
         }
@@ -203,7 +202,8 @@ fn give_all(map: &mut HashMap<Text, Vec<Reader>>, name: &Text, event: &Arc<Publi
     let mut taken = false;
     readers.retain_mut(|reader| {
         let fate = reader.give(event);
-        taken |= fate == Fate::Taken;
+        // A reader that does not want to hear of it is there all the same.
+        taken |= fate != Fate::Lost;
         fate != Fate::Lost
     });
     if readers.is_empty() {
@@ -217,6 +217,5 @@ fn is_agents(event: &Published, agent_id: &Text) -> bool {
 }
 
 fn gateway_of(event: &Published) -> Option<&Text> {
-    let named = Some(&event.gateway).filter(|gateway| !gateway.is_empty());
-    named.or_else(|| event.contact.as_ref().map(|contact| &contact.profile.gateway_id))
+    event.gateway.as_ref().or_else(|| event.contact.as_ref().map(|contact| &contact.profile.gateway_id))
 }

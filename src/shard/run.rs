@@ -15,7 +15,7 @@ use crate::engine::publish::Published;
 use crate::engine::time::{Span, Time};
 use crate::journal::{Batch, Completion, Fault, Journal, Position};
 
-use super::call::{Done, Envelope, Maker, Query, Refused, Reply, SeatId, Work};
+use super::call::{Done, Envelope, Maker, Query, Refused, Reply, SeatId, Show, Work};
 use super::seat::{Seat, Status};
 use super::stream::{Ended, Order};
 
@@ -32,7 +32,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Limits {
-        Limits { batch: 256, fire: 256, recent: 65_536 }
+        Limits { batch: 256, fire: 256, recent: 16_384 }
     }
 }
 
@@ -298,27 +298,25 @@ impl Shard {
         for _ in 0..self.limits.batch {
             let Some(Envelope { seat, work }) = inbox.pop_front() else { return };
             match work {
-                Work::Call { request, views, reply } => {
-                    match fault.or(room.filter(|_| request.command.begins_work())) {
-                        None => {
-                            out.commands += 1;
-                            let answer = self.call(seat, &request, views);
-                            self.fresh.push(Effect::Answer(reply, answer));
-                        }
-                        Some(fault) => out.answers.push(Effect::Answer(reply, Err(refused(fault)))),
+                Work::Call { request, show, reply } => match fault.or(room.filter(|_| request.command.begins_work())) {
+                    None => {
+                        out.commands += 1;
+                        let answer = self.call(seat, &request, show);
+                        self.fresh.push(Effect::Answer(reply, answer));
                     }
-                }
+                    Some(fault) => out.answers.push(Effect::Answer(reply, Err(refused(fault)))),
+                },
                 Work::Query(query, order) => self.query(seat, query, order, out),
                 Work::Drain(reply) => self.drains.push(reply),
             }
         }
     }
 
-    fn call(&mut self, id: SeatId, request: &Request, views: bool) -> Result<Box<Done>, Refused> {
+    fn call(&mut self, id: SeatId, request: &Request, show: Show) -> Result<Box<Done>, Refused> {
         let now = self.now;
         let seat = &mut self.seats[id.0 as usize];
         let was_running = matches!(seat.status, Status::Running(_));
-        let answer = seat.apply(now, request, views);
+        let answer = seat.apply(now, request, show);
         self.after(id, was_running);
         answer
     }

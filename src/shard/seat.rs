@@ -15,7 +15,7 @@ use crate::engine::time::Time;
 use crate::engine::{Engine, Reply, reject::Reject};
 use crate::journal::{Fault, Journal, Position};
 
-use super::call::{Done, Refused};
+use super::call::{Detail, Done, Refused, Show};
 use super::publish::Publisher;
 use super::stream::Ended;
 
@@ -131,7 +131,7 @@ impl Seat {
     }
 
     /// Carries out one command.
-    pub(super) fn apply(&mut self, now: Time, request: &Request, views: bool) -> Result<Box<Done>, Refused> {
+    pub(super) fn apply(&mut self, now: Time, request: &Request, show: Show) -> Result<Box<Done>, Refused> {
         let wanted = self.observed || self.publisher.is_wanted();
         let applied = self.guarded(|machine, events, named| {
             let from = events.len();
@@ -140,13 +140,7 @@ impl Seat {
             if wanted {
                 name(state, &events[from..], named);
             }
-            let contact = reply.contact.filter(|contact| views && state.try_contact(*contact).is_some());
-            let agent = reply.agent.filter(|_| views);
-            Ok(Box::new(Done {
-                reply,
-                contact: contact.map(|contact| state.view_contact(now, contact)),
-                agent: agent.map(|agent| state.view_agent(now, agent)),
-            }))
+            Ok(Box::new(answer(state, now, reply, show)))
         });
         match applied {
             None => Err(Refused::TenantStopped),
@@ -161,7 +155,7 @@ impl Seat {
 
     /// Tells the engine that an offer reached nobody. It may have ended meanwhile, which is as good.
     pub(super) fn fail_offer(&mut self, now: Time, agent_id: Text, offer: LegId) {
-        let _ = self.apply(now, &Request::from(Command::FailOffer { agent_id, offer }), false);
+        let _ = self.apply(now, &Request::from(Command::FailOffer { agent_id, offer }), Show::NOTHING);
     }
 
     /// Fires deadlines; whether more are due.
@@ -295,6 +289,20 @@ impl Seat {
         self.events.clear();
         std::mem::take(&mut self.named)
     }
+}
+
+/// The answer to a command just carried out.
+fn answer(state: &State, now: Time, reply: Reply, show: Show) -> Done {
+    // A repeated request may be about a contact whose record has been dropped since.
+    let contact = reply.contact.filter(|contact| state.try_contact(*contact).is_some());
+    let (whole, brief) = match show.contact {
+        Detail::Nothing => (None, None),
+        Detail::Brief => (None, contact.map(|contact| Box::new(state.brief_contact(contact)))),
+        Detail::Whole => (contact.map(|contact| Box::new(state.view_contact(now, contact))), None),
+    };
+    let agent = reply.agent.filter(|_| show.agent).map(|agent| Box::new(state.view_agent(now, agent)));
+    let leg = show.leg.filter(|leg| state.try_leg(*leg).is_some()).map(|leg| Box::new(state.view_leg(now, leg)));
+    Done { reply, contact: whole, brief, agent, leg }
 }
 
 /// Names events just recorded. Those recorded while nobody wanted to know get no name: whoever came since begins after

@@ -27,8 +27,6 @@ pub enum Topic {
     },
     /// Those of one gateway's contacts, and its own.
     Gateway(Text),
-    /// Those a filter accepts.
-    Filter(Filter),
     /// All.
     Everything,
 }
@@ -38,7 +36,6 @@ impl fmt::Debug for Topic {
         match self {
             Topic::Agent { agent_id, session } => write!(f, "agent {agent_id} session {session}"),
             Topic::Gateway(gateway_id) => write!(f, "gateway {gateway_id}"),
-            Topic::Filter(_) => f.write_str("filter"),
             Topic::Everything => f.write_str("everything"),
         }
     }
@@ -55,10 +52,11 @@ pub enum Start {
 }
 
 /// A stream as ordered.
-#[derive(Debug)]
 pub struct Order {
     /// Which events.
     pub topic: Topic,
+    /// Of those, only the ones it accepts; all without it. An offer it leaves out counts as delivered.
+    pub only: Option<Filter>,
     /// From where on.
     pub start: Start,
     /// How many events may wait for the reader before it is too slow; at least 1.
@@ -72,7 +70,14 @@ impl Order {
     /// What happens from now on.
     #[must_use]
     pub fn new(topic: Topic) -> Order {
-        Order { topic, start: Start::Now, capacity: Order::CAPACITY }
+        Order { topic, only: None, start: Start::Now, capacity: Order::CAPACITY }
+    }
+}
+
+impl fmt::Debug for Order {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Order { topic, only, start, capacity } = self;
+        write!(f, "{topic:?} filtered {} {start:?} capacity {capacity}", only.is_some())
     }
 }
 

@@ -311,6 +311,58 @@ class Watch:
         return [(event.WhichOneof("payload"), getattr(event, event.WhichOneof("payload"))) for event in events]
 
 
+class Session:
+    """A bidirectional stream: `send` commands, read items in order."""
+
+    def __init__(self, method):
+        self._method = method
+        self._frames = queue.Queue()
+        self.watch = Watch(method.name, method._call(iter(self._frames.get, None)))
+        self._items = []
+        self.token = ""
+
+    def send(self, *commands):
+        frame = {"commands": [{"correlation_id": number, **command} for number, command in commands]}
+        self._frames.put(json_format.ParseDict(frame, self._method.request_class()))
+
+    def send_message(self, number, command, request):
+        """Sends one command in a frame of its own, its request as a message."""
+        frame = self._method.request_class()
+        one = frame.commands.add(correlation_id=number)
+        getattr(one, command).CopyFrom(request)
+        self._frames.put(frame)
+
+    def item(self):
+        """The next item of any kind."""
+        while not self._items:
+            message = self.watch.next()
+            self._items.extend(message.items)
+            self.token = message.resume_token or self.token
+        return self._items.pop(0)
+
+    def until(self, kind, matches=lambda _: True):
+        """Reads on to an item of a kind."""
+        until = time.monotonic() + CALL_SECONDS
+        while time.monotonic() < until:
+            item = self.item()
+            if item.WhichOneof("item") == kind and matches(getattr(item, kind)):
+                return getattr(item, kind)
+        raise AssertionError(f"no {kind} within {CALL_SECONDS} s")
+
+    def reply(self, number):
+        """The reply to a command."""
+        return self.until("reply", lambda reply: reply.correlation_id == number)
+
+    def event(self, name):
+        """The next event of a name."""
+        event = self.until("event", lambda event: event.WhichOneof("payload") == name)
+        return getattr(event, name)
+
+    def close(self):
+        self._frames.put(None)
+        self.watch.close()
+
+
 def payload(message):
     """What a message of a stream is: the name of its event, or else of its item."""
     item = message.WhichOneof("item")
@@ -372,6 +424,9 @@ class ServerTest(unittest.TestCase):
         """The refusal of a call, which must have this code and one of these reasons."""
         try:
             answer = method(request)
+            if method.server_streaming:
+                # A stream is refused where its first message would be.
+                answer = answer.next()
         except Refusal as refusal:
             self.assertEqual(refusal.code, code, refusal)
             self.assertIn(refusal.reason, [reasons] if isinstance(reasons, str) else reasons, refusal)

@@ -1,61 +1,13 @@
 """Streams as clients meet them: sessions, resumption, replacement, slow readers, lost leases, deadlines, drain."""
 
 import os
-import queue
 import signal
-import time
 
 import grpc
-from google.protobuf import json_format
 
-from harness import CALL_SECONDS, Client, Refusal, Server, ServerTest, Watch, word
+from harness import CALL_SECONDS, Client, Refusal, Server, ServerTest, Session, Watch, word
 
 BACKLOG = 1500
-
-
-class Session:
-    """A bidirectional stream: `send` commands, read items in order."""
-
-    def __init__(self, method):
-        self._method = method
-        self._frames = queue.Queue()
-        self.watch = Watch(method.name, method._call(iter(self._frames.get, None)))
-        self._items = []
-        self.token = ""
-
-    def send(self, *commands):
-        frame = {"commands": [{"correlation_id": number, **command} for number, command in commands]}
-        self._frames.put(json_format.ParseDict(frame, self._method.request_class()))
-
-    def item(self):
-        """The next item of any kind."""
-        while not self._items:
-            message = self.watch.next()
-            self._items.extend(message.items)
-            self.token = message.resume_token or self.token
-        return self._items.pop(0)
-
-    def until(self, kind, matches=lambda _: True):
-        """Reads on to an item of a kind."""
-        until = time.monotonic() + CALL_SECONDS
-        while time.monotonic() < until:
-            item = self.item()
-            if item.WhichOneof("item") == kind and matches(getattr(item, kind)):
-                return getattr(item, kind)
-        raise AssertionError(f"no {kind} within {CALL_SECONDS} s")
-
-    def reply(self, number):
-        """The reply to a command."""
-        return self.until("reply", lambda reply: reply.correlation_id == number)
-
-    def event(self, name):
-        """The next event of a name."""
-        event = self.until("event", lambda event: event.WhichOneof("payload") == name)
-        return getattr(event, name)
-
-    def close(self):
-        self._frames.put(None)
-        self.watch.close()
 
 
 class Streams(ServerTest):

@@ -17,7 +17,9 @@ use usher::engine::state::State;
 use usher::engine::time::{Span, Time};
 use usher::engine::{Engine, Reply};
 use usher::journal::{Batch, Completion, Fault, Journal, Notify, Position};
-use usher::shard::{Done, Envelope, Limits, Machine, Order, Outputs, Pending, Refused, SeatId, Shard, Subscription};
+use usher::shard::{
+    Done, Envelope, Limits, Machine, Order, Outputs, Pending, Refused, SeatId, Shard, Show, Subscription,
+};
 
 /// The instant the tests begin at.
 pub const BEGIN: Time = Time(1_700_000_000_000_000);
@@ -203,7 +205,7 @@ impl World {
     }
 
     pub fn put(&mut self, seat: SeatId, command: Command) -> Pending<Done> {
-        let (envelope, pending) = Envelope::call(seat, command.into(), true);
+        let (envelope, pending) = Envelope::call(seat, command.into(), Show::ALL);
         self.inbox.push_back(envelope);
         pending
     }

@@ -150,8 +150,11 @@ fn check_agent(state: &State, agent: AgentId, out: &mut Vec<Event>) {
     if held.deleted {
         return;
     }
-    for leg in state.agent_legs(agent).filter(|&leg| !state.offer_allowed(leg)) {
-        out.push(Event::OfferRevoked { contact: state.leg(leg).contact, leg });
+    // An agent may hold a thousand contacts; only open offers are looked at, and mostly there is none.
+    if held.offering > 0 {
+        for leg in state.agent_legs(agent).filter(|&leg| !state.offer_allowed(leg)) {
+            out.push(Event::OfferRevoked { contact: state.leg(leg).contact, leg });
+        }
     }
     if held.holds_work() || !out.is_empty() {
         return;

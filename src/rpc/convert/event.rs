@@ -3,6 +3,10 @@
 
 #![expect(clippy::needless_update, reason = "one macro fills payloads that have more fields and those that have none")]
 
+use std::sync::OnceLock;
+
+use prost::Message as _;
+use prost_types::FileDescriptorSet;
 use usher_proto::v1;
 use usher_proto::v1::event::Payload;
 
@@ -10,7 +14,7 @@ use super::{hex, offer_id, output, span, time};
 use crate::engine::agent::Presence;
 use crate::engine::contact::{ContactState, FailCause, OfferState, Outcome};
 use crate::engine::event::{Event, Facts, Recorded};
-use crate::engine::id::LegId;
+use crate::engine::id::{LegId, Text};
 use crate::engine::publish::{ContactNames, Published};
 use crate::rpc::names;
 
@@ -28,6 +32,80 @@ pub fn event(tenant: &str, published: &Published) -> Option<v1::Event> {
         policy_version,
         payload: Some(payload),
     })
+}
+
+/// The name of an event in the oneof of Event; none when it is the engine's own.
+#[must_use]
+// tidy: table
+pub fn name(event: &Event) -> Option<&'static str> {
+    Some(match event {
+        Event::RequestRemembered { .. }
+        | Event::PolicySourced { .. }
+        | Event::WaitReached { .. }
+        | Event::BarLifted { .. }
+        | Event::ContactForgotten { .. }
+        | Event::GatewaySwept { .. } => return None,
+        Event::PolicyApplied { .. } => "policy_applied",
+        Event::Resumed { .. } => "resumed",
+        Event::ContactCreated { .. } => "contact_created",
+        Event::ContactQueued { .. } => "contact_queued",
+        Event::ContactUnrestricted { .. } => "contact_unrestricted",
+        Event::ContactUpdated { .. } => "contact_updated",
+        Event::ContactMoved { .. } => "contact_moved",
+        Event::SurveySubmitted { .. } => "survey_submitted",
+        Event::ContactParked { .. } => "contact_parked",
+        Event::ContactUnparked { .. } => "contact_unparked",
+        Event::ContactTransferred { .. } => "contact_transferred",
+        Event::NoWillingAgent { .. } => "no_willing_agent",
+        Event::ContactEnded { .. } => "contact_ended",
+        Event::ContactClosed { .. } => "contact_closed",
+        Event::OfferIssued { .. } => "offer_issued",
+        Event::OfferAccepted { .. } => "offer_accepted",
+        Event::OfferDeclined { .. } => "offer_declined",
+        Event::OfferExpired { .. } => "offer_expired",
+        Event::OfferCancelled { .. } => "offer_cancelled",
+        Event::OfferRevoked { .. } => "offer_revoked",
+        Event::OfferFailed { .. } => "offer_failed",
+        Event::LegAssigned { .. } => "leg_assigned",
+        Event::LegConnected { .. } => "leg_connected",
+        Event::LegHeld { .. } => "leg_held",
+        Event::LegResumed { .. } => "leg_resumed",
+        Event::LegWrapUpStarted { .. } => "leg_wrap_up_started",
+        Event::LegEnded { .. } => "leg_ended",
+        Event::MaxHandlePassed { .. } => "max_handle_passed",
+        Event::AgentUpserted { .. } => "agent_upserted",
+        Event::AgentRemoved { .. } => "agent_removal_started",
+        Event::AgentDeleted { .. } => "agent_deleted",
+        Event::AgentSignedIn { .. } => "agent_signed_in",
+        Event::AgentSignedOut { .. } => "agent_signed_out",
+        Event::AgentPresenceChanged { .. } => "agent_presence_changed",
+        Event::AgentRoutingChanged { .. } => "agent_routing_changed",
+        Event::AgentNotResponding { .. } => "agent_not_responding",
+        Event::AgentResponding { .. } => "agent_responding",
+        Event::AgentSessionOpened { .. } => "agent_session_opened",
+        Event::AgentSessionLost { .. } => "agent_session_lost",
+        Event::GatewaySessionOpened { .. } => "gateway_session_opened",
+        Event::GatewaySessionLost { .. } => "gateway_session_lost",
+    })
+}
+
+/// All names in the oneof of Event, from the contract itself.
+#[must_use]
+pub fn payload_names() -> &'static [String] {
+    static NAMES: OnceLock<Vec<String>> = OnceLock::new();
+    NAMES.get_or_init(|| {
+        let files = FileDescriptorSet::decode(usher_proto::FILE_DESCRIPTOR_SET)
+            .expect("the descriptor set was encoded by the build");
+        let messages = files.file.into_iter().filter(|file| file.package() == "usher.v1");
+        let mut events = messages.flat_map(|file| file.message_type).filter(|message| message.name() == "Event");
+        let fields = events.next().map(|message| message.field).unwrap_or_default();
+        let payloads = fields.iter().filter(|field| field.oneof_index.is_some());
+        payloads.map(|field| field.name().to_owned()).collect()
+    })
+}
+
+fn named(name: &Option<Text>) -> String {
+    name.as_deref().unwrap_or_default().to_owned()
 }
 
 /// What every payload about a contact has.
@@ -165,7 +243,7 @@ fn stay_payload(about: &About<'_>, event: &Event) -> Option<Payload> {
             adjusted_arrival_time: Some(time(about.contact.adjusted_arrival)),
             enter_time: Some(time(about.published.recorded.time)),
             requirements: about.contact.requirement.as_ref().map_or_else(String::new, |asked| asked.text.to_string()),
-            only_agent_id: about.published.other_agent.to_string(),
+            only_agent_id: named(&about.published.other_agent),
             only_until_time: only.map(|(_, until)| time(until)),
             before: about.before,
             after: about.after,
@@ -176,7 +254,7 @@ fn stay_payload(about: &About<'_>, event: &Event) -> Option<Payload> {
             gateway_id,
             entry_number,
             queue: about.queue(),
-            to_queue: about.published.other_queue.to_string(),
+            to_queue: named(&about.published.other_queue),
             channel: about.channel(),
             direction: about.direction(),
             cause: names::cause_to(*cause) as i32,
@@ -242,8 +320,8 @@ fn stay_payload(about: &About<'_>, event: &Event) -> Option<Payload> {
             contact_id,
             gateway_id,
             from_queue: about.queue(),
-            to_queue: about.published.other_queue.to_string(),
-            to_agent_id: about.published.other_agent.to_string(),
+            to_queue: named(&about.published.other_queue),
+            to_agent_id: named(&about.published.other_agent),
             first: !again,
             reason: reason.to_string(),
             direction: about.direction(),
@@ -525,7 +603,7 @@ fn other_payload(published: &Published) -> Option<Payload> {
             Payload::GatewaySessionOpened(v1::GatewaySessionOpened { gateway_id, lease, recovered: false })
         }
         Event::GatewaySessionLost { until, .. } => Payload::GatewaySessionLost(v1::GatewaySessionLost {
-            gateway_id: published.gateway.to_string(),
+            gateway_id: named(&published.gateway),
             until_time: Some(time(*until)),
             ..v1::GatewaySessionLost::default()
         }),

@@ -122,6 +122,22 @@ pub fn optional_id(field: &str, id: String) -> Checked<Text> {
     Ok(text(id))
 }
 
+/// Ids to choose by, at most so many.
+pub fn ids(field: &str, ids: &[String], most: usize) -> Checked<()> {
+    if ids.len() > most {
+        return Err(Problem::field(field, &format!("name at most {most}")));
+    }
+    ids.iter().try_for_each(|asked| id(field, asked.clone()).map(drop))
+}
+
+/// Words of a closed set to choose by: each must be one of them, and not the unspecified one.
+pub fn members<T: TryFrom<i32>>(field: &str, asked: &[i32]) -> Checked<()> {
+    match asked.iter().all(|number| *number != 0 && T::try_from(*number).is_ok()) {
+        true => Ok(()),
+        false => Err(Problem::field(field, "be values of its enum, UNSPECIFIED left out")),
+    }
+}
+
 /// Free text of bounded length.
 pub fn words(field: &str, given: String) -> Checked<Text> {
     bounded(field, given, limits::ATTRIBUTE_BYTES)
@@ -133,6 +149,11 @@ fn bounded(field: &str, words: String, most: usize) -> Checked<Text> {
         return Err(Problem::field(field, &format!("be at most {most} bytes")));
     }
     Ok(text(words))
+}
+
+/// Where a customer is reached.
+pub fn address(field: &str, given: String) -> Checked<Text> {
+    bounded(field, given, NAME_BYTES)
 }
 
 /// A request id; none when empty.
@@ -163,6 +184,16 @@ pub fn span(field: &str, span: Option<Duration>) -> Checked<Option<Span>> {
     Ok(Some(Span(span.seconds as u64 * 1_000_000 + span.nanos as u64 / 1_000)))
 }
 
+/// A lease: none at all, or 1 s to 24 h.
+pub fn lease(field: &str, lease: Option<Duration>) -> Checked<Option<Span>> {
+    let lease = span(field, lease)?;
+    let least = Span::from_secs(1);
+    if lease.is_some_and(|lease| !lease.is_zero() && !(least..=limits::LEASE).contains(&lease)) {
+        return Err(Problem::field(field, "be 0 for none, or 1 s to 24 h"));
+    }
+    Ok(lease)
+}
+
 /// A presence with its reason.
 pub fn presence(field: &str, presence: i32, reason: String) -> Checked<Presence> {
     let reason = words("reason", reason)?;
@@ -184,8 +215,8 @@ pub fn presence(field: &str, presence: i32, reason: String) -> Checked<Presence>
 pub fn page_size(size: i32) -> Checked<usize> {
     match size {
         0 => Ok(100),
-        1..=1000 => Ok(size as usize),
-        _ => Err(Problem::field("page_size", "be 0 (for 100) to 1000")),
+        1.. => Ok(size.min(1000) as usize),
+        _ => Err(Problem::field("page_size", "not be negative")),
     }
 }
 
@@ -330,7 +361,7 @@ fn split_personal(contact: &mut v1::Contact) -> Checked<(Option<Arc<Customer>>, 
     }
     let customer = Customer {
         customer_id: optional_id("contact.customer_id", std::mem::take(&mut contact.customer_id))?,
-        address: bounded("contact.customer_address", std::mem::take(&mut contact.customer_address), NAME_BYTES)?,
+        address: address("contact.customer_address", std::mem::take(&mut contact.customer_address))?,
         attributes: attributes("contact.attributes", personal)?,
     };
     let rest = attributes("contact.attributes", std::mem::take(&mut contact.attributes))?;

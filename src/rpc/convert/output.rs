@@ -4,8 +4,8 @@ use usher_proto::v1;
 
 use super::{attributes, offer_id, span, time};
 use crate::engine::agent::AgentProfile;
-use crate::engine::contact::{ContactProfile, LegState, OfferState};
-use crate::engine::read::{AgentView, ContactView, LegView};
+use crate::engine::contact::{ContactProfile, LegState, OfferState, Outcome, Reason};
+use crate::engine::read::{AgentView, ContactBrief, ContactView, LegView};
 use crate::rpc::names;
 
 /// What a contact is: the fields that came with it.
@@ -30,12 +30,28 @@ pub fn profile(profile: &ContactProfile) -> v1::Contact {
     contact
 }
 
+fn outcome(ended: Option<(Outcome, Reason)>) -> (i32, String) {
+    ended.map_or((0, String::new()), |(outcome, reason)| {
+        (names::outcome_to(outcome) as i32, names::reason_to(reason).to_owned())
+    })
+}
+
+/// What of a contact a client needs that hears its events.
+pub fn brief(view: &ContactBrief) -> v1::Contact {
+    let (outcome, reason) = outcome(view.outcome);
+    v1::Contact {
+        contact_id: view.profile.contact_id.to_string(),
+        state: names::state_to(view.state) as i32,
+        outcome,
+        reason,
+        queue: view.queue.to_string(),
+        ..v1::Contact::default()
+    }
+}
+
 /// A contact.
 pub fn contact(view: &ContactView) -> v1::Contact {
-    let (outcome, reason) = match view.outcome {
-        Some((outcome, reason)) => (names::outcome_to(outcome) as i32, names::reason_to(reason).to_owned()),
-        None => (0, String::new()),
-    };
+    let (outcome, reason) = outcome(view.outcome);
     let resolved = view.legs.iter().rev().find_map(|leg| leg.resolved);
     let offers = view.legs.iter().filter(|leg| leg.offer == OfferState::Issued);
     v1::Contact {
