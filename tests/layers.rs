@@ -34,7 +34,11 @@ const ROOMS: &[Room] = &[
     Room { name: "wallboard", may: &["view", "telemetry", "shard"], never: &[] },
     Room { name: "server", may: EVERY_ROOM, never: &[] },
     // It comes by the doors of the server it starts; the books it compares its own with are all it reads behind them.
-    Room { name: "demo", may: &["config", "engine", "shard::Clock", "server"], never: INSIDES },
+    Room {
+        name: "demo",
+        may: &["config", "engine", "sim::law", "sim::random", "shard::Clock", "server"],
+        never: INSIDES,
+    },
     Room {
         name: "cli",
         may: &[

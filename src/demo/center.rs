@@ -10,7 +10,7 @@ use crate::engine::id::Text;
 use crate::engine::policy::{Channel, Connect, Policy, Queue, Team};
 use crate::engine::time::Span;
 
-use super::chance::{Cause, Stream};
+use super::chance::Chance;
 
 /// Erlangs offered per agent in the busiest half hour. Breaks and offers that come to nothing take the rest.
 const LOAD: f64 = 0.92;
@@ -83,11 +83,11 @@ pub struct Flow {
 impl Flow {
     /// When the next one comes after `from`, both in seconds since the demo began: a Poisson process whose rate changes
     /// by the half hour, by thinning (Lewis and Shedler 1979).
-    pub fn next(&self, from: f64, stream: &mut Stream) -> f64 {
+    pub fn next(&self, from: f64, chance: &mut Chance) -> f64 {
         let mut at = from;
         loop {
-            at += stream.exponential(1.0 / self.peak_rate);
-            if stream.happens(share_of_peak(at)) {
+            at += chance.exponential(1.0 / self.peak_rate);
+            if chance.happens(share_of_peak(at)) {
                 return at;
             }
         }
@@ -213,14 +213,14 @@ fn serves(policy: &Policy, agent: &AgentProfile, queue: &Queue) -> bool {
 /// The customers of a flow, one after the other: when each comes, in seconds since the demo began.
 pub struct Arrivals {
     flow: Flow,
-    stream: Stream,
+    chance: Chance,
     last: f64,
 }
 
 impl Arrivals {
     /// Those of the flow with this number.
     pub fn new(flow: Flow, seed: u64, number: usize) -> Arrivals {
-        Arrivals { flow, stream: Stream::new(seed, Cause::Arrival, number, 0), last: 0.0 }
+        Arrivals { flow, chance: Chance::of_flow(seed, number), last: 0.0 }
     }
 }
 
@@ -228,7 +228,7 @@ impl Iterator for Arrivals {
     type Item = f64;
 
     fn next(&mut self) -> Option<f64> {
-        self.last = self.flow.next(self.last, &mut self.stream);
+        self.last = self.flow.next(self.last, &mut self.chance);
         Some(self.last)
     }
 }
@@ -276,7 +276,7 @@ mod tests {
         let center = center(config::EXAMPLE);
         let flow = center.flows[0].clone();
         let rate = flow.peak_rate;
-        // Ten days' worth, to see through chance.
+        // Two hundred days' worth, to see through chance.
         let mut by_half_hour = [0.0; 24];
         let days = 200.0;
         for at in Arrivals::new(flow, 1, 0).take_while(|at| *at < days * 24.0 * HALF_HOUR) {

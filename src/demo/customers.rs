@@ -17,7 +17,7 @@ use usher_proto::v1::{
 use crate::engine::id::Text;
 
 use super::center::{Arrivals, Flow};
-use super::chance::{Cause, Stream};
+use super::chance::Chance;
 use super::floor::{Agenda, Commands, Floor};
 
 /// Mean seconds to bridge customer and agent, and chance that the media fails at it.
@@ -31,7 +31,7 @@ const EVENTS: [&str; 5] = ["contact_queued", "offer_accepted", "leg_connected", 
 /// One customer.
 struct Customer {
     flow: usize,
-    chance: Stream,
+    chance: Chance,
     /// The queue entry he waits in, or last waited in.
     entry: i32,
     waits: bool,
@@ -147,8 +147,7 @@ impl Gateway {
             Payload::ContactQueued(queued) => self.waits(queued.contact_id, queued.entry_number),
             Payload::OfferAccepted(accepted) if accepted.after() == pb::ContactState::Assigned => {
                 if let Some(customer) = self.customers.get_mut(&accepted.contact_id) {
-                    let (mean, deviation) = BRIDGE;
-                    let needs = customer.chance.lognormal(mean, deviation);
+                    let needs = customer.chance.lognormal(BRIDGE);
                     self.agenda.after(needs, Act::Bridge(accepted.contact_id));
                 }
             }
@@ -179,7 +178,7 @@ impl Gateway {
         let Some(customer) = self.customers.get_mut(&contact_id) else { return };
         (customer.waits, customer.leg) = (false, leg);
         let habits = &self.flows[customer.flow].1.habits;
-        let talk = customer.chance.lognormal(habits.talk.0, habits.talk.1);
+        let talk = customer.chance.lognormal(habits.talk);
         if customer.chance.happens(habits.hold) {
             customer.left_to_say = talk / 2.0;
             self.agenda.after(talk / 2.0, Act::Hold(contact_id, leg));
@@ -202,8 +201,7 @@ impl Gateway {
             Act::Bridge(contact_id) => self.bridge(contact_id),
             Act::Hold(contact_id, leg) => {
                 if let Some(customer) = self.customers.get_mut(&contact_id).filter(|customer| customer.leg == leg) {
-                    let (mean, deviation) = HOLD;
-                    let holds = customer.chance.lognormal(mean, deviation);
+                    let holds = customer.chance.lognormal(HOLD);
                     self.agenda.after(holds, Act::Resume(contact_id.clone(), leg));
                     self.send(Verb::HoldContact(pb::HoldContactRequest { contact_id, ..Default::default() }));
                 }
@@ -222,7 +220,7 @@ impl Gateway {
         let (number, flow, come) = &mut self.flows[index];
         *come += 1;
         let contact_id = format!("{}-{}-{come}", self.channel, flow.queue);
-        let chance = Stream::new(self.floor.seed, Cause::Customer, *number, *come);
+        let chance = Chance::of_customer(self.floor.seed, *number, *come);
         let mut contact = pb::Contact {
             contact_id: contact_id.clone(),
             channel: self.channel.to_string(),

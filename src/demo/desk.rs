@@ -17,7 +17,7 @@ use usher_proto::v1::{
 use crate::engine::agent::{AgentProfile, AgentType};
 
 use super::center::{MANUAL_WRAP_UP, wrap_up};
-use super::chance::{Cause, Stream};
+use super::chance::Chance;
 use super::floor::{Agenda, Commands, Floor};
 
 /// Chances that an offer is declined, and that nobody is there to answer it.
@@ -45,7 +45,7 @@ enum Act {
 pub struct Desk {
     floor: Rc<Floor>,
     agent: Arc<AgentProfile>,
-    chance: Stream,
+    chance: Chance,
     commands: Commands<pb::AgentServiceSessionRequest>,
     agenda: Agenda<Act>,
     acts: mpsc::UnboundedReceiver<Act>,
@@ -78,7 +78,7 @@ impl Desk {
         let answers =
             answers.with_context(|| format!("failed to open the session of {}", agent.agent_id))?.into_inner();
         let (agenda, acts) = Agenda::new(&floor);
-        let chance = Stream::new(floor.seed, Cause::Agent, number, 0);
+        let chance = Chance::of_agent(floor.seed, number);
         let mut desk = Desk { floor, agent, chance, commands, agenda, acts, asked: 0, resting: false };
         let mut sign_in = pb::SignInRequest::default();
         sign_in.set_presence(pb::Presence::Available);
@@ -135,12 +135,11 @@ impl Desk {
                 let queue = self.floor.center.policy.queues.iter().find(|queue| *queue.id == *leg.queue);
                 // A timed wrap-up is often done early, and ends by itself where it is not.
                 let mean = queue.map_or(MANUAL_WRAP_UP, wrap_up);
-                let needs = self.chance.lognormal(mean.max(1.0), mean.max(1.0) / 2.0);
+                let needs = self.chance.lognormal((mean.max(1.0), mean.max(1.0) / 2.0));
                 self.agenda.after(needs, Act::WrapUp(leg.contact_id));
             }
             Payload::AgentNotResponding(_) => {
-                let (mean, deviation) = NOTICES;
-                let notices = self.chance.lognormal(mean, deviation);
+                let notices = self.chance.lognormal(NOTICES);
                 self.agenda.after(notices, Act::Notice);
             }
             Payload::AgentRoutingChanged(changed) => {
@@ -159,12 +158,11 @@ impl Desk {
             return self.agenda.after(THINKS, Act::Accept(issued.offer_id));
         }
         let flow = self.floor.center.flows.iter().find(|flow| *flow.channel == *issued.channel);
-        let (mean, deviation) = flow.map_or((5.0, 3.0), |flow| flow.habits.accept);
-        let takes = self.chance.lognormal(mean, deviation);
-        let chance = self.chance.unit();
-        if chance < DECLINES {
+        let takes = self.chance.lognormal(flow.map_or((5.0, 3.0), |flow| flow.habits.accept));
+        let mood = self.chance.unit();
+        if mood < DECLINES {
             self.agenda.after(takes, Act::Decline(issued.offer_id));
-        } else if chance >= DECLINES + MISSES {
+        } else if mood >= DECLINES + MISSES {
             self.agenda.after(takes, Act::Accept(issued.offer_id));
         }
     }
@@ -191,8 +189,7 @@ impl Desk {
                     0 => "break".to_owned(),
                     count => reasons[self.chance.below(count)].to_string(),
                 };
-                let (mean, deviation) = RESTS;
-                let rests = self.chance.lognormal(mean, deviation);
+                let rests = self.chance.lognormal(RESTS);
                 self.presence(pb::Presence::NotReady, reason);
                 self.agenda.after(rests, Act::Return);
             }

@@ -263,7 +263,7 @@ fn table(totals: &Totals, elapsed: f64) -> String {
     let offers = |of: fn(&super::ledger::Offers) -> u64| totals.sum(|figures| of(&figures.offers));
     let _ = writeln!(
         text,
-        "\nabandonment {}, speed of answer {}; offers: {} taken, {} declined, {} missed, {} withdrawn",
+        "\nabandonment {}, speed of answer {}\noffers: {} taken, {} declined, {} missed, {} withdrawn",
         percent(ratio(books.abandoned as f64, books.offered as f64)),
         totals.speed_of_answer().map_or_else(|| "-".to_owned(), minutes),
         offers(|offers| offers.accepted),
@@ -271,9 +271,12 @@ fn table(totals: &Totals, elapsed: f64) -> String {
         offers(|offers| offers.expired),
         offers(|offers| offers.withdrawn),
     );
-    let agents: Vec<String> =
-        totals.agents().iter().map(|(word, count)| format!("{count} {}", word.replace('_', " "))).collect();
-    let _ = writeln!(text, "agents: {}", agents.join(", "));
+    let counts = totals.agents();
+    for (title, states) in ["agents:", "       "].iter().zip(counts.chunks(4)) {
+        let states: Vec<String> =
+            states.iter().map(|(word, count)| format!("{count} {}", word.replace('_', " "))).collect();
+        let _ = writeln!(text, "{title} {}", states.join(", "));
+    }
     text
 }
 
@@ -349,4 +352,54 @@ fn summary_json(totals: &Totals, elapsed: f64, options: Options) -> Value {
         summary.extend(rest);
     }
     Value::Object(summary)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::demo::ledger::Offers;
+
+    fn totals(count: u64, faults: Vec<String>) -> Totals {
+        let books = Books { offered: count, answered: count / 2, waiting: count / 2, ..Books::default() };
+        let row =
+            Row { queue: "a".repeat(64), books, answered_wait: count as f64, longest_wait: count.min(1_440) as f64 };
+        let offers = Offers { accepted: count, declined: count, expired: count, withdrawn: count };
+        let figures = Figures {
+            queues: vec![row.clone(), Row { queue: "b".to_owned(), ..row }],
+            agents: [count / 100; ROUTINGS.len()],
+            received: 2 * count,
+            talking: count,
+            transfers: count,
+            offers,
+            outcomes: BTreeMap::new(),
+            refusals: BTreeMap::new(),
+            faults,
+            more_faults: 0,
+        };
+        let targets = BTreeMap::from([("b".to_owned(), 825_000)]);
+        Totals { parts: vec![Part { tenant: "t".to_owned(), targets, figures }], speed: 60.0 }
+    }
+
+    #[test]
+    fn the_picture_fits_a_terminal_so_that_it_can_be_drawn_over() {
+        for count in [0, 9_999, 999_999] {
+            let table = table(&totals(count, Vec::new()), count as f64);
+            for line in table.lines() {
+                assert!(line.chars().count() < 80, "{line}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_summary_adds_up_queues_and_says_when_books_do_not_close() {
+        let options = Options { length: None, speed: 60, seed: 1, json: true };
+        let good = summary_json(&totals(100, Vec::new()), 60.0, options);
+        assert_eq!((&good["offered"], &good["answered"], &good["waiting"]), (&json!(200), &json!(100), &json!(100)));
+        assert_eq!((&good["service_level"], &good["seconds"]), (&json!(0.0), &json!(1.0)));
+        assert_eq!((&good["books_close"], &good["faults"]), (&json!(true), &json!([])));
+        assert_eq!(good["average_speed_of_answer_seconds"], json!(120.0));
+        let bad = summary_json(&totals(0, vec!["a fault".to_owned()]), 60.0, options);
+        assert_eq!((&bad["books_close"], &bad["faults"]), (&json!(false), &json!(["a fault"])));
+        assert_eq!(bad["service_level"], Value::Null);
+    }
 }

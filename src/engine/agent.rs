@@ -1,9 +1,10 @@
 //! Agents: who they are, the states they go through, and what follows from them.
 
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::id::{AgentId, ChannelId, Text};
+use super::id::{AgentId, ChannelId, SkillId, Text};
 use super::limits;
 use super::order::Sequence;
 use super::requirement::{Attributes, Subject, Value};
@@ -108,6 +109,25 @@ pub enum Fault {
     Connect,
 }
 
+/// A skill and a level of it, in four bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct SkillLevel(u32);
+
+impl SkillLevel {
+    pub(super) fn new(skill: SkillId, level: u8) -> SkillLevel {
+        assert!(skill.0 < 1 << 24, "more skills than can be told apart");
+        SkillLevel(skill.0 << 8 | u32::from(level))
+    }
+
+    pub(super) const fn skill(self) -> SkillId {
+        SkillId(self.0 >> 8)
+    }
+
+    pub(super) const fn level(self) -> u8 {
+        self.0 as u8
+    }
+}
+
 /// An agent as the engine keeps him.
 #[derive(Clone, Debug)]
 pub struct Agent {
@@ -116,7 +136,7 @@ pub struct Agent {
     /// His team.
     pub team: Option<super::id::TeamId>,
     /// His skill levels by handle, sorted.
-    pub(super) levels: Vec<(super::id::SkillId, u8)>,
+    pub(super) levels: Box<[SkillLevel]>,
     /// What he chose.
     pub presence: Presence,
     /// What waits for his last leg.
@@ -143,6 +163,8 @@ pub struct Agent {
     pub routing_since: Time,
     /// Units in use and reserved.
     pub used: u32,
+    /// Units he has: the profile's, kept here because every search asks for them.
+    pub(super) capacity: u32,
     /// Contacts in hand per channel.
     pub in_hand: [u16; limits::CHANNELS],
     /// His idle clock.
@@ -161,8 +183,9 @@ pub struct Agent {
     pub busy: u32,
     /// Live legs in WRAP_UP.
     pub wrapping: u32,
-    /// His places in lines.
-    pub(super) serves: Vec<super::pools::Serves>,
+    /// His places in lines: those by his skills alone, and those for classes that ask for more.
+    pub(super) plain: super::pools::Run,
+    pub(super) compound: Vec<super::pools::Run>,
     /// The channels he has room for one more contact of, a bit each.
     pub(super) room: u16,
     /// Those he stands in line for: all he has room for, once he has been looked at.
@@ -188,7 +211,7 @@ impl Agent {
         Agent {
             profile,
             team: None,
-            levels: Vec::new(),
+            levels: Box::default(),
             presence: Presence::Offline,
             next_presence: None,
             routing: Routing::OffQueue,
@@ -202,6 +225,7 @@ impl Agent {
             signed_in_since: Time(0),
             routing_since: Time(0),
             used: 0,
+            capacity: 0,
             in_hand: [0; limits::CHANNELS],
             idle_since: None,
             inbound_since: None,
@@ -211,7 +235,8 @@ impl Agent {
             offering: 0,
             busy: 0,
             wrapping: 0,
-            serves: Vec::new(),
+            plain: Default::default(),
+            compound: Vec::new(),
             room: 0,
             in_line: 0,
             only: Sequence::default(),
@@ -221,6 +246,11 @@ impl Agent {
             changed: false,
             hungry: false,
         }
+    }
+
+    /// His places in lines.
+    pub(super) fn places(&self) -> impl Iterator<Item = super::pools::PlaceId> {
+        self.plain.iter().chain(self.compound.iter().flat_map(|run| run.iter()))
     }
 
     /// Whether he is signed in.
@@ -248,7 +278,7 @@ impl Agent {
     /// Whether he has room for one more contact of a channel.
     #[must_use]
     pub fn has_room(&self, channel: ChannelId, cost: u32, max: u32) -> bool {
-        self.used + cost <= self.profile.capacity && u32::from(self.in_hand[channel.index()]) < max
+        self.used + cost <= self.capacity && u32::from(self.in_hand[channel.index()]) < max
     }
 
     /// The routing word, derived: the first that holds.

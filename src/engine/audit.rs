@@ -32,7 +32,7 @@ impl State {
         let mut open = alloc::vec![[0u64; Direction::COUNT]; self.queue_count()];
         for (_, contact) in self.contacts_from(0) {
             if let Some(entry) = &contact.entry {
-                open[entry.queue.index()][contact.profile.direction as usize] += 1;
+                open[entry.queue.index()][contact.direction as usize] += 1;
             }
         }
         for (queue, open) in open.iter().enumerate() {

@@ -4,7 +4,7 @@
 
 use alloc::sync::Arc;
 
-use super::id::{AgentId, BarId, ChannelId, ClassId, ContactId, GatewayId, LegId, QueueId, Text};
+use super::id::{AgentId, BarId, ChannelId, ClassId, ContactId, LegId, QueueId, Text};
 use super::order::Links;
 use super::policy::WrapUp;
 use super::requirement::{Attributes, Requirement};
@@ -292,8 +292,8 @@ pub enum CancelCause {
     System,
 }
 
-/// What an entry is measured against, fixed when it begins.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// What an entry is measured against, fixed when it begins. Entries share it: few differ, and many wait.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct EntryRules {
     /// The service-level threshold.
     pub threshold: Span,
@@ -326,8 +326,8 @@ pub struct Entry {
     pub declines: u32,
     /// The last wait reached at which more agents could take it.
     pub reached: Span,
-    /// The rules it began with; a reload leaves them.
-    pub rules: EntryRules,
+    /// The rules it began with, by `State::entry_rules`; a reload leaves them.
+    pub(super) rules: u32,
 }
 
 impl Entry {
@@ -355,10 +355,12 @@ pub struct Contact {
     pub serial: u64,
     /// Its channel.
     pub channel: ChannelId,
+    /// Who began it: the profile's, kept here because every event asks for it.
+    pub(super) direction: Direction,
     /// -100..100, higher first.
-    pub priority: i16,
-    /// The gateway whose session keeps it.
-    pub gateway: Option<GatewayId>,
+    pub priority: i8,
+    /// The gateway whose session keeps it, by its handle; [`NONE`] when there is none.
+    pub(super) gateway: u32,
     /// Place among its gateway's contacts.
     pub gateway_links: (u32, u32),
     /// Place in its class' order of waiting.
@@ -369,14 +371,12 @@ pub struct Contact {
     pub arrival: Time,
     /// `arrival` less age credit: what orders it.
     pub adjusted_arrival: Time,
-    /// When it is due, while SCHEDULED; the queue it goes to then is `queue`.
-    pub schedule: MaybeTime,
+    /// When it is due, before its first entry; when that began, from then on.
+    pub(super) begin: MaybeTime,
     /// When it ends by itself if not answered.
     pub expire: MaybeTime,
-    /// The queue of its last or coming entry.
-    pub queue: Option<QueueId>,
-    /// When its first entry began.
-    pub queued: MaybeTime,
+    /// The queue of its last or coming entry, by its handle; [`NONE`] when there is none.
+    pub(super) queue: u32,
     /// When its first entry was answered.
     pub answered: MaybeTime,
     /// The entry that is open.
@@ -392,11 +392,11 @@ pub struct Contact {
     /// Legs ever begun; the next leg's number less one.
     pub legs: u32,
     /// Legs not yet ended.
-    pub live_legs: u32,
-    /// The agents it is not offered to just now: newest bar, the others follow by `Bar::next`.
-    pub bars: Option<BarId>,
-    /// The agent a direct contact is for.
-    pub direct: Option<AgentId>,
+    pub live_legs: u16,
+    /// The agents it is not offered to just now: newest bar (slot), the others follow by `Bar::next`.
+    pub bars: u32,
+    /// The agent a direct contact is for, by his handle; [`NONE`] when there is none.
+    pub(super) direct: u32,
     /// Digest of the request that created it.
     pub digest: [u8; 16],
     /// Outcome, once the customer's part is over.
@@ -408,12 +408,36 @@ pub struct Contact {
     /// The kinds of survey answered, by [`SurveyKind::bit`].
     pub surveys: u8,
     /// Version of the policy it was created under.
-    pub policy_version: u64,
+    pub policy_version: u32,
     /// The disposition it was completed with.
     pub disposition: Text,
 }
 
 impl Contact {
+    /// The queue of its last or coming entry.
+    #[must_use]
+    pub fn queue(&self) -> Option<QueueId> {
+        (self.queue != NONE).then_some(QueueId(self.queue))
+    }
+
+    /// When it is due, while SCHEDULED; the queue it goes to then is [`Self::queue`].
+    #[must_use]
+    pub fn schedule(&self) -> Option<Time> {
+        self.begin.get().filter(|_| self.entries == 0)
+    }
+
+    /// When its first entry began.
+    #[must_use]
+    pub fn queued(&self) -> Option<Time> {
+        self.begin.get().filter(|_| self.entries > 0)
+    }
+
+    /// The agent a direct contact is for.
+    #[must_use]
+    pub fn direct(&self) -> Option<AgentId> {
+        (self.direct != NONE).then_some(AgentId(self.direct))
+    }
+
     /// When it ends by itself: its `expire_time`, until it is answered.
     #[must_use]
     pub fn expires(&self) -> Option<Time> {

@@ -40,7 +40,7 @@ pub const KEEP_IDLE: u32 = AGENTS as u32;
 /// Groups of queues per tenant: an arrival looks at each group of its queue.
 pub const QUEUE_GROUPS: usize = 1_000;
 /// Agents looked at per event while the pool of a class never seen is filled, so that no step is long.
-pub const POOL_STEP: u32 = 32;
+pub const POOL_STEP: u32 = 64;
 /// Requirement classes per tenant: one that asks for more than a level of one skill costs a place per eligible agent.
 pub const CLASSES: usize = 65_536;
 /// Capacity units an agent may have.

@@ -14,10 +14,10 @@ use core::cmp::Reverse;
 use super::contact::{Contact, NONE};
 use super::id::{AgentId, ChannelId, ClassId, QueueId, SkillId};
 use super::order::{Links, Nodes, Sequence};
-use super::pools::{Asks, LineId, PoolId, Pools, RosterId, Serves};
+use super::pools::{Asks, LineId, PoolId, Pools, RosterId, Run};
 use super::rank::{AgentRank, Aging, ContactRank};
 use super::requirement::Requirement;
-use super::slab::Slab;
+use super::slab::{Chunked, Slab};
 use super::table::{IdTable, hash_bytes};
 use super::time::Time;
 
@@ -46,7 +46,7 @@ pub struct Waiting {
 
 impl Waiting {
     pub(super) fn insert(&mut self, contacts: &mut Slab<Contact>, slot: u32) {
-        let priority = Reverse(contacts.at(slot).priority);
+        let priority = Reverse(i16::from(contacts.at(slot).priority));
         let at = match self.bands.binary_search_by_key(&priority, |band| band.0) {
             Ok(at) => at,
             Err(at) => {
@@ -58,7 +58,7 @@ impl Waiting {
     }
 
     pub(super) fn remove(&mut self, contacts: &mut Slab<Contact>, slot: u32) {
-        let priority = Reverse(contacts.at(slot).priority);
+        let priority = Reverse(i16::from(contacts.at(slot).priority));
         let at = self.bands.binary_search_by_key(&priority, |band| band.0).expect("a waiting contact's band is kept");
         self.bands[at].1.remove(contacts, slot);
         // An emptied band keeps its place for the next of its priority; past a handful the empty ones go.
@@ -153,8 +153,8 @@ pub struct Class {
 
 /// All classes with who is idle and who waits in them.
 pub struct Index {
-    classes: Vec<Class>,
-    heads: Vec<Head>,
+    classes: Chunked<Class>,
+    heads: Chunked<Head>,
     by_key: IdTable,
     pub(super) pools: Pools,
     seed: u64,
@@ -162,13 +162,13 @@ pub struct Index {
 
 impl Index {
     pub(super) fn new(seed: u64) -> Index {
-        Index { classes: Vec::new(), heads: Vec::new(), by_key: IdTable::new(), pools: Pools::default(), seed }
+        Index { classes: Chunked::new(), heads: Chunked::new(), by_key: IdTable::new(), pools: Pools::default(), seed }
     }
 
     /// How many classes there are.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.classes.len()
+        self.classes.len() as usize
     }
 
     /// Whether there is none.
@@ -180,11 +180,11 @@ impl Index {
     /// One class.
     #[must_use]
     pub fn class(&self, class: ClassId) -> &Class {
-        &self.classes[class.index()]
+        &self.classes[class.0]
     }
 
     pub(super) fn class_mut(&mut self, class: ClassId) -> &mut Class {
-        &mut self.classes[class.index()]
+        &mut self.classes[class.0]
     }
 
     fn hash(&self, queue: QueueId, channel: ChannelId, requirement: Option<&Requirement>) -> u64 {
@@ -196,7 +196,7 @@ impl Index {
     #[must_use]
     pub fn find(&self, queue: QueueId, channel: ChannelId, requirement: Option<&Requirement>) -> Option<ClassId> {
         let same = |class: u32| {
-            let class = &self.classes[class as usize];
+            let class = &self.classes[class];
             class.queue == queue
                 && class.channel == channel
                 && class.requirement.as_ref().map(|held| &*held.text) == requirement.map(|asked| &*asked.text)
@@ -206,7 +206,7 @@ impl Index {
 
     /// Adds a class never seen; the caller says what it asks and gives it its pool.
     pub(super) fn add(&mut self, queue: QueueId, channel: ChannelId, requirement: Option<Arc<Requirement>>) -> ClassId {
-        let class = ClassId(self.classes.len() as u32);
+        let class = ClassId(self.classes.len());
         self.by_key.insert(self.hash(queue, channel, requirement.as_deref()), class.0);
         self.classes.push(Class {
             queue,
@@ -228,7 +228,7 @@ impl Index {
     /// Gives a class its pool, made when there is none yet, and its lines. `rarest` is where to look for its agents
     /// until a new pool is filled.
     pub(super) fn join_pool(&mut self, class: ClassId, rarest: Option<(SkillId, u8)>) {
-        let held = &self.classes[class.index()];
+        let held = &self.classes[class.0];
         let (pool, level) = self.pools.of(held.channel, &held.levels, &held.rest, rarest);
         let asks = Asks { class, queue: held.queue, level };
         self.pools.join(pool, asks);
@@ -244,23 +244,27 @@ impl Index {
 
     fn link(&mut self, pool: PoolId, asks: Asks) {
         let (lines, mixed) = self.pools.link(pool, asks);
-        let held = &mut self.classes[asks.class.index()];
+        let held = &mut self.classes[asks.class.0];
         (held.lines, held.mixed) = (lines, mixed);
     }
 
-    /// Gives an agent a place in a pool, by what his team serves and the level he has.
-    pub(super) fn enrol(&mut self, agent: AgentId, pool: PoolId, roster: RosterId, level: u8) -> Serves {
-        let (serves, opened) = self.pools.enrol(agent, pool, roster, level);
-        for class in opened {
-            self.classes[class.index()].lines.push(serves.line);
-        }
-        serves
+    /// Gives an agent a place in each of these pools, by what his team serves and the level he has.
+    pub(super) fn enrol(&mut self, agent: AgentId, roster: RosterId, pools: &[(PoolId, u8)]) -> Run {
+        let lines = pools.iter().map(|&(pool, level)| {
+            let (line, opened) = self.pools.line_of(pool, roster, level);
+            for class in opened {
+                self.classes[class.0].lines.push(line);
+            }
+            line
+        });
+        let lines: Vec<LineId> = lines.collect();
+        self.pools.place(agent, &lines)
     }
 
     /// The longest-idle agent in line for a class that `fits`.
     pub(super) fn best_agent(&self, class: ClassId, mut fits: impl FnMut(AgentId) -> bool) -> Option<AgentRank> {
         let mut best: Option<AgentRank> = None;
-        for &line in &self.classes[class.index()].lines {
+        for &line in &self.classes[class.0].lines {
             for rank in self.pools.line(line) {
                 if best.is_some_and(|best| best < rank) {
                     break;
@@ -278,24 +282,24 @@ impl Index {
 
     /// Puts a contact in line for its class.
     pub(super) fn wait(&mut self, contacts: &mut Slab<Contact>, class: ClassId, slot: u32) {
-        self.classes[class.index()].waiting.insert(contacts, slot);
+        self.classes[class.0].waiting.insert(contacts, slot);
         self.lead(contacts, class);
     }
 
     /// Takes it out.
     pub(super) fn unwait(&mut self, contacts: &mut Slab<Contact>, class: ClassId, slot: u32) {
-        self.classes[class.index()].waiting.remove(contacts, slot);
-        if self.heads[class.index()].slot == slot {
+        self.classes[class.0].waiting.remove(contacts, slot);
+        if self.heads[class.0].slot == slot {
             self.lead(contacts, class);
         }
     }
 
     fn lead(&mut self, contacts: &Slab<Contact>, class: ClassId) {
-        let first = self.classes[class.index()].waiting.iter(contacts).next();
-        self.heads[class.index()] = first.map_or(EMPTY, |slot| {
+        let first = self.classes[class.0].waiting.iter(contacts).next();
+        self.heads[class.0] = first.map_or(EMPTY, |slot| {
             let contact = contacts.at(slot);
             Head {
-                priority: Reverse(contact.priority),
+                priority: Reverse(i16::from(contact.priority)),
                 slot,
                 arrival: contact.adjusted_arrival,
                 serial: contact.serial,
@@ -311,7 +315,7 @@ impl Index {
         band: u8,
         mut fits: impl FnMut(u32) -> bool,
     ) -> Option<(ContactRank, u32)> {
-        let head = self.heads[class.index()];
+        let head = self.heads[class.0];
         if head.slot == NONE {
             return None;
         }
@@ -319,7 +323,7 @@ impl Index {
             let Head { priority, arrival, serial, slot } = head;
             return Some((Aging::default().rank(arrival, band, priority.0, arrival, serial), slot));
         }
-        let slot = self.classes[class.index()].waiting.first(contacts, fits)?;
+        let slot = self.classes[class.0].waiting.first(contacts, fits)?;
         Some((contact_rank(contacts.at(slot), band), slot))
     }
 
@@ -331,17 +335,17 @@ impl Index {
         rank: impl Fn(&Contact) -> ContactRank,
         fits: impl FnMut(u32) -> bool,
     ) -> Option<(ContactRank, u32)> {
-        self.classes[class.index()].waiting.first_aged(contacts, rank, fits)
+        self.classes[class.0].waiting.first_aged(contacts, rank, fits)
     }
 
     /// Whether anyone waits in a class.
     pub(super) fn is_waited(&self, class: ClassId) -> bool {
-        self.heads[class.index()].slot != NONE
+        self.heads[class.0].slot != NONE
     }
 
     /// All classes with their handles.
     pub fn iter(&self) -> impl Iterator<Item = (ClassId, &Class)> {
-        self.classes.iter().enumerate().map(|(at, class)| (ClassId(at as u32), class))
+        (0..).map(ClassId).zip(self.classes.iter())
     }
 }
 
@@ -356,5 +360,5 @@ impl Class {
 /// How a contact ranks in a membership band, its age left aside.
 pub(super) fn contact_rank(contact: &Contact, band: u8) -> ContactRank {
     let Contact { priority, adjusted_arrival, serial, .. } = *contact;
-    Aging::default().rank(adjusted_arrival, band, priority, adjusted_arrival, serial)
+    Aging::default().rank(adjusted_arrival, band, i16::from(priority), adjusted_arrival, serial)
 }

@@ -35,10 +35,20 @@ pub struct LineId(u32);
 
 /// An agent's place in a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Serves {
-    /// The line.
-    pub line: LineId,
-    place: u32,
+pub struct PlaceId(u32);
+
+/// Places of one agent side by side in memory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Run {
+    first: u32,
+    len: u32,
+}
+
+impl Run {
+    /// The places, in order.
+    pub(super) fn iter(self) -> impl Iterator<Item = PlaceId> {
+        (self.first..self.first + self.len).map(PlaceId)
+    }
 }
 
 /// A class as its pool knows it.
@@ -73,11 +83,11 @@ struct Line {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Growth {
     pub(super) pool: PoolId,
-    /// The rarest skill asked for: whoever has it is looked at. All are when none is asked for.
-    pub(super) skill: Option<SkillId>,
+    /// The rarest skill asked for, if any.
+    skill: Option<SkillId>,
     /// The level of it asked for.
     level: u8,
-    /// How many have been looked at.
+    /// How many agents have been looked at, in the order of their slots.
     pub(super) done: u32,
 }
 
@@ -85,13 +95,15 @@ pub(super) struct Growth {
 #[derive(Clone, Copy, Debug)]
 struct Place {
     agent: u32,
+    line: LineId,
     links: Links,
 }
 
 #[derive(Default)]
 struct Places {
     all: Chunked<Place>,
-    free: Vec<u32>,
+    /// Runs given back, by length.
+    free: BTreeMap<u32, Vec<u32>>,
     /// The idle clock, by agent.
     since: Chunked<Time>,
 }
@@ -122,11 +134,11 @@ pub(super) struct Pools {
     rosters: Vec<Vec<bool>>,
     skills: usize,
     /// Plain ones first.
-    pools: Vec<Pool>,
-    plain: usize,
+    pools: Chunked<Pool>,
+    plain: u32,
     compound: BTreeMap<Key, PoolId>,
     growing: VecDeque<Growth>,
-    lines: Vec<Line>,
+    lines: Chunked<Line>,
     places: Places,
 }
 
@@ -150,7 +162,7 @@ impl Pools {
 
     /// Every pool that asks for more than one skill.
     pub(super) fn compound(&self) -> impl Iterator<Item = PoolId> + use<> {
-        (self.plain as u32..self.pools.len() as u32).map(PoolId)
+        (self.plain..self.pools.len()).map(PoolId)
     }
 
     /// The pool for what is asked, made when there is none, and the level of its skill asked for.
@@ -167,7 +179,7 @@ impl Pools {
             _ => {}
         }
         let texts = rest.iter().map(|requirement| requirement.text.clone()).collect();
-        let made = PoolId(self.pools.len() as u32);
+        let made = PoolId(self.pools.len());
         let pool = *self.compound.entry((channel, levels.to_vec(), texts)).or_insert(made);
         if pool == made {
             let (levels, rest) = (levels.to_vec(), rest.to_vec());
@@ -180,13 +192,13 @@ impl Pools {
 
     /// What a compound pool asks for.
     pub(super) fn asked(&self, pool: PoolId) -> (&[(SkillId, u8)], &[Arc<Requirement>]) {
-        let pool = &self.pools[pool.index()];
+        let pool = &self.pools[pool.0];
         (&pool.levels, &pool.rest)
     }
 
     /// Adds a class to its pool.
     pub(super) fn join(&mut self, pool: PoolId, asks: Asks) {
-        self.pools[pool.index()].asks.push(asks);
+        self.pools[pool.0].asks.push(asks);
     }
 
     /// The lines a class is to look at, and whether others stand there too. Those of its own pool know it from now on.
@@ -194,14 +206,14 @@ impl Pools {
         let growth = self.growing.iter().find(|growth| growth.pool == pool);
         let (source, level) = growth.map_or((pool, asks.level), |growth| (self.source(growth), growth.level));
         let mixed = growth.is_some();
-        let lines = self.pools[source.index()].lines.iter();
+        let lines = self.pools[source.0].lines.iter();
         let lines: Vec<LineId> = lines
             .filter(|(roster, high, _)| *high >= level && self.serves(*roster, asks.queue))
             .map(|(.., line)| *line)
             .collect();
         if !mixed {
             for line in &lines {
-                self.lines[line.index()].classes.push(asks.class);
+                self.lines[line.0].classes.push(asks.class);
             }
         }
         (lines, mixed)
@@ -209,7 +221,7 @@ impl Pools {
 
     /// Where those who may belong to an unfilled pool stand meanwhile.
     fn source(&self, growth: &Growth) -> PoolId {
-        self.plain(self.pools[growth.pool.index()].channel, growth.skill)
+        self.plain(self.pools[growth.pool.0].channel, growth.skill)
     }
 
     fn serves(&self, roster: RosterId, queue: QueueId) -> bool {
@@ -233,13 +245,13 @@ impl Pools {
     /// It is filled: its classes, to be linked anew.
     pub(super) fn fill(&mut self) -> Vec<(PoolId, Asks)> {
         let Some(Growth { pool, .. }) = self.growing.pop_front() else { return Vec::new() };
-        self.pools[pool.index()].filled = true;
-        self.pools[pool.index()].asks.iter().map(|&asks| (pool, asks)).collect()
+        self.pools[pool.0].filled = true;
+        self.pools[pool.0].asks.iter().map(|&asks| (pool, asks)).collect()
     }
 
     /// The classes of pools not filled yet.
     pub(super) fn unfilled(&self) -> impl Iterator<Item = ClassId> + '_ {
-        let pools = self.growing.iter().map(|growth| &self.pools[growth.pool.index()]);
+        let pools = self.growing.iter().map(|growth| &self.pools[growth.pool.0]);
         pools.flat_map(|pool| pool.asks.iter().map(|asks| asks.class))
     }
 
@@ -250,50 +262,58 @@ impl Pools {
         self.places.since.push(Time(0));
     }
 
-    /// Gives an agent a place in a pool; with the classes that have to look at his line too, when it is a new one.
-    pub(super) fn enrol(
-        &mut self,
-        agent: AgentId,
-        pool: PoolId,
-        roster: RosterId,
-        level: u8,
-    ) -> (Serves, Vec<ClassId>) {
-        let lines = &self.pools[pool.index()].lines;
-        let (line, opened) = match lines.binary_search_by_key(&(roster, level), |&(roster, level, _)| (roster, level)) {
+    /// The line of a pool for a roster and level; with the classes that have to look at it too, when it is a new one.
+    pub(super) fn line_of(&mut self, pool: PoolId, roster: RosterId, level: u8) -> (LineId, Vec<ClassId>) {
+        let lines = &self.pools[pool.0].lines;
+        match lines.binary_search_by_key(&(roster, level), |&(roster, level, _)| (roster, level)) {
             Ok(at) => (lines[at].2, Vec::new()),
             Err(at) => self.open(pool, roster, level, at),
-        };
-        let place = Place { agent: agent.0, links: Links::default() };
-        let place = match self.places.free.pop() {
-            Some(node) => {
-                self.places.all[node] = place;
-                node
+        }
+    }
+
+    /// Gives an agent places for these lines.
+    pub(super) fn place(&mut self, agent: AgentId, lines: &[LineId]) -> Run {
+        let len = lines.len() as u32;
+        let all = &mut self.places.all;
+        let first = match self.places.free.get_mut(&len).and_then(Vec::pop) {
+            Some(first) => first,
+            None => {
+                let nobodys = Place { agent: agent.0, line: LineId(0), links: Links::OUT };
+                let first = all.len();
+                (0..len).for_each(|_| {
+                    all.push(nobodys);
+                });
+                first
             }
-            None => self.places.all.push(place),
         };
-        (Serves { line, place }, opened)
+        for (place, &line) in (first..).zip(lines) {
+            all[place] = Place { agent: agent.0, line, links: Links::OUT };
+        }
+        Run { first, len }
     }
 
     fn open(&mut self, pool: PoolId, roster: RosterId, level: u8, at: usize) -> (LineId, Vec<ClassId>) {
-        let line = LineId(self.lines.len() as u32);
-        let held = &mut self.pools[pool.index()];
+        let line = LineId(self.lines.len());
+        let held = &mut self.pools[pool.0];
         held.lines.insert(at, (roster, level, line));
         let (channel, filled) = (held.channel, held.filled);
         let asking = |asks: &&Asks| self.serves(roster, asks.queue);
-        let own = self.pools[pool.index()].asks.iter().filter(|asks| filled && asks.level <= level);
+        let own = self.pools[pool.0].asks.iter().filter(|asks| filled && asks.level <= level);
         let classes: Vec<ClassId> = own.filter(asking).map(|asks| asks.class).collect();
         let mut opened = classes.clone();
         for growth in self.growing.iter().filter(|growth| self.source(growth) == pool && growth.level <= level) {
-            opened.extend(self.pools[growth.pool.index()].asks.iter().filter(asking).map(|asks| asks.class));
+            opened.extend(self.pools[growth.pool.0].asks.iter().filter(asking).map(|asks| asks.class));
         }
         self.lines.push(Line { pool, channel, idle: Sequence::EMPTY, classes });
         (line, opened)
     }
 
-    /// Takes back a place; the agent must not stand in line.
-    pub(super) fn dismiss(&mut self, serves: Serves) {
-        debug_assert!(!self.places.all[serves.place].links.is_in());
-        self.places.free.push(serves.place);
+    /// Takes back a run of places; the agent must stand in none of them.
+    pub(super) fn dismiss(&mut self, run: Run) {
+        debug_assert!(run.iter().all(|place| !self.places.all[place.0].links.is_in()));
+        if run.len > 0 {
+            self.places.free.entry(run.len).or_default().push(run.first);
+        }
     }
 
     /// Sets the idle clock that orders an agent; he must stand in no line.
@@ -302,53 +322,46 @@ impl Pools {
     }
 
     /// Puts an agent in line, or takes him out.
-    pub(super) fn stand(&mut self, serves: Serves, in_line: bool) {
-        let line = &mut self.lines[serves.line.index()].idle;
-        match (self.places.all[serves.place].links.is_in(), in_line) {
-            (false, true) => line.insert(&mut self.places, serves.place),
-            (true, false) => line.remove(&mut self.places, serves.place),
+    pub(super) fn stand(&mut self, place: PlaceId, in_line: bool) {
+        let Place { line, links, .. } = self.places.all[place.0];
+        let idle = &mut self.lines[line.0].idle;
+        match (links.is_in(), in_line) {
+            (false, true) => idle.insert(&mut self.places, place.0),
+            (true, false) => idle.remove(&mut self.places, place.0),
             (true, true) | (false, false) => {}
         }
     }
 
     /// Those in a line, longest idle first.
     pub(super) fn line(&self, line: LineId) -> impl Iterator<Item = AgentRank> + '_ {
-        self.lines[line.index()].idle.iter(&self.places).map(|place| {
+        self.lines[line.0].idle.iter(&self.places).map(|place| {
             let (idle_since, agent) = self.places.key(place);
             AgentRank { key: 0, idle_since, agent: AgentId(agent) }
         })
     }
 
-    /// The classes that look at a line.
-    pub(super) fn classes(&self, line: LineId) -> &[ClassId] {
-        &self.lines[line.index()].classes
+    /// The classes that look at the line of a place.
+    pub(super) fn classes(&self, place: PlaceId) -> &[ClassId] {
+        &self.line_at(place).classes
     }
 
-    /// A line's channel.
-    pub(super) fn channel(&self, line: LineId) -> ChannelId {
-        self.lines[line.index()].channel
+    /// The channel of the line of a place.
+    pub(super) fn channel(&self, place: PlaceId) -> ChannelId {
+        self.line_at(place).channel
     }
 
-    /// A line's pool.
-    pub(super) fn pool_of(&self, line: LineId) -> PoolId {
-        self.lines[line.index()].pool
+    /// The pool of the line of a place.
+    pub(super) fn pool_of(&self, place: PlaceId) -> PoolId {
+        self.line_at(place).pool
+    }
+
+    fn line_at(&self, place: PlaceId) -> &Line {
+        &self.lines[self.places.all[place.0].line.0]
     }
 }
 
 impl Pool {
     fn new(channel: ChannelId, filled: bool) -> Pool {
         Pool { channel, levels: Vec::new(), rest: Vec::new(), asks: Vec::new(), lines: Vec::new(), filled }
-    }
-}
-
-impl PoolId {
-    fn index(self) -> usize {
-        self.0 as usize
-    }
-}
-
-impl LineId {
-    fn index(self) -> usize {
-        self.0 as usize
     }
 }

@@ -181,9 +181,9 @@ impl State {
             return facts;
         };
         facts.channel = Some(contact.channel);
-        facts.direction = contact.profile.direction;
+        facts.direction = contact.direction;
         facts.since_arrival = now.since(contact.arrival);
-        facts.queue = contact.queue;
+        facts.queue = contact.queue();
         let entry = if matches!(event, Event::ContactQueued { .. }) { None } else { entry };
         if let Some((queue, number, wait, parked)) = entry.or_else(|| self.entry_facts(now, id)) {
             (facts.queue, facts.entry, facts.wait, facts.parked) = (Some(queue), number, wait, parked);
@@ -234,8 +234,8 @@ impl State {
             requirement: held.requirement.clone(),
             state: self.contact_state(contact),
             priority: i32::from(held.priority),
-            queue: held.queue.map_or_else(Text::default, |queue| self.queue_id(queue).clone()),
-            agent_id: held.direct.filter(|_| held.queue.is_none()).map_or_else(Text::default, agent_id),
+            queue: held.queue().map_or_else(Text::default, |queue| self.queue_id(queue).clone()),
+            agent_id: held.direct().filter(|_| held.queue == super::contact::NONE).map_or_else(Text::default, agent_id),
             outcome: held.outcome,
             position: self.position(now, contact),
             wait: held.entry.as_ref().map_or(Span::ZERO, |entry| entry.wait(now)),
@@ -244,13 +244,13 @@ impl State {
             owner: held.owner.map_or(0, |leg| self.leg(leg).number),
             age_credit: held.arrival.since(held.adjusted_arrival),
             arrival: held.arrival,
-            schedule: held.schedule.get(),
+            schedule: held.schedule(),
             expire: held.expire.get(),
             created: held.created,
-            queued: held.queued.get(),
+            queued: held.queued(),
             answered: held.answered.get(),
             ended: held.ended.get(),
-            policy_version: held.policy_version,
+            policy_version: u64::from(held.policy_version),
             legs,
             disposition: held.disposition.clone(),
         }

@@ -50,8 +50,28 @@ pub struct Timers<const KINDS: usize, T = u64> {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 struct Deadline<T> {
     time: T,
-    kind: u8,
-    slot: u32,
+    owner: Owner,
+}
+
+/// A kind and a slot in one number, so that two are compared at once.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+struct Owner(u64);
+
+impl Owner {
+    #[inline]
+    const fn new(kind: u8, slot: u32) -> Owner {
+        Owner((kind as u64) << 32 | slot as u64)
+    }
+
+    #[inline]
+    const fn kind(self) -> u8 {
+        (self.0 >> 32) as u8
+    }
+
+    #[inline]
+    const fn slot(self) -> u32 {
+        self.0 as u32
+    }
 }
 
 impl<const KINDS: usize, T: Copy + Ord> Timers<KINDS, T> {
@@ -92,8 +112,8 @@ impl<const KINDS: usize, T: Copy + Ord> Timers<KINDS, T> {
     /// The first deadline (time, kind, slot) if its time is at or before `now`, left in place. O(1).
     #[inline]
     pub fn peek_due(&self, now: T) -> Option<(T, u8, u32)> {
-        let &Deadline { time, kind, slot } = self.heap.get(0)?;
-        (time <= now).then_some((time, kind, slot))
+        let &Deadline { time, owner } = self.heap.get(0)?;
+        (time <= now).then_some((time, owner.kind(), owner.slot()))
     }
 
     /// Takes out the first deadline (time, kind, slot) if its time is at or before `now`. O(log n).
@@ -121,9 +141,12 @@ impl<const KINDS: usize, T: Copy + Ord> Timers<KINDS, T> {
     ///
     /// When `kind >= KINDS`, `slot` is `u32::MAX`, or there are 2^29 deadlines already.
     pub fn set(&mut self, kind: u8, slot: u32, time: T) {
-        let deadline = Deadline { time, kind, slot };
+        let deadline = Deadline { time, owner: Owner::new(kind, slot) };
         if let Some(position) = self.position(kind, slot) {
             let before = self.heap[position];
+            if before.time == time {
+                return;
+            }
             self.settle(position, before, deadline);
             return;
         }
@@ -151,8 +174,8 @@ impl<const KINDS: usize, T: Copy + Ord> Timers<KINDS, T> {
     /// When one does not hold.
     pub fn check(&self) {
         for (position, deadline) in (0..).zip(self.heap.iter()) {
-            let &Deadline { kind, slot, .. } = deadline;
-            assert_eq!(self.position(kind, slot), Some(position), "back-reference");
+            let owner = deadline.owner;
+            assert_eq!(self.position(owner.kind(), owner.slot()), Some(position), "back-reference");
             assert!(position == 0 || self.heap[parent(position)] < *deadline, "heap order");
         }
         let held = self.positions.iter().flat_map(Chunked::iter);
@@ -172,8 +195,8 @@ impl<const KINDS: usize, T: Copy + Ord> Timers<KINDS, T> {
 
     fn take(&mut self, position: u32) -> Deadline<T> {
         let taken = self.heap[position];
-        self.positions[usize::from(taken.kind)][taken.slot] = NONE;
-        self.counts[usize::from(taken.kind)] -= 1;
+        self.positions[usize::from(taken.owner.kind())][taken.owner.slot()] = NONE;
+        self.counts[usize::from(taken.owner.kind())] -= 1;
         let last = self.heap.pop().expect("a position is below the length");
         if position < self.heap.len() {
             self.settle(position, taken, last);
@@ -223,7 +246,7 @@ impl<const KINDS: usize, T: Copy + Ord> Timers<KINDS, T> {
     #[inline]
     fn put(&mut self, position: u32, deadline: Deadline<T>) {
         self.heap[position] = deadline;
-        self.positions[usize::from(deadline.kind)][deadline.slot] = position;
+        self.positions[usize::from(deadline.owner.kind())][deadline.owner.slot()] = position;
     }
 }
 

@@ -166,7 +166,7 @@ impl ContactFilter {
         let profile = &held.profile;
         let is = |asked: &str, found: &str| asked.is_empty() || asked == found;
         let customer = profile.customer.as_ref().map_or("", |customer| &*customer.customer_id);
-        let queue = held.queue.map_or("", |queue| &**state.queue_id(queue));
+        let queue = held.queue().map_or("", |queue| &**state.queue_id(queue));
         is(&self.channel, &profile.channel)
             && is(&self.gateway_id, &profile.gateway_id)
             && is(&self.conversation_id, &profile.conversation_id)

@@ -153,7 +153,7 @@ impl CatchUp {
         let (wanted, after) = (self.wanted.clone(), self.after);
         let page = self.edge.query(&self.tenant, move |state, now| {
             let page = state.contacts_page(now, after, PAGE, &|state, held, id| {
-                let queue = held.queue.map_or("", |queue| &**state.queue_id(queue));
+                let queue = held.queue().map_or("", |queue| &**state.queue_id(queue));
                 state.contact_state(id) != ContactState::Closed
                     && wanted.accepts(&held.profile.contact_id, &held.profile.gateway_id, queue)
             });

@@ -165,7 +165,7 @@ pub(super) fn update(
     known_skills(state, change.requirement.as_ref().and_then(Option::as_ref))?;
     let held = open_contact(state, contact_id)?.1;
     if let Some(requirement) = &change.requirement {
-        class_bound(state, held.queue, held.channel, requirement.as_deref())?;
+        class_bound(state, held.queue(), held.channel, requirement.as_deref())?;
     }
     if **change != ContactChange::default() {
         out.push(Event::ContactUpdated { contact, change: change.clone() });
@@ -183,7 +183,7 @@ pub(super) fn connect(state: &State, now: Time, contact_id: &Text, out: &mut Vec
     match (at, active_leg(held)) {
         (ContactState::Connected, _) => {}
         (ContactState::Assigned, Some(leg)) => {
-            out.push(Event::LegConnected { contact, leg, answer: leg::answer(held, now) });
+            out.push(Event::LegConnected { contact, leg, answer: leg::answer(state, held, now) });
         }
         _ => return Err(Reject::ContactState { state: at }),
     }
@@ -272,7 +272,7 @@ pub(super) fn transfer(
             let queue = state.registry().queue(name);
             (Some(queue.ok_or_else(|| Reject::QueueNotFound { queue: name.clone() })?), None)
         }
-        TransferTarget::Agent(name) => (held.queue, Some(find_agent(state, name)?)),
+        TransferTarget::Agent(name) => (held.queue(), Some(find_agent(state, name)?)),
     };
     known_skills(state, requirement.and_then(Option::as_ref))?;
     let at = open_contact(state, contact_id)?.2;
@@ -291,7 +291,7 @@ pub(super) fn transfer(
     class_bound(state, queue, held.channel, asked.as_deref())?;
     let again = state.contact_legs(contact).any(|(_, leg)| leg.end_cause == Some(EndCause::Transferred));
     let reason = reason.clone();
-    out.push(Event::ContactTransferred { contact, from: held.queue, to: queue, to_agent: agent, again, reason });
+    out.push(Event::ContactTransferred { contact, from: held.queue(), to: queue, to_agent: agent, again, reason });
     if let Some(requirement) = requirement {
         let requirement = Some(requirement.clone());
         let change = ContactChange { requirement, ..ContactChange::default() };
@@ -326,7 +326,7 @@ pub(super) fn requeue(
     };
     match (at, active_leg(held)) {
         (ContactState::Assigned, Some(leg)) => connect_failed(state, now, leg, end, out),
-        (ContactState::Connected | ContactState::OnHold, Some(leg)) => match held.queue {
+        (ContactState::Connected | ContactState::OnHold, Some(leg)) => match held.queue() {
             Some(queue) => {
                 requeue_answered(contact, queue, out);
                 finish(state, now, leg, end, out);

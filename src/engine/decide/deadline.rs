@@ -41,7 +41,7 @@ pub(super) fn contact_due(state: &State, now: Time, contact: ContactId, out: &mu
             false => scheduled(state, now, contact, held, out),
         };
     };
-    if entry.parked_since.is_none() && entry.wait(now) >= entry.rules.max_wait {
+    if entry.parked_since.is_none() && entry.wait(now) >= state.entry_rules(entry).max_wait {
         expire(Reason::MaxWait);
     } else if expired {
         expire(Reason::ExpireTime);
@@ -59,7 +59,7 @@ fn scheduled(state: &State, now: Time, contact: ContactId, held: &Contact, out: 
     let end = |outcome, reason, out: &mut Vec<Event>| {
         end_contact(state, now, contact, (outcome, reason), &Text::default(), out);
     };
-    match (held.direct, held.queue) {
+    match (held.direct(), held.queue()) {
         (Some(agent), _) if can_be_given_work(state, agent) => {
             out.push(assigned(state, now, contact, agent, held.channel));
         }

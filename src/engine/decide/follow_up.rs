@@ -123,7 +123,7 @@ fn check_contact(state: &State, now: Time, contact: ContactId, out: &mut Vec<Eve
     let Some(held) = state.try_contact(contact).filter(|held| !held.closed) else { return };
     if let Some((outcome, reason)) = held.outcome {
         if held.live_legs == 0 {
-            out.push(Event::ContactClosed { contact, outcome, reason, queue: held.queue });
+            out.push(Event::ContactClosed { contact, outcome, reason, queue: held.queue() });
         }
     } else if let Some(leg) = held.entry_leg {
         if !state.offer_allowed(leg) {

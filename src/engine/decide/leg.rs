@@ -33,15 +33,10 @@ pub(super) fn ended(contact: ContactId, leg: LegId, cause: EndCause, barred: Opt
 }
 
 /// How the open entry of a contact ends, if one is open.
-pub(super) fn exit(held: &Contact, now: Time) -> Option<EntryExit> {
+pub(super) fn exit(state: &State, held: &Contact, now: Time) -> Option<EntryExit> {
     let entry = held.entry?;
-    let wait = entry.wait(now);
-    Some(EntryExit {
-        queue: entry.queue,
-        wait,
-        within_threshold: wait <= entry.rules.threshold,
-        short: wait < entry.rules.short,
-    })
+    let (wait, rules) = (entry.wait(now), state.entry_rules(&entry));
+    Some(EntryExit { queue: entry.queue, wait, within_threshold: wait <= rules.threshold, short: wait < rules.short })
 }
 
 /// The customer's part ends: open offers are cancelled, assigned legs end, conversations go to wrap-up.
@@ -58,7 +53,13 @@ pub(super) fn end_contact(
         end_unanswered(state, contact, out);
     }
     let (outcome, reason) = outcome;
-    out.push(Event::ContactEnded { contact, outcome, reason, exit: exit(held, now), disposition: disposition.clone() });
+    out.push(Event::ContactEnded {
+        contact,
+        outcome,
+        reason,
+        exit: exit(state, held, now),
+        disposition: disposition.clone(),
+    });
     // A direct leg after it: without an entry the contact would pass through SCHEDULED on its way.
     if held.entry.is_none() {
         end_unanswered(state, contact, out);
@@ -82,10 +83,10 @@ fn end_unanswered(state: &State, contact: ContactId, out: &mut Vec<Event>) {
 }
 
 /// The answer that connecting this leg gives its entry, if it has one open.
-pub(super) fn answer(held: &Contact, now: Time) -> Option<Answer> {
+pub(super) fn answer(state: &State, held: &Contact, now: Time) -> Option<Answer> {
     let entry = held.entry?;
     let wait = entry.wait(now);
-    Some(Answer { queue: entry.queue, wait, within_threshold: wait <= entry.rules.threshold })
+    Some(Answer { queue: entry.queue, wait, within_threshold: wait <= state.entry_rules(&entry).threshold })
 }
 
 /// An offer is taken: assigned, and connected at once where the channel says so.
@@ -94,7 +95,7 @@ pub(super) fn accept(state: &State, now: Time, contact: ContactId, leg: LegId, o
     let channel = state.channel(held.channel);
     out.push(Event::OfferAccepted { contact, leg, connect_by: now + channel.connect_timeout });
     if channel.connect == Connect::OnAccept {
-        out.push(Event::LegConnected { contact, leg, answer: answer(held, now) });
+        out.push(Event::LegConnected { contact, leg, answer: answer(state, held, now) });
     }
 }
 

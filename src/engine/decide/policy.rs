@@ -90,6 +90,6 @@ fn agents(state: &State, next: &mut Policy) -> Vec<Event> {
 /// that is only SCHEDULED for it ends by itself. A pass over all contacts, only for a queue that goes.
 fn in_use(state: &State, queue: &str) -> bool {
     let queue = state.registry().queue(queue);
-    let holds = |held: &Contact| held.queue == queue && held.queued.is_some() && held.outcome.is_none();
+    let holds = |held: &Contact| held.queue() == queue && held.queued().is_some() && held.outcome.is_none();
     queue.is_some() && state.contacts_from(0).any(|(_, held)| holds(held))
 }

@@ -60,7 +60,7 @@ fn named(state: &State, names: &[Text], target: QueueId) -> Result<Vec<ContactId
         match state.contact_state(contact) {
             ContactState::Closed => return Err(Reject::ContactClosed),
             at if !can_be_sent(at) => return Err(Reject::ContactState { state: at }),
-            _ if state.contact(contact).queue == Some(target) => {
+            _ if state.contact(contact).queue() == Some(target) => {
                 return Err(Reject::Invalid { field: "to_queue", must: "differ from the queue each contact waits in" });
             }
             _ if contacts.contains(&contact) => {}
@@ -96,7 +96,7 @@ fn move_one(state: &State, now: Time, contact: ContactId, to: QueueId, out: &mut
     if let Some(leg) = held.entry_leg {
         out.push(Event::OfferCancelled { contact, leg });
     }
-    let exit = exit(held, now).expect("it has an entry");
+    let exit = exit(state, held, now).expect("it has an entry");
     out.push(Event::ContactMoved { contact, exit, to, cause: EntryCause::Moved });
     out.push(Event::ContactQueued { contact, queue: to, cause: EntryCause::Moved, only: None });
     if entry.parked_since.is_some() {

@@ -64,7 +64,7 @@ impl State {
     fn apply_policy(&mut self, policy: &Arc<Policy>, change: &Arc<PolicyChange>) {
         self.registry.apply(policy);
         self.registry.remember(policy, change, self.now);
-        self.skilled.resize_with(self.registry.skills.all.len(), Default::default);
+        self.skilled.resize(self.registry.skills.all.len(), 0);
         self.receipts.set_window(policy.rules.request_window);
         self.arm_retention();
         self.enrol_all();
@@ -181,7 +181,7 @@ impl State {
             Event::ContactTransferred { .. } => {}
             // The entry goes with the event that begins the next one: until then the contact waits on.
             Event::ContactMoved { exit, .. } => {
-                let direction = self.contacts.at(contact.slot()).profile.direction;
+                let direction = self.contacts.at(contact.slot()).direction;
                 self.tally.go_on(exit.queue, direction);
             }
             Event::SurveySubmitted { kind, .. } => self.contacts.at_mut(contact.slot()).surveys |= kind.bit(),
@@ -217,17 +217,17 @@ impl State {
             requirement: requirement.clone(),
             serial: self.sequence,
             channel,
-            priority: *priority as i16,
-            gateway,
+            direction: profile.direction,
+            priority: *priority as i8,
+            gateway: gateway.map_or(NONE, |gateway| gateway.0),
             gateway_links: (NONE, NONE),
             links: Links::default(),
             created: self.now,
             arrival,
             adjusted_arrival: arrival - new.age_credit,
-            schedule: (*schedule).into(),
+            begin: (*schedule).into(),
             expire: (*expire).into(),
-            queue: self.registry.queue(queue),
-            queued: MaybeTime::NONE,
+            queue: self.registry.queue(queue).map_or(NONE, |queue| queue.0),
             answered: MaybeTime::NONE,
             entry: None,
             owner: None,
@@ -236,14 +236,14 @@ impl State {
             entries: 0,
             legs: 0,
             live_legs: 0,
-            bars: None,
-            direct: self.find_agent(agent_id).filter(|_| !agent_id.is_empty()),
+            bars: NONE,
+            direct: self.find_agent(agent_id).filter(|_| !agent_id.is_empty()).map_or(NONE, |agent| agent.0),
             digest: *digest,
             outcome: None,
             ended: MaybeTime::NONE,
             closed: false,
             surveys: 0,
-            policy_version: self.registry.policy.version,
+            policy_version: self.registry.policy.version as u32,
             disposition: Text::default(),
         });
         assert_eq!(key, contact.0, "an event names the slot its contact gets");
@@ -261,9 +261,14 @@ impl State {
     fn enter_queue(&mut self, contact: ContactId, queue: QueueId, only: Option<(AgentId, Time)>) {
         self.leave_entry(contact);
         let held = self.contacts.at(contact.slot());
-        let (channel, requirement, direction) = (held.channel, held.requirement.clone(), held.profile.direction);
+        let (channel, requirement, direction) = (held.channel, held.requirement.clone(), held.direction);
         let class = self.intern_class(queue, channel, requirement.as_ref());
         let rules = &self.registry.queues[queue.index()].rules;
+        let measured = EntryRules {
+            threshold: rules.service_level.threshold,
+            short: rules.short_abandon,
+            max_wait: rules.max_wait.unwrap_or(self.registry.channels[channel.index()].max_wait),
+        };
         let entry = Entry {
             queue,
             class,
@@ -275,21 +280,18 @@ impl State {
             only_until: only.map_or(Time(0), |(_, until)| until),
             declines: 0,
             reached: Span::ZERO,
-            rules: EntryRules {
-                threshold: rules.service_level.threshold,
-                short: rules.short_abandon,
-                max_wait: rules.max_wait.unwrap_or(self.registry.channels[channel.index()].max_wait),
-            },
+            rules: self.registry.share(measured),
         };
         let now = self.now;
         let held = self.contacts.at_mut(contact.slot());
         held.entry = Some(entry);
         held.entry_leg = None;
         held.owner = None;
+        if held.entries == 0 {
+            held.begin = now.into();
+        }
         held.entries += 1;
-        held.queue = Some(queue);
-        held.schedule = MaybeTime::NONE;
-        held.queued.first(now);
+        held.queue = queue.0;
         self.tally.enter(queue, direction);
         self.take_place(queue);
         self.line_up(contact);
@@ -322,7 +324,7 @@ impl State {
         }
         held.profile = Arc::new(profile);
         if let Some(priority) = change.priority {
-            held.priority = priority as i16;
+            held.priority = priority as i8;
         }
         if let Some(expire) = change.expire {
             held.expire = expire.into();
@@ -356,7 +358,7 @@ impl State {
         held.ended = now.into();
         held.disposition = disposition.clone();
         held.owner = held.owner.filter(|_| held.live_legs > 0);
-        let direction = held.profile.direction;
+        let direction = held.direction;
         if let Some(exit) = exit {
             self.tally.exit(exit.queue, direction, outcome.0);
         }
@@ -367,10 +369,13 @@ impl State {
 
     fn leave_gateway(&mut self, contact: ContactId) {
         let held = self.contacts.at_mut(contact.slot());
-        let Some(gateway) = held.gateway.take() else { return };
+        let gateway = core::mem::replace(&mut held.gateway, NONE);
+        if gateway == NONE {
+            return;
+        }
         let (newer, older) = core::mem::replace(&mut held.gateway_links, (NONE, NONE));
         match newer {
-            NONE => self.gateways[gateway.index()].first = older,
+            NONE => self.gateways[gateway as usize].first = older,
             newer => self.contacts.at_mut(newer).gateway_links.1 = older,
         }
         if older != NONE {
@@ -430,7 +435,7 @@ impl State {
             return None;
         }
         let Some(entry) = &held.entry else {
-            let scheduled = held.schedule.get().filter(|_| held.live_legs == 0 && held.answered.is_none());
+            let scheduled = held.schedule().filter(|_| held.live_legs == 0 && held.answered.is_none());
             return scheduled.map(|at| held.expires().map_or(at, |expire| expire.min(at)));
         };
         if held.entry_leg.is_some() {
@@ -439,7 +444,7 @@ impl State {
         let at = match entry.parked_since.get() {
             Some(_) => entry.park_until,
             None => {
-                let most = entry.enter + entry.rules.max_wait + entry.parked;
+                let most = entry.enter + self.entry_rules(entry).max_wait + entry.parked;
                 let most = entry.only.map_or(most, |_| entry.only_until.min(most));
                 let next =
                     self.registry.queues[entry.queue.index()].points.iter().find(|&&point| point > entry.reached);
@@ -460,10 +465,11 @@ impl State {
 
     fn bar(&mut self, contact: ContactId, agent: AgentId, barred: Option<(BarId, Time)>) {
         let Some((bar, until)) = barred else { return };
+        let next = self.first_bar(self.contacts.at(contact.slot()));
         let held = self.contacts.at_mut(contact.slot());
-        let key = self.bars.insert(Bar { contact, agent, until, next: held.bars });
+        let key = self.bars.insert(Bar { contact, agent, until, next });
         assert_eq!(key, bar.0, "an event names the slot its bar gets");
-        held.bars = Some(bar);
+        held.bars = bar.slot();
         self.arm(Due::Bar, bar.slot(), Some(until));
     }
 
@@ -471,10 +477,10 @@ impl State {
         let lifted = self.bars.remove(bar.0).expect("a bar is lifted once");
         self.arm(Due::Bar, bar.slot(), None);
         let held = self.contacts.at_mut(contact.slot());
-        if held.bars == Some(bar) {
-            held.bars = lifted.next;
+        if held.bars == bar.slot() {
+            held.bars = lifted.next.map_or(NONE, BarId::slot);
         } else {
-            let mut at = held.bars.expect("a bar is in its contact's chain");
+            let mut at = BarId(self.bars.key_of(held.bars));
             while let Some(next) = self.bars.get(at.0).expect("a chain has no holes").next {
                 if next == bar {
                     self.bars.get_mut(at.0).expect("it was there").next = lifted.next;
@@ -490,10 +496,10 @@ impl State {
     }
 
     fn lift_bars(&mut self, contact: ContactId) {
-        while let Some(bar) = self.contacts.at(contact.slot()).bars {
+        while let Some(bar) = self.first_bar(self.contacts.at(contact.slot())) {
             let lifted = self.bars.remove(bar.0).expect("a bar is lifted once");
             self.arm(Due::Bar, bar.slot(), None);
-            self.contacts.at_mut(contact.slot()).bars = lifted.next;
+            self.contacts.at_mut(contact.slot()).bars = lifted.next.map_or(NONE, BarId::slot);
         }
     }
 
@@ -506,7 +512,9 @@ impl State {
                 self.begin_leg(contact, leg, *agent, *cost, (LegState::Assigned, OfferState::None), *connect_by);
                 let held = self.contacts.at_mut(contact.slot());
                 held.owner = Some(leg);
-                held.schedule = MaybeTime::NONE;
+                if held.entries == 0 {
+                    held.begin = MaybeTime::NONE;
+                }
                 self.arm_contact(contact);
             }
             Event::OfferAccepted { connect_by, .. } => {
@@ -699,7 +707,7 @@ impl State {
         self.agents[agent.0].contacts += 1;
         self.move_leg(leg, LegState::Connected, None);
         if let Some(answer) = answer {
-            let direction = self.contacts.at(contact.slot()).profile.direction;
+            let direction = self.contacts.at(contact.slot()).direction;
             self.tally.answer(answer.queue, direction, answer.within_threshold);
             self.leave_entry(contact);
         }
@@ -763,7 +771,7 @@ impl State {
     /// A contact moves its agent's idle clocks: the one of inbound contacts only if it is one.
     fn move_clocks(&mut self, agent: AgentId, contact: ContactId) {
         self.set_idle(agent);
-        if self.contacts.at(contact.slot()).profile.direction == Direction::Inbound {
+        if self.contacts.at(contact.slot()).direction == Direction::Inbound {
             self.agents[agent.0].inbound_since = Some(self.now);
         }
     }
@@ -856,7 +864,7 @@ impl State {
             self.index.pools.add_agent();
         }
         let held = &mut self.agents[agent.0];
-        held.profile = profile.clone();
+        (held.profile, held.capacity) = (profile.clone(), profile.capacity);
         (held.removed, held.deleted) = (false, false);
         self.compile_agent(agent, profile);
         self.enrol_agent(agent);
@@ -868,15 +876,12 @@ impl State {
 
     pub(super) fn compile_agent(&mut self, agent: AgentId, profile: &AgentProfile) {
         let levels = self.registry.levels(profile);
-        for (skill, _) in &levels {
-            if !self.agents[agent.0].levels.iter().any(|(held, _)| held == skill) {
-                self.skilled[skill.index()].push(agent);
-            }
-        }
         self.count_duty(agent, false);
         let held = &mut self.agents[agent.0];
-        held.levels = levels;
         held.listed = self.registry.listed(&profile.agent_id);
+        let before = core::mem::replace(&mut held.levels, levels);
+        before.iter().for_each(|held| self.skilled[held.skill().index()] -= 1);
+        self.agents[agent.0].levels.iter().for_each(|held| self.skilled[held.skill().index()] += 1);
         self.count_duty(agent, true);
         self.agents[agent.0].team = profile.team.as_ref().and_then(|team| self.registry.team(team));
     }

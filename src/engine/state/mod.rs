@@ -14,7 +14,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::agent::Agent;
-use super::contact::{Bar, Contact, ContactState, Leg, LegState, NONE};
+use super::contact::{Bar, Contact, ContactState, Entry, EntryRules, Leg, LegState, NONE};
 use super::id::{AgentId, BarId, ChannelId, ClassId, ContactId, GatewayId, LegId, QueueId, Text};
 use super::limits;
 use super::matcher::Index;
@@ -101,8 +101,8 @@ pub struct State {
     bars: Slab<Bar>,
     agents: Chunked<Agent>,
     agent_ids: IdTable,
-    /// Agents who have a skill, by skill; may hold some who no longer do.
-    skilled: Vec<Vec<AgentId>>,
+    /// How many agents have a skill, by skill; those who are gone included.
+    skilled: Vec<u32>,
     gateways: Vec<Gateway>,
     gateway_ids: BTreeMap<Text, GatewayId>,
     index: Index,
@@ -299,7 +299,7 @@ impl State {
             Some(LegState::OnHold) => ContactState::OnHold,
             _ if contact.live_legs > 0 => ContactState::WrapUp,
             // Between two events of a batch a contact that had a leg or an entry may have neither.
-            _ if contact.outcome.is_some() || contact.legs > 0 || contact.queued.is_some() => ContactState::Closed,
+            _ if contact.outcome.is_some() || contact.legs > 0 || contact.entries > 0 => ContactState::Closed,
             _ => ContactState::Scheduled,
         }
     }
@@ -315,7 +315,7 @@ impl State {
         let held = self.contact(contact);
         let Some(entry) = held.entry.filter(|entry| entry.only.is_none() && held.links.is_in()) else { return 0 };
         let aging = Aging::of(self.queue(entry.queue));
-        let rank = |held: &Contact| aging.rank(now, 0, held.priority, held.adjusted_arrival, held.serial);
+        let rank = |held: &Contact| aging.rank(now, 0, i16::from(held.priority), held.adjusted_arrival, held.serial);
         let own = rank(held);
         let mut ahead = 0;
         for (_, class) in self.index.iter().filter(|(_, class)| class.queue == entry.queue) {
@@ -371,9 +371,14 @@ impl State {
         })
     }
 
+    /// A contact's newest bar.
+    fn first_bar(&self, contact: &Contact) -> Option<BarId> {
+        (contact.bars != NONE).then(|| BarId(self.bars.key_of(contact.bars)))
+    }
+
     /// Whether a pair is barred just now. Linear in the contact's bars, which are few.
     pub(super) fn barred(&self, contact: &Contact, agent: AgentId) -> bool {
-        let mut next = contact.bars;
+        let mut next = self.first_bar(contact);
         while let Some(bar) = next {
             let held = self.bars.get(bar.0).expect("a contact's bars are kept with it");
             if held.agent == agent {
@@ -466,6 +471,12 @@ impl State {
     #[must_use]
     pub fn queue_count(&self) -> usize {
         self.registry.queues.len()
+    }
+
+    /// What an entry is measured against.
+    #[must_use]
+    pub fn entry_rules(&self, entry: &Entry) -> EntryRules {
+        self.registry.measured[entry.rules as usize]
     }
 
     /// A channel's rules, as last in force.

@@ -1,11 +1,13 @@
 //! Names to handles, and the policy compiled by handle. Handles are given at first sight and never reused, so that a
 //! contact keeps its queue through any number of reloads.
 
+use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use crate::engine::agent::AgentProfile;
+use crate::engine::agent::{AgentProfile, SkillLevel};
+use crate::engine::contact::EntryRules;
 use crate::engine::id::{ChannelId, QueueId, SkillId, TeamId, Text};
 use crate::engine::limits;
 use crate::engine::policy::{Channel, ContactOrder, Policy, PolicyChange, PolicyVersion, Queue, Selection, Team};
@@ -113,6 +115,9 @@ pub(in crate::engine) struct Registry {
     pub(in crate::engine) rosters: Vec<Vec<bool>>,
     team_names: Names,
     pub(in crate::engine) teams: Vec<TeamRules>,
+    /// What entries are measured against, each once; never forgotten, since entries outlive their policy.
+    pub(in crate::engine) measured: Vec<EntryRules>,
+    by_measure: BTreeMap<EntryRules, u32>,
     channel_names: Names,
     pub(in crate::engine) channels: Vec<Channel>,
     /// Whether every rule of whose turn it is and who takes it is the default: then lines alone answer both.
@@ -174,6 +179,16 @@ impl Registry {
             }
             self.groups.push(GroupRules { queues, limit: group.limit });
         }
+    }
+
+    /// The place of rules among those shared by entries.
+    pub(in crate::engine) fn share(&mut self, rules: EntryRules) -> u32 {
+        let next = self.measured.len() as u32;
+        let place = *self.by_measure.entry(rules).or_insert(next);
+        if place == next {
+            self.measured.push(rules);
+        }
+        place
     }
 
     /// Keeps a version to look at and to go back to.
@@ -299,9 +314,11 @@ impl Registry {
     }
 
     /// An agent's levels by handle.
-    pub(in crate::engine) fn levels(&self, profile: &AgentProfile) -> Vec<(SkillId, u8)> {
-        let known = |(skill, level): &(Text, u8)| self.skills.find(skill).map(|handle| (SkillId(handle), *level));
-        let mut levels: Vec<_> = profile.skills.iter().filter_map(known).collect();
+    pub(in crate::engine) fn levels(&self, profile: &AgentProfile) -> Box<[SkillLevel]> {
+        let known = |(skill, level): &(Text, u8)| {
+            self.skills.find(skill).map(|handle| SkillLevel::new(SkillId(handle), *level))
+        };
+        let mut levels: Box<[_]> = profile.skills.iter().filter_map(known).collect();
         levels.sort_unstable();
         levels
     }

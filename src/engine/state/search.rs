@@ -111,18 +111,17 @@ impl State {
     fn classes_of(&self, agent: AgentId) -> impl Iterator<Item = ClassId> + '_ {
         let held = &self.agents[agent.0];
         let open = |channel: ChannelId| held.room & (1 << channel.0) != 0;
-        let lines = held.serves.iter().map(|serves| serves.line);
-        let filled = lines.filter(move |&line| open(self.index.pools.channel(line)));
+        let filled = held.places().filter(move |&place| open(self.index.pools.channel(place)));
         let unfilled = self.index.pools.unfilled();
         filled
-            .flat_map(|line| self.index.pools.classes(line).iter().copied())
+            .flat_map(|place| self.index.pools.classes(place).iter().copied())
             .chain(unfilled.filter(move |&class| open(self.index.class(class).channel) && self.meets(agent, class)))
     }
 
     /// How contacts of a queue rank in a membership band.
     pub(in crate::engine) fn ranks(&self, now: Time, queue: QueueId, band: u8) -> impl Fn(&Contact) -> ContactRank {
         let aging = Aging::of(self.queue(queue));
-        move |held| aging.rank(now, band, held.priority, held.adjusted_arrival, held.serial)
+        move |held| aging.rank(now, band, i16::from(held.priority), held.adjusted_arrival, held.serial)
     }
 
     /// What a team's order says of a queue with this head, lower first.
@@ -197,16 +196,16 @@ impl State {
             Selection::LongestIdle(IdleClock::Inbound) => clock(held.inbound_since),
             Selection::LongestIdle(IdleClock::Available) => clock(held.available_since),
             Selection::Ranked => i64::from(self.registry.more(held.team, entry.queue).rank),
-            Selection::LeastLoaded => i64::from(held.used) * POINT / i64::from(held.profile.capacity.max(1)),
+            Selection::LeastLoaded => i64::from(held.used) * POINT / i64::from(held.capacity.max(1)),
             Selection::BestSkilled => {
                 let named = &self.index.class(entry.class).named;
-                let levels = held.levels.iter().filter(|(skill, _)| named.binary_search(skill).is_ok());
-                -levels.map(|(_, level)| i64::from(*level)).sum::<i64>()
+                let levels = held.levels.iter().filter(|held| named.binary_search(&held.skill()).is_ok());
+                -levels.map(|held| i64::from(held.level())).sum::<i64>()
             }
             Selection::LeastSkilled => {
                 let named = &self.index.class(entry.class).named;
-                let others = held.levels.iter().filter(|(skill, _)| named.binary_search(skill).is_err());
-                others.map(|(skill, _)| POINT / i64::from(self.on_duty(*skill).max(1))).sum()
+                let others = held.levels.iter().filter(|held| named.binary_search(&held.skill()).is_err());
+                others.map(|held| POINT / i64::from(self.on_duty(held.skill()).max(1))).sum()
             }
             Selection::FewestContacts => i64::from(held.contacts),
             Selection::RoundRobin => i64::from(agent.0.wrapping_sub(self.next_turn(entry.queue))),
@@ -239,7 +238,7 @@ impl State {
         if !held.signed_in() {
             return;
         }
-        for (skill, _) in &held.levels {
+        for skill in held.levels.iter().map(|held| held.skill()) {
             if self.on_duty.len() <= skill.index() {
                 self.on_duty.resize(skill.index() + 1, 0);
             }

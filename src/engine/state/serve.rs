@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use super::State;
 use crate::engine::agent::Agent;
-use crate::engine::contact::{Contact, LegState};
+use crate::engine::contact::{Contact, LegState, NONE};
 use crate::engine::id::{AgentId, ChannelId, ClassId, ContactId, LegId, QueueId, SkillId};
 use crate::engine::limits;
 use crate::engine::matcher::contact_rank;
@@ -17,7 +17,8 @@ use crate::engine::time::Time;
 /// Whether an agent has these levels and meets the rest.
 fn can_do(agent: &Agent, levels: &[(SkillId, u8)], rest: &[Arc<Requirement>]) -> bool {
     let has = |(skill, level): &(SkillId, u8)| {
-        agent.levels.binary_search_by_key(skill, |held| held.0).is_ok_and(|at| agent.levels[at].1 >= *level)
+        let found = agent.levels.binary_search_by_key(skill, |held| held.skill());
+        found.is_ok_and(|at| agent.levels[at].level() >= *level)
     };
     levels.iter().all(has) && rest.iter().all(|requirement| requirement.expr.met_by(&*agent.profile))
 }
@@ -55,7 +56,7 @@ impl State {
         // The highest level of each skill is what all of them together ask.
         levels.sort_unstable_by_key(|&(skill, level)| (skill, core::cmp::Reverse(level)));
         levels.dedup_by_key(|(skill, _)| *skill);
-        let rarest = levels.iter().copied().min_by_key(|(skill, _)| self.skilled[skill.index()].len());
+        let rarest = levels.iter().copied().min_by_key(|(skill, _)| self.skilled[skill.index()]);
         let held = self.index.class_mut(class);
         held.levels = levels;
         held.rest = rest;
@@ -66,22 +67,23 @@ impl State {
     /// Takes the filling of the oldest unfilled pool some agents further. Every event does, so that a fold gets as far.
     pub(super) fn fill_pool(&mut self) {
         let Some(growth) = self.index.pools.growing() else { return };
-        let (pool, skill, start) = (growth.pool, growth.skill, growth.done);
-        let all = skill.map_or(self.agents.len(), |skill| self.skilled[skill.index()].len() as u32);
+        let all = self.agents.len();
         // Few agents are spread over as many events as it takes to meet each of them once.
         let step = (all / 64 + 1).min(limits::POOL_STEP);
-        let end = (start + step).min(all);
-        for at in start..end {
-            let agent = skill.map_or(AgentId(at), |skill| self.skilled[skill.index()][at as usize]);
+        let end = (growth.done + step).min(all);
+        for agent in (growth.done..end).map(AgentId) {
             let held = &self.agents[agent.0];
             let Some(roster) = self.roster(held) else { continue };
-            let joined = held.serves.iter().any(|serves| self.index.pools.pool_of(serves.line) == pool);
-            if !joined && self.fits_pool(held, pool) {
-                let serves = self.index.enrol(agent, pool, roster, 0);
+            let joined =
+                held.compound.iter().any(|run| run.iter().any(|at| self.index.pools.pool_of(at) == growth.pool));
+            if !joined && self.fits_pool(held, growth.pool) {
+                let run = self.index.enrol(agent, roster, &[(growth.pool, 0)]);
                 let held = &mut self.agents[agent.0];
-                held.serves.push(serves);
-                let in_line = held.in_line;
-                self.index.pools.stand(serves, in_line & (1 << self.index.pools.channel(serves.line).0) != 0);
+                held.compound.push(run);
+                for place in run.iter() {
+                    let bit = 1 << self.index.pools.channel(place).0;
+                    self.index.pools.stand(place, held.in_line & bit != 0);
+                }
             }
         }
         self.index.pools.grown(end);
@@ -116,26 +118,26 @@ impl State {
     /// more than one.
     pub(super) fn enrol_agent(&mut self, agent: AgentId) {
         self.leave_lines(agent);
-        for serves in core::mem::take(&mut self.agents[agent.0].serves) {
-            self.index.pools.dismiss(serves);
+        let held = &mut self.agents[agent.0];
+        for run in core::mem::take(&mut held.compound).into_iter().chain([core::mem::take(&mut held.plain)]) {
+            self.index.pools.dismiss(run);
         }
         let held = &self.agents[agent.0];
         if let Some(roster) = self.roster(held) {
-            let channels = self.registry.channels.len();
-            let mut serves = Vec::with_capacity(channels * (held.levels.len() + 1));
-            for channel in (0..channels as u32).map(ChannelId) {
-                serves.push(self.index.enrol(agent, self.index.pools.plain(channel, None), roster, 0));
-                for &(skill, level) in &held.levels {
-                    let pool = self.index.pools.plain(channel, Some(skill));
-                    serves.push(self.index.enrol(agent, pool, roster, level));
-                }
+            let pools = &self.index.pools;
+            let mut plain = Vec::with_capacity(self.registry.channels.len() * (held.levels.len() + 1));
+            for channel in (0..self.registry.channels.len() as u32).map(ChannelId) {
+                plain.push((pools.plain(channel, None), 0));
+                let skilled = held.levels.iter();
+                plain.extend(skilled.map(|held| (pools.plain(channel, Some(held.skill())), held.level())));
             }
-            for pool in self.index.pools.compound() {
-                if self.fits_pool(&self.agents[agent.0], pool) {
-                    serves.push(self.index.enrol(agent, pool, roster, 0));
-                }
+            let compound: Vec<PoolId> =
+                self.index.pools.compound().filter(|&pool| self.fits_pool(held, pool)).collect();
+            self.agents[agent.0].plain = self.index.enrol(agent, roster, &plain);
+            for pool in compound {
+                let run = self.index.enrol(agent, roster, &[(pool, 0)]);
+                self.agents[agent.0].compound.push(run);
             }
-            self.agents[agent.0].serves = serves;
         }
         self.refresh_agent(agent);
     }
@@ -144,7 +146,7 @@ impl State {
     pub(super) fn enrol_all(&mut self) {
         for agent in (0..self.agents.len()).map(AgentId) {
             self.leave_lines(agent);
-            self.agents[agent.0].serves = Vec::new();
+            (self.agents[agent.0].plain, self.agents[agent.0].compound) = Default::default();
         }
         let (channels, skills) = (self.registry.channels.len(), self.registry.skills.all.len());
         self.index.pools.reset(self.registry.rosters.clone(), channels, skills);
@@ -225,10 +227,10 @@ impl State {
         if changed == 0 {
             return;
         }
-        for &serves in &held.serves {
-            let bit = 1 << self.index.pools.channel(serves.line).0;
+        for place in held.places() {
+            let bit = 1 << self.index.pools.channel(place).0;
             if changed & bit != 0 {
-                self.index.pools.stand(serves, channels & bit != 0);
+                self.index.pools.stand(place, channels & bit != 0);
             }
         }
     }
@@ -284,7 +286,7 @@ impl State {
 
     /// Whether a pair may be matched now, room aside.
     pub(super) fn may_match(&self, contact: &Contact, agent: AgentId) -> bool {
-        contact.bars.is_none() || !self.barred(contact, agent)
+        contact.bars == NONE || !self.barred(contact, agent)
     }
 
     /// The contact an agent with room should take: best rank over the classes he serves and the contacts open to him
@@ -311,9 +313,9 @@ impl State {
                 consider(found);
             }
         };
-        for serves in &held.serves {
-            if held.room & (1 << self.index.pools.channel(serves.line).0) != 0 {
-                self.index.pools.classes(serves.line).iter().for_each(|&class| look(class));
+        for place in held.places() {
+            if held.room & (1 << self.index.pools.channel(place).0) != 0 {
+                self.index.pools.classes(place).iter().for_each(|&class| look(class));
             }
         }
         for class in self.index.pools.unfilled() {

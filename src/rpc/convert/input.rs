@@ -23,10 +23,12 @@ use crate::rpc::status::Problem;
 
 type Checked<T> = Result<T, Problem>;
 
-/// Requirement texts parsed before. Bounded: past the bound it starts anew.
+/// What many contacts carry, kept once: requirement texts parsed before, and names of queues, channels and gateways.
+/// Bounded: past the bound it starts anew.
 #[derive(Default)]
 pub struct Requirements {
     parsed: DashMap<String, Arc<Requirement>>,
+    names: DashMap<Text, Text>,
 }
 
 const PARSED_TEXTS: usize = 16_384;
@@ -55,6 +57,18 @@ impl Requirements {
         }
         self.parsed.insert(asked.to_owned(), parsed.clone());
         Ok(Some(parsed))
+    }
+
+    /// The text of a name as it was first seen.
+    fn shared(&self, name: Text) -> Text {
+        if let Some(known) = self.names.get(&name) {
+            return known.clone();
+        }
+        if self.names.len() >= PARSED_TEXTS {
+            self.names.clear();
+        }
+        self.names.insert(name.clone(), name.clone());
+        name
     }
 
     /// The requirement of a request that has a text field and a structured one: at most one may be set.
@@ -389,18 +403,18 @@ pub fn new_contact(
         .ok_or_else(|| Problem::field("contact.direction", "be INBOUND, OUTBOUND, CALLBACK or INTERNAL"))?;
     let profile = ContactProfile {
         contact_id: id("contact.contact_id", contact.contact_id)?,
-        gateway_id: optional_id("contact.gateway_id", contact.gateway_id)?,
+        gateway_id: requirements.shared(optional_id("contact.gateway_id", contact.gateway_id)?),
         direction,
         callback_of: optional_id("contact.callback_of", contact.callback_of)?,
         conversation_id: optional_id("contact.conversation_id", contact.conversation_id)?,
-        channel: id("contact.channel", contact.channel)?,
+        channel: requirements.shared(id("contact.channel", contact.channel)?),
         customer,
         attributes,
     };
     Ok(NewContact {
         profile: Arc::new(profile),
         digest,
-        queue: optional_id("contact.queue", contact.queue)?,
+        queue: requirements.shared(optional_id("contact.queue", contact.queue)?),
         agent_id: optional_id("contact.agent_id", contact.agent_id)?,
         priority: contact.priority,
         requirement,
