@@ -38,7 +38,7 @@ use usher::engine::policy::{Channel as Media, Membership, Policy, Queue, Team};
 use usher::engine::time::Span;
 use usher::journal::MemoryJournal;
 use usher::shard::ingress::Ingress;
-use usher::shard::{Clock, Done, Envelope, Limits, Outputs, Pending, Refused, SeatId, Shard, ShardHandle};
+use usher::shard::{Clock, Done, Envelope, Limits, Outputs, Pending, Refused, SeatId, Shard, ShardHandle, Show};
 
 /// As the server.
 #[global_allocator]
@@ -94,14 +94,14 @@ impl Model {
             Model::Noop => Pending::refused(Refused::Draining),
             Model::Combine(shard) => shard.call(TENANT, command.into()),
             Model::Lock(locked, clock) => {
-                let (envelope, answer) = Envelope::call(SeatId(0), command.into(), true);
+                let (envelope, answer) = Envelope::call(SeatId(0), command.into(), Show::ALL);
                 let mut locked = locked.lock().unwrap_or_else(PoisonError::into_inner);
                 locked.inbox.push_back(envelope);
                 locked.step(clock);
                 answer
             }
             Model::Thread(parked) => {
-                let (envelope, answer) = Envelope::call(SeatId(0), command.into(), true);
+                let (envelope, answer) = Envelope::call(SeatId(0), command.into(), Show::ALL);
                 assert!(parked.ingress.try_send(envelope), "the ingress holds every caller");
                 if parked.asleep.swap(false, Ordering::SeqCst) {
                     parked.thread.unpark();
@@ -163,7 +163,7 @@ fn prepared(clock: &Clock) -> Locked {
     let seat = locked.shard.open(&TENANT.into());
     let mut answers = Vec::new();
     for command in setup() {
-        let (envelope, answer) = Envelope::call(seat, command.into(), false);
+        let (envelope, answer) = Envelope::call(seat, command.into(), Show::NOTHING);
         locked.inbox.push_back(envelope);
         answers.push(answer);
     }

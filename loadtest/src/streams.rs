@@ -320,7 +320,12 @@ impl AgentDesk {
     async fn open(name: String, channel: Channel, most: u32, shared: Rc<Shared>) -> anyhow::Result<()> {
         let frame = |commands| pb::AgentServiceSessionRequest { commands };
         let (outbox, frames) = outbox(most as usize, frame);
-        let open = pb::AgentSessionOpen { agent_id: name.clone(), brief_replies: true, ..Default::default() };
+        let open = pb::AgentSessionOpen {
+            agent_id: name.clone(),
+            brief_replies: true,
+            event_names: vec!["offer_issued".to_owned()],
+            ..Default::default()
+        };
         outbox.push(pb::AgentSessionCommand { correlation_id: 1, command: Some(Desk::Open(open)) });
         let answers = AgentServiceClient::new(channel).session(frames).await;
         let mut answers = answers.context("failed to open an agent session")?.into_inner();

@@ -266,7 +266,7 @@ impl State {
         ContactBrief {
             profile: held.profile.clone(),
             state: self.contact_state(contact),
-            queue: held.queue.map_or_else(Text::default, |queue| self.queue_id(queue).clone()),
+            queue: held.queue().map_or_else(Text::default, |queue| self.queue_id(queue).clone()),
             outcome: held.outcome,
         }
     }

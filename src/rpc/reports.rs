@@ -433,7 +433,8 @@ pub(super) async fn watch_snapshot(
     // One that may wait: what comes meanwhile is in the next.
     let (outbox, inbox) = mpsc::channel(1);
     // The end of the shard's streams is this one's end: it says when the server drains.
-    let order = Order { capacity: 1, ..Order::new(Topic::Filter(Box::new(|_: &Published| false))) };
+    let none = Box::new(|_: &Published| false);
+    let order = Order { capacity: 1, only: Some(none), ..Order::new(Topic::Everything) };
     let ((), mut alive) = edge.shard.subscribe(&tenant, order, |_, _| ()).await.map_err(refused)?;
     tokio::spawn(async move {
         let whole = pb::WatchSnapshotResponse { item: Some(Item::Snapshot(last.clone())) };
@@ -488,10 +489,7 @@ impl EventsWanted {
             wanted.is_empty() || held.is_some_and(|held| !held.is_empty() && wanted.contains(held))
         };
         let profile = published.contact.as_ref().map(|contact| &*contact.profile);
-        let gateway = match published.gateway.is_empty() {
-            true => profile.map(|profile| &*profile.gateway_id),
-            false => Some(&*published.gateway),
-        };
+        let gateway = published.gateway.as_deref().or(profile.map(|profile| &*profile.gateway_id));
         has(&self.queues, Some(&published.queue))
             && has(&self.channels, profile.map(|profile| &*profile.channel))
             && has(&self.agents, published.agent.as_ref().map(|agent| &*agent.agent_id))
@@ -508,7 +506,7 @@ pub(super) async fn watch_events(
     let resume = std::mem::take(&mut request.resume_token);
     let watched = watch::watched(&request);
     let start = watch::start(&resume, watched)?;
-    let only = wanted(&request.event_names)?;
+    let mut only = wanted(&request.event_names)?;
     let tenant = input::tenant(&request.tenant).to_owned();
     let set = |names: Vec<String>| names.into_iter().collect::<BTreeSet<String>>();
     let filter = EventsWanted {
@@ -518,8 +516,15 @@ pub(super) async fn watch_events(
         contacts: set(request.contact_ids),
         gateways: set(request.gateway_ids),
     };
-    let topic = Topic::Filter(Box::new(move |published: &Published| filter.accepts(published)));
-    let order = Order { topic, only, start, capacity: edge.options.stream_buffer };
+    let accepts = move |published: &Published| {
+        only.as_mut().is_none_or(|only| only(published)) && filter.accepts(published)
+    };
+    let order = Order {
+        topic: Topic::Everything,
+        only: Some(Box::new(accepts)),
+        start,
+        capacity: edge.options.stream_buffer,
+    };
     let ((), mut events) = edge.shard.subscribe(&tenant, order, |_, _| ()).await.map_err(refused)?;
     let (outbox, inbox) = mpsc::channel(OUTBOX);
     tokio::spawn(async move {
