@@ -92,3 +92,43 @@ fn what_cannot_be_expressed_says_so() {
     assert!(error.to_string().contains("did you mean `erlc-0"), "{error}");
     assert!(oracle::read("{\"format\": 2, \"cases\": []}").is_err());
 }
+
+/// The days others have printed are three scenarios that anyone can run; `UPDATE_EXPECT=1` writes them.
+#[test]
+fn published_days_are_scenario_files() {
+    let file = oracle::read(text("published")).expect("a file of cases");
+    for case in &file.cases {
+        let files = oracle::published::files(&case.system).unwrap_or_else(|error| panic!("{}: {error:#}", case.id));
+        let head = |what: &str| {
+            format!(
+                "# {}: the {what} of case {} of tests/oracles/published.json.\n# {}\n\n",
+                case.title, case.id, case.source
+            )
+        };
+        for (name, what, body) in [
+            (format!("{}.toml", case.id), "configuration", &files.configuration),
+            (format!("{}-day.toml", case.id), "scenario", &files.scenario),
+        ] {
+            let path = format!("{}/config/scenarios/published/{name}", env!("CARGO_MANIFEST_DIR"));
+            let wanted = head(what) + body;
+            if std::env::var_os("UPDATE_EXPECT").is_some() {
+                std::fs::write(&path, &wanted).expect("written");
+            }
+            assert_eq!(std::fs::read_to_string(&path).unwrap_or_default(), wanted, "{path}");
+        }
+    }
+}
+
+/// A handful of days suffices here: what is sized for a thousand is only looked at.
+#[test]
+fn published_days_are_played() {
+    let few = text("published").replace("\"independent_days\": 1000", "\"independent_days\": 2");
+    for outcome in outcomes(&few, &options(None, 1.0, 1)) {
+        assert_eq!(outcome.error, None, "{}", outcome.id);
+        for (metric, measure) in &outcome.measures {
+            let measured = measure.measured.unwrap_or_else(|| panic!("{}: no {metric}", outcome.id));
+            let off = (measured - measure.expected).abs();
+            assert!(off < 0.35 * measure.expected, "{} {metric}: {measured}, printed {}", outcome.id, measure.expected);
+        }
+    }
+}

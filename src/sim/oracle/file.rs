@@ -22,6 +22,12 @@ pub struct File {
 pub struct Case {
     /// The id.
     pub id: String,
+    /// What it is.
+    #[serde(default)]
+    pub title: String,
+    /// Where its results come from.
+    #[serde(default)]
+    pub source: String,
     /// The system.
     pub system: Value,
     /// How long to run it.

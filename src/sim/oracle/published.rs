@@ -235,7 +235,7 @@ pub struct Week {
     cells: Vec<Cell>,
     /// By flow, over all runs.
     doors: Vec<Door>,
-    /// By team: busy within scheduled hours, over all runs, in agent-microseconds.
+    /// By team: busy, after hours too where the case counts that, over all runs, in agent-microseconds.
     busy: Vec<f64>,
     /// By team: scheduled, in one run.
     scheduled: Vec<f64>,
@@ -254,6 +254,8 @@ pub fn play(system: &Value, days: u64, seed: u64) -> Result<Week> {
     let (runs, _) = play::play(&scenario, &options, |_| {})?;
     let (queues, teams) = (scenario.scene.policy.queues.len(), scenario.scene.policy.teams.len());
     let hours = Hours::of(&scenario);
+    // "busy / staffed agent time inside the 480 min", or "busy minutes / scheduled agent minutes".
+    let overtime = !system.get("occupancy").and_then(Value::as_str).is_some_and(|words| words.contains("inside"));
     let length = scenario.interval.0 as f64;
     let mut week = Week {
         runs: runs.len() as f64,
@@ -268,7 +270,7 @@ pub fn play(system: &Value, days: u64, seed: u64) -> Result<Week> {
     for run in &runs {
         run.cells.iter().enumerate().for_each(|(at, cell)| week.cells[at % queues].add(cell));
         for (at, load) in run.loads.iter().enumerate() {
-            if hours.agents[at / teams][at % teams] > 0 {
+            if overtime || hours.agents[at / teams][at % teams] > 0 {
                 week.busy[at % teams] += load.busy as f64;
             }
         }
