@@ -5,6 +5,7 @@
 //! stream ends after its last event, connections get `drain_grace` to go, and HTTP goes last so that the drain can be
 //! watched. A second signal ends it at once.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,7 +16,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinHandle};
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use crate::config::{Backend, Config, Durability, Server};
 use crate::engine::Engine;
@@ -23,6 +24,7 @@ use crate::engine::command::Command;
 use crate::engine::contact::Direction;
 use crate::engine::event::{Event, Recorded};
 use crate::engine::id::{QueueId, Text};
+use crate::engine::limits;
 use crate::engine::policy::{Policy, PolicyChange};
 use crate::engine::publish::Published;
 use crate::engine::tally::Books;
@@ -44,6 +46,8 @@ const SERVICES: [&str; 5] =
 const COMMIT_PACE: Duration = Duration::from_millis(1);
 /// Bytes that may wait for a slow disk before work is refused: some hundred thousand events.
 const WAITING_BYTES: usize = 8 << 20;
+/// How often some contacts are looked at for any that is stuck.
+const SWEEP: Duration = Duration::from_secs(1);
 /// How long HTTP gets to end.
 const LEAVE: Duration = Duration::from_millis(500);
 
@@ -103,6 +107,7 @@ impl Running {
         tokio::spawn(keep_views(views.clone()));
         let (shard, deadlines) = start_shard(config, telemetry.clone(), views.clone())?;
         tokio::spawn(deadlines.run());
+        tokio::spawn(sweep(shard.clone(), telemetry.clone()));
         for policy in &config.tenants {
             apply(&shard, policy, config.hash).await?;
         }
@@ -243,6 +248,28 @@ async fn keep_views(views: Arc<Views>) {
         let views = views.clone();
         // Only a bug in a view ends it early; the next tick tries again.
         tokio::task::spawn_blocking(move || views.catch_up()).await.ok();
+    }
+}
+
+/// Looks at all contacts, a few each second, for any that is past its deadline: there must be none. A query each, so
+/// that nobody waits long for one.
+async fn sweep(shard: ShardHandle, telemetry: Arc<Telemetry>) {
+    let mut every = tokio::time::interval(SWEEP);
+    every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut next: HashMap<Text, u32> = HashMap::new();
+    loop {
+        every.tick().await;
+        for tenant in shard.tenants() {
+            let from = next.get(&tenant).copied().unwrap_or_default();
+            let found = shard.query(&tenant, move |state, now| state.sweep(now, from, limits::SWEEP)).await;
+            // A tenant that is stopped, or a journal that fails, is looked at again the next time.
+            let Ok((stuck, on)) = found else { continue };
+            for state in stuck {
+                error!(%tenant, ?state, "stuck past its deadline");
+                telemetry.stuck(&tenant, state, 1);
+            }
+            next.insert(tenant, on.unwrap_or_default());
+        }
     }
 }
 

@@ -110,7 +110,7 @@ fn segment() -> Vec<u8> {
             event,
         })
         .collect();
-    let mut out = Writer { bytes: vec![0; FRAME] };
+    let mut out = Writer { bytes: vec![0; FRAME], ..Writer::default() };
     codec::put_batch(&"golden".into(), time, &recorded, &mut out);
     frame::seal(&mut out.bytes, 1, 1, time, &chain);
     [header.encode().as_slice(), &out.bytes].concat()

@@ -20,6 +20,10 @@ impl Witness for Auditor {
         if !batch.quiet {
             return Ok(());
         }
+        let (stuck, next) = state.sweep(batch.now, 0, usize::MAX);
+        if !stuck.is_empty() || next.is_some() {
+            return Err(format!("a sweep finds {stuck:?} and goes on at {next:?}"));
+        }
         state.audit(batch.now).map_err(|faults| faults.join("; "))
     }
 }

@@ -6,7 +6,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::contact::{Contact, ContactState, Direction, LegState, OfferState};
+use super::contact::{Contact, ContactState, Direction, Leg, LegState, OfferState};
 use super::id::{AgentId, ContactId, QueueId};
 use super::state::State;
 use super::time::Time;
@@ -49,6 +49,39 @@ impl State {
         }
     }
 
+    /// Invariant 5 on the live path: looks at up to `most` contacts from a slot on, and gives the states of those, and of
+    /// their legs, that are past their deadline though nothing is due; none unless there is a bug. And the slot to go on
+    /// at; none after the last.
+    #[must_use]
+    pub fn sweep(&self, now: Time, from: u32, most: usize) -> (Vec<ContactState>, Option<u32>) {
+        let mut stuck = Vec::new();
+        for (looked, (id, contact)) in self.contacts_from(from).enumerate() {
+            if looked >= most {
+                return (stuck, Some(id.slot()));
+            }
+            let state = self.contact_state(id);
+            if state == ContactState::Closed {
+                continue;
+            }
+            if !self.is_bounded(now, contact, state) {
+                stuck.push(state);
+            }
+            let legs = self.contact_legs(id).filter(|(_, leg)| leg.state != LegState::Ended);
+            stuck.extend(legs.filter(|(_, leg)| !leg_is_bounded(now, leg)).filter_map(|(_, leg)| of_leg(leg.state)));
+        }
+        (stuck, None)
+    }
+
+    /// Whether a contact that no leg holds has a way out ahead of it.
+    fn is_bounded(&self, now: Time, contact: &Contact, state: ContactState) -> bool {
+        match state {
+            ContactState::Scheduled | ContactState::Parked | ContactState::Queued => {
+                self.contact_deadline(contact).is_some_and(|at| at > now)
+            }
+            _ => true,
+        }
+    }
+
     /// Waiting places: one per QUEUED or PARKED entry.
     fn audit_places(&self, faults: &mut Vec<String>) {
         for queue in (0..self.queue_count() as u32).map(QueueId) {
@@ -88,12 +121,11 @@ impl State {
                 ContactState::Offered | ContactState::Assigned | ContactState::Connected | ContactState::OnHold => {
                     fronts == 1
                 }
-                _ => self.contact_deadline(contact).is_some_and(|at| at > now),
+                _ => self.is_bounded(now, contact, state),
             };
             check(faults, bounded, || format!("{id:?} is stuck in {state:?}"));
             for (leg, held) in self.contact_legs(id).filter(|(_, leg)| leg.state != LegState::Ended) {
-                let due = held.deadline.get().is_some_and(|at| at > now);
-                check(faults, due || held.over_max_handle, || format!("{leg:?} is stuck in {:?}", held.state));
+                check(faults, leg_is_bounded(now, held), || format!("{leg:?} is stuck in {:?}", held.state));
                 let offered = held.state == LegState::Offered;
                 check(faults, offered == (held.offer == OfferState::Issued), || {
                     format!("{leg:?} is {:?} with its offer {:?}", held.state, held.offer)
@@ -157,5 +189,22 @@ impl State {
 fn check(faults: &mut Vec<String>, holds: bool, words: impl FnOnce() -> String) {
     if !holds {
         faults.push(words());
+    }
+}
+
+/// Whether a leg has a way out ahead of it. Past `max_handle` that is the gateway's or anybody's Complete.
+fn leg_is_bounded(now: Time, leg: &Leg) -> bool {
+    leg.over_max_handle || leg.deadline.get().is_some_and(|at| at > now)
+}
+
+/// The contact's state a leg's is named by; none once it has ended.
+fn of_leg(state: LegState) -> Option<ContactState> {
+    match state {
+        LegState::Offered => Some(ContactState::Offered),
+        LegState::Assigned => Some(ContactState::Assigned),
+        LegState::Connected => Some(ContactState::Connected),
+        LegState::OnHold => Some(ContactState::OnHold),
+        LegState::WrapUp => Some(ContactState::WrapUp),
+        LegState::Ended => None,
     }
 }

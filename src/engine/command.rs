@@ -234,6 +234,11 @@ pub enum Command {
         /// What to.
         presence: Presence,
     },
+    /// Forgets a customer: what identifies him goes from every contact, and from the journal.
+    ForgetCustomer {
+        /// The customer's id.
+        customer_id: Text,
+    },
     /// A supervisor changes an agent's presence.
     SetAgentPresence {
         /// The agent's id.

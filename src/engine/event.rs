@@ -8,7 +8,7 @@ use alloc::sync::Arc;
 use super::agent::{AgentProfile, Fault, Presence, Routing};
 use super::command::{ContactChange, NewContact, RequestStamp};
 use super::contact::{
-    ContactState, DeclineReason, Direction, EndCause, FailCause, Outcome, Reason, SurveyKind, SurveyResult,
+    ContactState, Customer, DeclineReason, Direction, EndCause, FailCause, Outcome, Reason, SurveyKind, SurveyResult,
 };
 use super::id::{AgentId, BarId, ChannelId, ContactId, GatewayId, LegId, QueueId, Text};
 use super::policy::{Policy, PolicyChange};
@@ -141,6 +141,13 @@ pub enum Event {
     PolicySourced {
         /// SHA-256 of the file.
         file: [u8; 32],
+    },
+    /// A customer was forgotten: what identifies him is gone from every contact. The totals stay.
+    CustomerForgotten {
+        /// His id alone; empty once nobody can read it any more.
+        customer: Arc<Customer>,
+        /// Contacts concerned.
+        contacts: u32,
     },
     /// The engine was brought back from its journal. Offer, connect, wrap-up, bar and NOT_RESPONDING deadlines, and a lost
     /// gateway's grace, moved by the outage; leases start anew.

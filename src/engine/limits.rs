@@ -61,6 +61,8 @@ pub const WRAP_UP: Span = Span::from_secs(3_600);
 pub const RETRY: Span = Span::from_secs(86_400);
 /// Longest lease a session may ask for.
 pub const LEASE: Span = Span::from_secs(86_400);
+/// Contacts the audit sweep looks at in one step.
+pub const SWEEP: usize = 256;
 /// Contacts of a lost gateway ended in one step; the rest follows in the next, so that no step is long.
 pub const GATEWAY_SWEEP: usize = 64;
 /// Waiting contacts looked at to tell a position; past it the position is not told.

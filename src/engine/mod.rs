@@ -50,7 +50,7 @@ pub struct Reply {
     pub agent: Option<AgentId>,
     /// Whether it created that contact or agent.
     pub created: bool,
-    /// Contacts a MoveContacts moved.
+    /// Contacts a MoveContacts moved, or a ForgetCustomer concerned.
     pub moved: u32,
     /// Contacts it left, because they are answered or ended by now.
     pub skipped: u32,

@@ -1,14 +1,15 @@
 //! An event with everything a reader needs to render it later, without the state: names and profiles, shared.
 
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 
 use super::agent::AgentProfile;
-use super::contact::{ContactProfile, OfferState};
+use super::contact::{ContactProfile, EndCause, OfferState};
 use super::event::{Event, Recorded};
 use super::id::{AgentId, ContactId, QueueId, Text};
 use super::requirement::Requirement;
 use super::state::State;
-use super::time::Time;
+use super::time::{Span, Time};
 
 /// An event with its names.
 #[derive(Clone, Debug)]
@@ -25,6 +26,8 @@ pub struct Published {
     pub other_queue: Option<Text>,
     /// The other agent a transfer or a restriction names.
     pub other_agent: Option<Text>,
+    /// What became of a contact that is CLOSED.
+    pub totals: Option<Box<Totals>>,
     /// The gateway a gateway's event names.
     pub gateway: Option<Text>,
 }
@@ -35,6 +38,27 @@ impl Published {
     pub fn sequence(&self) -> u64 {
         self.recorded.sequence
     }
+}
+
+/// A contact's whole life in figures, once it is CLOSED.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Whether an agent was ever connected.
+    pub answered: bool,
+    /// Entries begun.
+    pub entries: u32,
+    /// Legs that ended by a transfer.
+    pub transfers: u32,
+    /// Time in conversation, over all legs kept.
+    pub talk: Span,
+    /// Time on hold, over all legs kept.
+    pub hold: Span,
+    /// Time wrapping up, over all legs kept.
+    pub wrap_up: Span,
+    /// The disposition it was completed with; empty when none.
+    pub disposition: Text,
+    /// The newest word on whether the matter is resolved.
+    pub resolved: Option<bool>,
 }
 
 /// What readers show of the contact an event is about.
@@ -85,8 +109,27 @@ impl State {
             other_queue: other_queue.map(queue),
             other_agent: other_agent.map(agent_id),
             gateway,
+            totals: match event {
+                Event::ContactClosed { contact, .. } => self.totals(*contact).map(Box::new),
+                _ => None,
+            },
             recorded: recorded.clone(),
         }
+    }
+
+    fn totals(&self, contact: ContactId) -> Option<Totals> {
+        let held = self.try_contact(contact)?;
+        let mut totals = Totals { entries: held.entries, disposition: held.disposition.clone(), ..Totals::default() };
+        // Newest first.
+        for (_, leg) in self.contact_legs(contact) {
+            totals.answered |= leg.connected_once;
+            totals.transfers += u32::from(leg.end_cause == Some(EndCause::Transferred));
+            totals.talk += leg.talk;
+            totals.hold += leg.hold;
+            totals.wrap_up += leg.wrap_up;
+            totals.resolved = totals.resolved.or(leg.resolved);
+        }
+        Some(totals)
     }
 
     fn contact_names(&self, id: ContactId, event: &Event) -> Option<ContactNames> {

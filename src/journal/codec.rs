@@ -74,6 +74,7 @@ variants!(Event, EVENTS {
     45 = ContactMoved { contact, exit, to, cause }
     46 = SurveySubmitted { contact, queue, agent, kind, score, result }
     47 = WaitReached { contact, wait }
+    48 = CustomerForgotten { customer, contacts }
 });
 
 // ---- what events hold
@@ -91,7 +92,6 @@ record!(ContactProfile {
     customer,
     attributes,
 });
-record!(Customer { customer_id, address, attributes });
 record!(AgentProfile {
     agent_id,
     display_name,
@@ -282,6 +282,61 @@ fn tagged(out: &mut Writer, tag: u8, value: &impl Wire) {
     value.put(out);
 }
 
+// ---- what identifies a customer
+
+/// In clear, under no key.
+const CLEAR: u8 = 0;
+/// Under the customer's key.
+const SEALED: u8 = 1;
+
+impl Wire for Customer {
+    fn put(&self, out: &mut Writer) {
+        let Customer { customer_id, address, attributes } = self;
+        let fields = |out: &mut Writer| {
+            customer_id.put(out);
+            address.put(out);
+            attributes.put(out);
+        };
+        match out.vault.clone() {
+            None => {
+                out.bytes.push(CLEAR);
+                fields(out);
+            }
+            Some(vault) => {
+                let mut plain = Writer::default();
+                fields(&mut plain);
+                out.bytes.push(SEALED);
+                let tenant = out.tenant.clone();
+                vault.seal(&tenant, owner(self), plain.bytes, out);
+            }
+        }
+    }
+
+    fn get(from: &mut Reader<'_>) -> Result<Self, Malformed> {
+        let fields = |from: &mut Reader<'_>| {
+            Ok(Customer { customer_id: Wire::get(from)?, address: Wire::get(from)?, attributes: Wire::get(from)? })
+        };
+        match from.take(1)?[0] {
+            CLEAR => fields(from),
+            SEALED => {
+                let (id, nonce, version) = (Wire::get(from)?, Wire::get(from)?, from.version());
+                let sealed = from.blob()?;
+                // Without the key he is forgotten.
+                let plain = from.vault().and_then(|vault| vault.reveal(&id, nonce, sealed));
+                plain.map_or(Ok(Customer::default()), |plain| {
+                    fields(&mut Reader::new(&plain, version)).map_err(|fault| from.fault(fault.what))
+                })
+            }
+            _ => Err(from.fault("is no Customer this version knows")),
+        }
+    }
+}
+
+/// Who a customer's part is about: his id, or else where he is reached.
+fn owner(customer: &Customer) -> &str {
+    if customer.customer_id.is_empty() { &customer.address } else { &customer.customer_id }
+}
+
 // ---- batches
 
 /// What one tenant recorded at one instant, as it stands in a frame. Its events are read one at a time.
@@ -302,11 +357,17 @@ pub fn put_batch(tenant: &Text, time: Time, events: &[Recorded], out: &mut Write
     // The length stands before the rest in four bytes, so that a reader can step over other tenants' batches.
     let start = out.bytes.len();
     out.bytes.extend_from_slice(&[0; 4]);
+    out.tenant = tenant.clone();
     tenant.put(out);
     time.put(out);
     out.number(events.first().map_or(0, |recorded| recorded.sequence));
     out.number(events.len() as u64);
-    events.iter().for_each(|recorded| recorded.event.put(out));
+    for recorded in events {
+        recorded.event.put(out);
+        if let (Event::CustomerForgotten { customer, .. }, Some(vault)) = (&recorded.event, &out.vault) {
+            vault.forget(tenant, &customer.customer_id);
+        }
+    }
     let length = u32::try_from(out.bytes.len() - start - 4).expect("a batch is smaller than 4 GiB");
     out.bytes[start..start + 4].copy_from_slice(&length.to_le_bytes());
 }
@@ -319,7 +380,7 @@ pub fn get_batch<'a>(from: &mut Reader<'a>, version: u16) -> Result<Stored<'a>, 
     let mut length = [0; 4];
     length.copy_from_slice(from.take(4)?);
     let start = from.at();
-    let mut inner = Reader::new(from.take(u32::from_le_bytes(length) as usize)?, version);
+    let mut inner = Reader::new(from.take(u32::from_le_bytes(length) as usize)?, version).with(from.vault());
     let head = |inner: &mut Reader<'a>| {
         let tenant = std::str::from_utf8(inner.blob()?).map_err(|_| inner.fault("a tenant is not UTF-8"))?;
         Ok((tenant, Time::get(inner)?, inner.number()?, inner.number()?))

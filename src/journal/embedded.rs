@@ -15,11 +15,12 @@ use tracing::{error, info, warn};
 use super::codec;
 use super::disk::{Directory, Disk};
 use super::frame::{self, CellId, FRAME, HEADER};
-use super::log::{Log, Trouble};
+use super::log::{self, Log, Trouble};
 use super::scan::{self, Damage, Found, Segment};
+use super::vault::Vault;
 use super::wire::{Reader, Writer};
 use super::{Batch, Completion, Fault, Journal, Notify, Position};
-use crate::engine::event::Recorded;
+use crate::engine::event::{Event, Recorded};
 use crate::engine::time::Time;
 
 /// Batches in a commit from which on work is taken to keep coming.
@@ -119,6 +120,7 @@ pub struct EmbeddedJournal {
     disk: Arc<dyn Disk>,
     nanos: Arc<dyn Fn() -> u64 + Send + Sync>,
     waiting_bytes: usize,
+    vault: Arc<Vault>,
     start: Option<(Log, Options)>,
     thread: Option<JoinHandle<()>>,
     last: Time,
@@ -147,6 +149,7 @@ impl EmbeddedJournal {
     pub fn on(disk: Arc<dyn Disk>, options: Options) -> Result<EmbeddedJournal, OpenError> {
         let found = scan::scan(disk.as_ref(), &mut |_, _, _| Ok(())).map_err(OpenError::Damage)?;
         let io = |error| OpenError::Io(PathBuf::new(), error);
+        let vault = Arc::new(Vault::open(disk.clone()).map_err(io)?);
         let (size, sync) = (options.segment_bytes, options.durability == Durability::Fsync);
         let log = match found.clone() {
             Some(found) => Log::resume(disk.clone(), found, size, sync),
@@ -160,7 +163,7 @@ impl EmbeddedJournal {
         }
         let position = log.position();
         let state = State {
-            waiting: room(),
+            waiting: room(&vault),
             batches: 0,
             since: 0,
             time: Time(0),
@@ -180,6 +183,7 @@ impl EmbeddedJournal {
             disk,
             nanos: options.nanos.clone(),
             waiting_bytes: options.waiting_bytes,
+            vault,
             start: Some((log, options)),
             thread: None,
             last: found.as_ref().map_or(Time(0), |found| found.time),
@@ -211,8 +215,8 @@ impl Shared {
 }
 
 /// A buffer with room for a frame's head.
-fn room() -> Writer {
-    Writer { bytes: vec![0; FRAME] }
+fn room(vault: &Arc<Vault>) -> Writer {
+    Writer { bytes: vec![0; FRAME], vault: Some(vault.clone()), ..Writer::default() }
 }
 
 /// A journal's id, by chance.
@@ -227,9 +231,9 @@ fn new_cell() -> io::Result<CellId> {
 impl Journal for EmbeddedJournal {
     fn attach(&mut self, notify: Notify) {
         let Some((log, options)) = self.start.take() else { return };
-        let shared = self.shared.clone();
+        let (shared, vault) = (self.shared.clone(), self.vault.clone());
         let thread = std::thread::Builder::new().name("usher-journal".into());
-        let work = move || Committer { shared, log, options, notify }.run();
+        let work = move || Committer { shared, log, vault, options, notify }.run();
         self.thread = Some(thread.spawn(work).expect("a process may have a thread"));
     }
 
@@ -293,6 +297,16 @@ impl Journal for EmbeddedJournal {
 
     fn replay(&mut self, tenant: &str, fold: &mut dyn FnMut(&mut Recorded)) -> Result<(), Fault> {
         let segments = self.state().segments.clone();
+        // Whoever was forgotten and can still be read: the end came before his key was destroyed.
+        let mut forgotten = Vec::new();
+        let mut fold = |recorded: &mut Recorded| {
+            if let Event::CustomerForgotten { customer, .. } = &recorded.event
+                && !customer.customer_id.is_empty()
+            {
+                forgotten.push(customer.customer_id.clone());
+            }
+            fold(recorded);
+        };
         for segment in segments {
             let name = frame::segment_name(segment.number);
             let told = |what: &str| error!(file = %self.disk.place(&name), what, "the journal cannot be read");
@@ -301,11 +315,14 @@ impl Journal for EmbeddedJournal {
                 Fault::Unavailable
             })?;
             let end = usize::try_from(segment.end).unwrap_or(usize::MAX).min(bytes.len());
-            each_batch(&bytes[..end], segment.version, tenant, fold).map_err(|(offset, what)| {
-                told(&format!("offset {offset}: {what}"));
-                Fault::Corrupt
-            })?;
+            each_batch(&bytes[..end], (segment.version, &self.vault), tenant, &mut fold).map_err(
+                |(offset, what)| {
+                    told(&format!("offset {offset}: {what}"));
+                    Fault::Corrupt
+                },
+            )?;
         }
+        forgotten.iter().for_each(|customer| self.vault.forget(tenant, customer));
         Ok(())
     }
 }
@@ -313,7 +330,7 @@ impl Journal for EmbeddedJournal {
 /// Hands a tenant's events in a segment to `fold`.
 fn each_batch(
     bytes: &[u8],
-    version: u16,
+    (version, vault): (u16, &Vault),
     tenant: &str,
     fold: &mut dyn FnMut(&mut Recorded),
 ) -> Result<(), (usize, &'static str)> {
@@ -321,7 +338,7 @@ fn each_batch(
     while at < bytes.len() {
         let frame = frame::read(&bytes[at..]).map_err(|what| (at, what))?;
         let inside = |fault: super::wire::Malformed| (at + FRAME + fault.at, fault.what);
-        let mut batches = Reader::new(frame.payload, version);
+        let mut batches = Reader::new(frame.payload, version).with(Some(vault));
         for _ in 0..frame.batches {
             let batch = codec::get_batch(&mut batches, version).map_err(inside)?;
             if batch.tenant == tenant {
@@ -354,6 +371,7 @@ impl Drop for EmbeddedJournal {
 struct Committer {
     shared: Arc<Shared>,
     log: Log,
+    vault: Arc<Vault>,
     options: Options,
     notify: Notify,
 }
@@ -368,7 +386,7 @@ struct Load {
 
 impl Committer {
     fn run(mut self) {
-        let mut spare = room();
+        let mut spare = room(&self.vault);
         let mut busy = false;
         let mut begun = 0;
         let mut flushed = 0;
@@ -439,8 +457,12 @@ impl Committer {
     /// Makes a frame durable and tells, or loses it and tells. False when the journal is to stop with it unwritten.
     fn write(&mut self, load: &mut Load) -> bool {
         loop {
-            match self.log.write(&mut load.bytes.bytes, load.batches, load.time) {
+            let saved = self.vault.save().map_err(log::no_room);
+            match saved.and_then(|()| self.log.write(&mut load.bytes.bytes, load.batches, load.time)) {
                 Ok(()) => {
+                    if let Err(fault) = self.vault.shred() {
+                        error!(%fault, "a forgotten customer's key is not destroyed yet; it will be tried again");
+                    }
                     self.told();
                     return true;
                 }
@@ -483,6 +505,9 @@ impl Committer {
         state.broken = true;
         state.lost = state.appended > state.durable;
         drop(state);
+        if let Err(fault) = self.vault.reload() {
+            error!(%fault, "the customers' keys cannot be read again");
+        }
         loop {
             // Wakes the writer, who learns of the loss when he asks how far things are.
             (self.notify)(Completion::Durable(Position(self.log.position())));

@@ -41,7 +41,7 @@ impl From<io::Error> for Trouble {
 }
 
 /// An error of a write: one for want of room leaves things as they were.
-fn no_room(error: io::Error) -> Trouble {
+pub(super) fn no_room(error: io::Error) -> Trouble {
     match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => Trouble::Full,
         _ => Trouble::Failed(error),

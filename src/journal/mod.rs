@@ -5,7 +5,7 @@
 //! what [`Journal::commit`] returns or by a [`Completion`]. The journal knows nothing of who reads its batches.
 //!
 //! `embedded.rs` keeps it on this machine's disk: `codec.rs` and `wire.rs` are the format of events, `frame.rs` that of
-//! segments; `log.rs` writes them, `scan.rs` reads and checks them, `disk.rs` is all that either asks of the outside.
+//! segments, `vault.rs` the keys of what identifies customers; `log.rs` writes them, `scan.rs` reads and checks them, `disk.rs` is all that either asks of the outside.
 //! `tool.rs` is what can be done to it by hand. `memory.rs` keeps nothing.
 
 pub mod codec;
@@ -16,6 +16,7 @@ mod log;
 mod memory;
 pub mod scan;
 pub mod tool;
+pub mod vault;
 pub mod wire;
 
 use std::fmt;

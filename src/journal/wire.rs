@@ -7,6 +7,7 @@
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
+use super::vault::Vault;
 use crate::engine::id::{AgentId, BarId, ChannelId, ContactId, GatewayId, LegId, QueueId, Text};
 use crate::engine::slab::Key;
 use crate::engine::time::{Span, Time};
@@ -28,6 +29,10 @@ pub struct Malformed {
 pub struct Writer {
     /// What was written.
     pub bytes: Vec<u8>,
+    /// Under whose keys customers' parts are written; in clear when there is none.
+    pub vault: Option<Arc<Vault>>,
+    /// Whose events are written.
+    pub tenant: Text,
 }
 
 impl Writer {
@@ -53,13 +58,32 @@ pub struct Reader<'a> {
     at: usize,
     version: u16,
     depth: u8,
+    vault: Option<&'a Vault>,
 }
 
 impl<'a> Reader<'a> {
     /// A reader of bytes written by a version of the format.
     #[must_use]
     pub fn new(bytes: &'a [u8], version: u16) -> Reader<'a> {
-        Reader { bytes, at: 0, version, depth: 0 }
+        Reader { bytes, at: 0, version, depth: 0, vault: None }
+    }
+
+    /// The same, with the keys customers' parts are under. Without them what is sealed reads as forgotten.
+    #[must_use]
+    pub fn with(self, vault: Option<&'a Vault>) -> Reader<'a> {
+        Reader { vault, ..self }
+    }
+
+    /// The version of the format.
+    #[must_use]
+    pub fn version(&self) -> u16 {
+        self.version
+    }
+
+    /// The keys it has.
+    #[must_use]
+    pub fn vault(&self) -> Option<&'a Vault> {
+        self.vault
     }
 
     /// Where it is.

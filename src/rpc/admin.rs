@@ -10,12 +10,14 @@ type Answer<T> = Result<Response<T>, Status>;
 
 #[tonic::async_trait]
 impl AdminService for Edge {
+    super::verb_methods! {
+        forget_customer(ForgetCustomerRequest) -> ForgetCustomerResponse;
+    }
     super::later_methods! {
         validate_config(ValidateConfigRequest) -> ValidateConfigResponse, "ValidateConfig";
         apply_config(ApplyConfigRequest) -> ApplyConfigResponse, "ApplyConfig";
         get_config(GetConfigRequest) -> GetConfigResponse, "GetConfig";
         rollback_config(RollbackConfigRequest) -> RollbackConfigResponse, "RollbackConfig";
-        forget_customer(ForgetCustomerRequest) -> ForgetCustomerResponse, "ForgetCustomer";
         drain(DrainRequest) -> DrainResponse, "Drain";
         get_status(GetStatusRequest) -> GetStatusResponse, "GetStatus";
     }

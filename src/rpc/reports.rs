@@ -516,15 +516,10 @@ pub(super) async fn watch_events(
         contacts: set(request.contact_ids),
         gateways: set(request.gateway_ids),
     };
-    let accepts = move |published: &Published| {
-        only.as_mut().is_none_or(|only| only(published)) && filter.accepts(published)
-    };
-    let order = Order {
-        topic: Topic::Everything,
-        only: Some(Box::new(accepts)),
-        start,
-        capacity: edge.options.stream_buffer,
-    };
+    let accepts =
+        move |published: &Published| only.as_mut().is_none_or(|only| only(published)) && filter.accepts(published);
+    let order =
+        Order { topic: Topic::Everything, only: Some(Box::new(accepts)), start, capacity: edge.options.stream_buffer };
     let ((), mut events) = edge.shard.subscribe(&tenant, order, |_, _| ()).await.map_err(refused)?;
     let (outbox, inbox) = mpsc::channel(OUTBOX);
     tokio::spawn(async move {

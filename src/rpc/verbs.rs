@@ -78,7 +78,7 @@ stamped! {
     CompleteContactRequest CancelContactRequest TransferContactRequest RequeueContactRequest ParkContactRequest
     UnparkContactRequest UpsertAgentRequest DeleteAgentRequest SignInRequest SignOutRequest SetPresenceRequest
     AcceptOfferRequest DeclineOfferRequest CompleteWrapUpRequest SetAgentPresenceRequest SetContactPriorityRequest
-    MoveContactsRequest SubmitSurveyRequest RequestCallbackRequest
+    MoveContactsRequest SubmitSurveyRequest RequestCallbackRequest ForgetCustomerRequest
 }
 addressed! { GetContactRequest ListContactsRequest GetAgentRequest HeartbeatRequest }
 
@@ -522,5 +522,19 @@ pub fn callback_id(request: &v1::RequestCallbackRequest) -> Result<Text, Problem
             let digits: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
             Ok(format!("callback-{digits}").into())
         }
+    }
+}
+
+impl Verb for v1::ForgetCustomerRequest {
+    type Response = v1::ForgetCustomerResponse;
+    const METHOD: u16 = 60;
+    fn show(&self, _: bool) -> Show {
+        Show::NOTHING
+    }
+    fn command(self, _: &Context) -> Result<Command, Problem> {
+        Ok(Command::ForgetCustomer { customer_id: input::id("customer_id", self.customer_id)? })
+    }
+    fn render(done: Done) -> v1::ForgetCustomerResponse {
+        v1::ForgetCustomerResponse { contacts: done.reply.moved as i32, sequence: done.reply.sequence }
     }
 }

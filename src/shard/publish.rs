@@ -156,6 +156,10 @@ impl Publisher {
     pub(super) fn publish(&mut self, events: &[Arc<Published>], undelivered: &mut Vec<(Text, LegId)>) {
         for event in events {
             self.last = event.sequence();
+            if let Event::CustomerForgotten { .. } = event.recorded.event {
+                // What was kept may show him: readers begin anew with a snapshot, which does not.
+                self.recent.clear();
+            }
             self.keep(event);
             self.others.retain_mut(|reader| reader.give(event) != Fate::Lost);
             if !self.gateways.is_empty()

@@ -21,6 +21,7 @@ use std::time::Duration;
 use metrics::{Recorder, Unit};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
+use crate::engine::contact::ContactState;
 use crate::engine::event::Recorded;
 use crate::engine::id::Text;
 use crate::engine::time::{Span, Time};
@@ -117,10 +118,20 @@ impl Telemetry {
     #[must_use]
     pub fn fold(&self, tenant: &Text) -> Fold {
         let books = Arc::new(Mutex::new(Books::new(self.registrar.clone(), tenant.clone())));
+        for (state, _) in names::STUCK_KINDS {
+            self.stuck(tenant, state, 0);
+        }
         let mut tenants = lock(&self.tenants);
         tenants.retain(|(known, _)| known != tenant);
         tenants.push((tenant.clone(), books.clone()));
         Fold { books }
+    }
+
+    /// Counts what an audit sweep found past its deadline.
+    pub fn stuck(&self, tenant: &str, state: ContactState, several: u64) {
+        if let Some((_, kind)) = names::STUCK_KINDS.iter().find(|(known, _)| *known == state) {
+            self.registrar.counter(&names::STUCK, &[tenant, kind]).increment(several);
+        }
     }
 
     /// Everything, in the text format, as it stands at `now`; `snapshots` are the views of the tenants.

@@ -3,6 +3,8 @@
 //! Labels come from configuration or are closed enumerations; an agent, a contact or a customer is never one. A figure
 //! of a queue counts queue entries, so work given to an agent directly, which has no entry, is in none of them.
 
+use crate::engine::contact::ContactState;
+
 /// What a metric is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -156,6 +158,8 @@ metrics! {
         "Commands refused because the ingress was full.";
     SERIES_OVERFLOW = "usher_queue_series_overflow" Gauge Count []
         "Combinations of queue, channel and direction past the cap on series: their figures are under queue __other__.";
+    STUCK = "usher_stuck_total" Counter Count ["tenant" "kind"]
+        "Contacts and legs the audit sweep found past their deadline, by state; must stay 0.";
     BUILD = "usher_build_info" Gauge Count ["version"]
         "1 for the running version.";
     PROCESS_CPU = "process_cpu_seconds_total" Counter Seconds []
@@ -192,6 +196,18 @@ pub use crate::view::names::{AGENT_STATES, ANSWERED, MOVED, NOT_READY, WAITING, 
 
 /// The queue under which those past the cap on series are shown together.
 pub const OTHER: &str = "__other__";
+
+/// The states a contact or a leg leaves by a deadline, as label values.
+pub const STUCK_KINDS: [(ContactState, &str); 8] = [
+    (ContactState::Scheduled, "scheduled"),
+    (ContactState::Queued, "queued"),
+    (ContactState::Offered, "offered"),
+    (ContactState::Assigned, "assigned"),
+    (ContactState::Connected, "connected"),
+    (ContactState::OnHold, "on_hold"),
+    (ContactState::WrapUp, "wrap_up"),
+    (ContactState::Parked, "parked"),
+];
 
 /// How an offer ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -15,7 +15,9 @@ use super::kpi;
 use super::names;
 use super::record::{Entry, Leg, Record, Survey};
 use crate::engine::command::{ContactChange, NewContact};
-use crate::engine::contact::{ContactState, Direction, EndCause, LegState, OfferState, Outcome, Reason};
+use crate::engine::contact::{
+    ContactProfile, ContactState, Direction, EndCause, LegState, OfferState, Outcome, Reason,
+};
 use crate::engine::event::{Answer, EntryCause, EntryExit, Event, Facts, Recorded};
 use crate::engine::id::{AgentId, ChannelId, ContactId, LegId, QueueId, Text};
 use crate::engine::policy::{Policy, Queue};
@@ -285,11 +287,11 @@ impl Books {
         match (event.contact(), event.leg(), event.agent()) {
             (Some(contact), leg, _) => self.take_contact(contact, leg, recorded),
             (None, _, Some(agent)) => self.take_agent(agent, event),
-            (None, _, None) => {
-                if let Event::PolicyApplied { policy, .. } = event {
-                    self.apply_policy(policy);
-                }
-            }
+            (None, _, None) => match event {
+                Event::PolicyApplied { policy, .. } => self.apply_policy(policy),
+                Event::CustomerForgotten { customer, .. } => self.forget_customer(&customer.customer_id),
+                _ => {}
+            },
         }
     }
 
@@ -355,6 +357,18 @@ impl Books {
             .is_some_and(|record| record.ended.is_some_and(|(_, _, ended)| quarter(ended) < oldest))
         {
             self.records.pop_front();
+        }
+    }
+
+    /// Takes what identifies a customer out of every record; the figures stay.
+    fn forget_customer(&mut self, customer_id: &str) {
+        let is_his = |record: &Record| {
+            record.profile.customer.as_ref().is_some_and(|customer| *customer.customer_id == *customer_id)
+        };
+        let held = self.contacts.iter_mut().flatten().chain(&mut self.records);
+        for record in held.filter(|record| is_his(record)) {
+            let profile = (*record.profile).clone();
+            Arc::make_mut(record).profile = Arc::new(ContactProfile { customer: None, ..profile });
         }
     }
 

@@ -789,6 +789,16 @@ WATCH_AGENT = Table(
     rows=[*tenant(), *known_agent(), *resume_token()],
 )
 
+FORGET_CUSTOMER = Table(
+    "AdminService",
+    "ForgetCustomer",
+    works=lambda test, number: test.client.AdminService.ForgetCustomer.request(
+        customer_id=f"customer-{number}", request_id=f"forget-{number}"
+    ),
+    looks=nothing,
+    rows=[*tenant(), *request_id(), *an_id("customer_id")],
+)
+
 def span(required=()):
     """Times that are none, and an end before the beginning."""
     return [
@@ -938,6 +948,7 @@ TABLES = [
     COMPLETE_WRAP_UP,
     WATCH_AGENT,
     UPSERT_AGENT,
+    FORGET_CUSTOMER,
 ]
 
 

@@ -22,7 +22,7 @@ UNIMPLEMENTED = {
         "AssignContact", "SetAgentSkills", "SetQueueOpen", "MonitorContact",
     },
     "AdminService": {
-        "ValidateConfig", "ApplyConfig", "GetConfig", "RollbackConfig", "ForgetCustomer", "Drain", "GetStatus",
+        "ValidateConfig", "ApplyConfig", "GetConfig", "RollbackConfig", "Drain", "GetStatus",
     },
 }  # fmt: skip
 

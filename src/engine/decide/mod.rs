@@ -75,6 +75,7 @@ pub(super) fn decide(state: &State, now: Time, command: &Command, out: &mut Vec<
         RequestCallback { contact_id, callback_id, schedule, address } => {
             supervise::request_callback(state, now, (contact_id, callback_id), *schedule, address, out)
         }
+        ForgetCustomer { customer_id } => supervise::forget_customer(state, customer_id, out),
         SubmitSurvey { contact_id, kind, score } => supervise::submit_survey(state, contact_id, *kind, *score, out),
         UpsertAgent { profile } => agent::upsert(state, profile, out),
         DeleteAgent { agent_id } => agent::delete(state, agent_id, out),

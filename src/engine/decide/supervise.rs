@@ -7,7 +7,7 @@ use super::contact::class_bound;
 use super::leg::{end_contact, exit};
 use super::{Subject, Verdict, find_contact};
 use crate::engine::command::{MoveWhich, NewContact};
-use crate::engine::contact::{ContactProfile, ContactState, Customer, Direction, Outcome, Reason, SurveyKind};
+use crate::engine::contact::{Contact, ContactProfile, ContactState, Customer, Direction, Outcome, Reason, SurveyKind};
 use crate::engine::event::{EntryCause, Event};
 use crate::engine::id::{ContactId, QueueId, Text};
 use crate::engine::limits;
@@ -192,4 +192,17 @@ pub(super) fn submit_survey(
     let queue = first.and_then(|(_, leg)| leg.queue);
     out.push(Event::SurveySubmitted { contact, queue, agent: last.agent, kind, score: score as u8, result });
     Ok(contact.into())
+}
+
+/// Forgets a customer, whether or not a contact of his is kept: older ones may be in the journal. A pass over all contacts
+/// kept.
+pub(super) fn forget_customer(state: &State, customer_id: &Text, out: &mut Vec<Event>) -> Verdict {
+    if customer_id.is_empty() || customer_id.len() > limits::ID_BYTES {
+        return Err(Reject::Invalid { field: "customer_id", must: "be 1-128 bytes" });
+    }
+    let his = |held: &Contact| held.profile.customer.as_ref().is_some_and(|held| held.customer_id == *customer_id);
+    let contacts = state.contacts_from(0).filter(|(_, held)| his(held)).count() as u32;
+    let customer = Arc::new(Customer { customer_id: customer_id.clone(), ..Customer::default() });
+    out.push(Event::CustomerForgotten { customer, contacts });
+    Ok(Subject { moved: contacts, ..Subject::default() })
 }

@@ -37,6 +37,7 @@ impl State {
             Event::PolicyApplied { policy, change, .. } => self.apply_policy(policy, change),
             Event::PolicySourced { file } => self.registry.file = Some(*file),
             Event::Resumed { outage, .. } => self.resume(*outage),
+            Event::CustomerForgotten { customer, .. } => self.forget_customer(&customer.customer_id),
             Event::GatewaySessionOpened { gateway, gateway_id, lease } => {
                 self.intern_gateway(gateway_id);
                 let held = &mut self.gateways[gateway.index()];
@@ -110,6 +111,22 @@ impl State {
             let leased = held.session && held.streams == 0 && !held.lease.is_zero();
             let until = held.grace.or(leased.then(|| self.now + held.lease));
             self.arm(Due::Gateway, slot as u32, until);
+        }
+    }
+
+    /// Empties the customer's part of every contact of his, as the journal has it from then on.
+    fn forget_customer(&mut self, customer_id: &Text) {
+        if customer_id.is_empty() {
+            return;
+        }
+        for slot in 0..self.contacts.slots() {
+            let customer = self.contacts.peek(slot).and_then(|held| held.profile.customer.as_ref());
+            if customer.is_some_and(|customer| customer.customer_id == *customer_id) {
+                let held = self.contacts.at_mut(slot);
+                let mut profile = (*held.profile).clone();
+                profile.customer = Some(Arc::default());
+                held.profile = Arc::new(profile);
+            }
         }
     }
 

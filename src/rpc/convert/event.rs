@@ -7,11 +7,13 @@ use std::sync::OnceLock;
 
 use prost::Message as _;
 use prost_types::FileDescriptorSet;
+use sha2::{Digest, Sha256};
 use usher_proto::v1;
 use usher_proto::v1::event::Payload;
 
 use super::{hex, offer_id, output, span, time};
 use crate::engine::agent::Presence;
+use crate::engine::command::ContactChange;
 use crate::engine::contact::{ContactState, FailCause, OfferState, Outcome};
 use crate::engine::event::{Event, Facts, Recorded};
 use crate::engine::id::{LegId, Text};
@@ -21,9 +23,13 @@ use crate::rpc::names;
 /// An event for clients; none when it is the engine's own.
 pub fn event(tenant: &str, published: &Published) -> Option<v1::Event> {
     let Recorded { sequence, time: at, policy_version, .. } = published.recorded;
-    let payload = match &published.contact {
-        Some(contact) => contact_payload(published, contact)?,
-        None => other_payload(published)?,
+    let payload = match (&published.recorded.event, &published.contact) {
+        (Event::CustomerForgotten { customer, contacts }, _) => {
+            let customer_digest = customer_digest(tenant, &customer.customer_id);
+            Payload::CustomerForgotten(v1::CustomerForgotten { customer_digest, contacts: *contacts as i32 })
+        }
+        (_, Some(contact)) => contact_payload(published, contact)?,
+        (_, None) => other_payload(published)?,
     };
     Some(v1::Event {
         sequence,
@@ -53,6 +59,7 @@ pub fn name(event: &Event) -> Option<&'static str> {
         Event::ContactUpdated { .. } => "contact_updated",
         Event::ContactMoved { .. } => "contact_moved",
         Event::SurveySubmitted { .. } => "survey_submitted",
+        Event::CustomerForgotten { .. } => "customer_forgotten",
         Event::ContactParked { .. } => "contact_parked",
         Event::ContactUnparked { .. } => "contact_unparked",
         Event::ContactTransferred { .. } => "contact_transferred",
@@ -106,6 +113,12 @@ pub fn payload_names() -> &'static [String] {
 
 fn named(name: &Option<Text>) -> String {
     name.as_deref().unwrap_or_default().to_owned()
+}
+
+/// SHA-256 of a customer's id, with the tenant before it.
+fn customer_digest(tenant: &str, customer_id: &str) -> String {
+    let hash = Sha256::new().chain_update(tenant).chain_update([0]).chain_update(customer_id).finalize();
+    hash.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// What every payload about a contact has.
@@ -291,6 +304,7 @@ fn stay_payload(about: &About<'_>, event: &Event) -> Option<Payload> {
                 true => v1::UpdateCause::Supervisor as i32,
                 false => v1::UpdateCause::Client as i32,
             },
+            changed_fields: changed_fields(change),
             new_values: Some(about.whole()),
             ..v1::ContactUpdated::default()
         }),
@@ -371,10 +385,44 @@ fn stay_payload(about: &About<'_>, event: &Event) -> Option<Payload> {
             since_arrival: Some(span(facts.since_arrival)),
             before: about.before,
             after: about.after,
-            ..v1::ContactClosed::default()
+            ..totals(about)
         }),
         _ => return None,
     })
+}
+
+/// The fields an update names, as they stand in a field mask.
+fn changed_fields(change: &ContactChange) -> Vec<String> {
+    let ContactChange { customer, attributes, conversation_id, priority, requirement, expire, supervisor: _ } = change;
+    let personal = customer.is_some();
+    let fields = [
+        ("attributes", attributes.is_some()),
+        ("personal_attributes", personal),
+        ("customer_id", personal),
+        ("customer_address", personal),
+        ("conversation_id", conversation_id.is_some()),
+        ("priority", priority.is_some()),
+        ("requirements", requirement.is_some()),
+        ("expire_time", expire.is_some()),
+    ];
+    fields.into_iter().filter(|(_, changed)| *changed).map(|(field, _)| field.to_owned()).collect()
+}
+
+/// The figures of a contact's whole life.
+fn totals(about: &About<'_>) -> v1::ContactClosed {
+    let Some(totals) = about.published.totals.as_deref() else { return v1::ContactClosed::default() };
+    v1::ContactClosed {
+        answered: totals.answered,
+        talk: Some(span(totals.talk)),
+        hold: Some(span(totals.hold)),
+        wrap_up: Some(span(totals.wrap_up)),
+        entries: totals.entries as i32,
+        entry_number: totals.entries as i32,
+        transfers: totals.transfers as i32,
+        disposition: totals.disposition.to_string(),
+        resolved: totals.resolved,
+        ..v1::ContactClosed::default()
+    }
 }
 
 fn offer_payload(about: &About<'_>, event: &Event) -> Payload {
