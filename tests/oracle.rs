@@ -47,6 +47,19 @@ fn closed_forms_are_reproduced() {
     }
 }
 
+/// Told, not judged: so it is looked at here. Erlang C: P(W > t) = C exp(-(n - a) t / h).
+#[test]
+fn quantiles_are_told() {
+    let measure = one("erlang", "erlc-03", 0.1, 2).measures["wait_quantile_90_s"].clone();
+    let measured = measure.measured.expect("a quantile");
+    assert!(measure.accept.is_none() && measure.pass);
+    assert!(
+        (measured - measure.expected).abs() < 0.1 * measure.expected,
+        "{measured}, by the formula {}",
+        measure.expected
+    );
+}
+
 #[test]
 fn every_shared_file_is_read() {
     for (family, text) in FAMILIES {

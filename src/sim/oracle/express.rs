@@ -79,7 +79,7 @@ pub fn configuration(system: &System) -> Result<String> {
         }
         if order == Order::Accumulating {
             let rate = class.aging_rate.with_context(|| format!("class `{}` has no aging_rate", class.id))?;
-            let _ = writeln!(out, "aging_per_minute = {rate:?}");
+            let _ = writeln!(out, "aging_per_minute = {:?}", rate * aging_unit(system));
         }
         if let (Some(places), 1) = (system.waiting_places, system.classes.len()) {
             let _ = writeln!(out, "limit = {places}");
@@ -99,6 +99,13 @@ pub fn configuration(system: &System) -> Result<String> {
         }
     }
     Ok(out)
+}
+
+/// Only ratios of aging matter: what is above the most a queue may have is brought down to it.
+fn aging_unit(system: &System) -> f64 {
+    const MOST: f64 = 1_000.0;
+    let largest = system.classes.iter().filter_map(|class| class.aging_rate).fold(0.0, f64::max);
+    if largest > MOST { MOST / largest } else { 1.0 }
 }
 
 fn list<'a>(ids: impl Iterator<Item = &'a String>) -> String {

@@ -36,7 +36,8 @@ struct OneQueue {
     #[serde(rename = "T_s")]
     threshold_s: f64,
     day_min: u32,
-    patience: Option<Distribution>,
+    #[serde(default)]
+    patience: Value,
     waiting_places: Option<u32>,
     #[serde(rename = "closing")]
     _closing: String,
@@ -112,8 +113,16 @@ fn one_queue(system: &OneQueue) -> Result<Files> {
         "arrivals = [{{ kind = \"constant\", per_hour = {rate:?}, from = \"{from}\", to = \"{to}\" }}]\n\
          handle_time = {{ law = \"exponential\", mean = \"{handle}\" }}\n"
     );
-    if let Some(patience) = &system.patience {
-        let _ = writeln!(scenario, "patience = {}", law(patience)?);
+    match &system.patience {
+        Value::Null => {}
+        Value::String(words) => {
+            let mean = duration(number_between(words, "exponential mean ", " min")? * 60.0);
+            let _ = writeln!(scenario, "patience = {{ law = \"exponential\", mean = \"{mean}\" }}");
+        }
+        table => {
+            let given = Distribution::deserialize(table).context("the patience cannot be read")?;
+            let _ = writeln!(scenario, "patience = {}", law(&given)?);
+        }
     }
     let _ = write!(
         scenario,
