@@ -4,7 +4,7 @@ use std::fs;
 use std::time::Duration;
 
 /// The machine a run took place on.
-#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize)]
 pub struct Machine {
     /// Cores this process may use.
     pub cores: usize,

@@ -8,6 +8,8 @@
 //! invalid, 99 a threshold was missed.
 
 mod books;
+mod capacity;
+mod compare;
 mod drive;
 mod ledger;
 mod machine;
@@ -46,6 +48,10 @@ enum Command {
     Throughput(Options),
     /// Let the contact center of a scenario live on a server, keep its books and judge it.
     Run(run::Options),
+    /// Step the rate of a scenario up to the server's knee.
+    Capacity(capacity::Options),
+    /// Hold the result.json of one run against another's.
+    Compare(compare::Options),
     /// Print the configuration a server must run with for `throughput --addr`, or for `run SCENARIO --addr`.
     Config(ConfigOptions),
 }
@@ -126,6 +132,8 @@ fn main() -> ExitCode {
     let ended = match cli.command {
         Command::Throughput(options) => throughput::run(&options),
         Command::Run(options) => return ended(run::run(&options)),
+        Command::Capacity(options) => return ended(capacity::capacity(&options)),
+        Command::Compare(options) => return ended(compare::compare(&options)),
         Command::Config(options) => return ended(config(&options)),
     };
     match ended {

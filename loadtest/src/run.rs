@@ -18,6 +18,8 @@ use crate::server::{Server, binary};
 
 /// What to run, and on which server.
 #[derive(Clone, Debug, Args)]
+// `capacity` has these among its own, which would be a group of the same name.
+#[group(id = "run_options")]
 pub struct Options {
     /// The scenario file.
     #[arg(value_name = "SCENARIO")]
@@ -55,6 +57,9 @@ pub struct Options {
     /// Ends at this time of the scenario's day, "HH:MM".
     #[arg(long, value_name = "TIME")]
     pub to: Option<ClockTime>,
+    /// Writes result.json, report.html and latency.hlog into this directory.
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
     /// Print one JSON object.
     #[arg(long)]
     pub json: bool,
@@ -116,7 +121,10 @@ pub fn run(options: &Options) -> anyhow::Result<u8> {
         }
     }
     let plan = options.plan(scenario)?;
-    let (outcome, _) = measure(plan, options, scenario_digest)?;
+    let (outcome, driven) = measure(plan, options, scenario_digest)?;
+    if let Some(dir) = &options.out {
+        outcome.write(dir, &driven.meters)?;
+    }
     if options.json {
         println!("{}", serde_json::to_string(&outcome)?);
     } else {
@@ -130,7 +138,7 @@ pub fn run(options: &Options) -> anyhow::Result<u8> {
 /// # Errors
 /// When it could not run to its end.
 pub fn measure(plan: Plan, options: &Options, scenario_digest: String) -> anyhow::Result<(Outcome, Driven)> {
-    let server = match &options.addr {
+    let mut server = match &options.addr {
         Some(addr) => Server::at(addr),
         None => Server::start_with(&binary(options.server.as_deref())?, &plan.center.config)?,
     };
@@ -141,7 +149,10 @@ pub fn measure(plan: Plan, options: &Options, scenario_digest: String) -> anyhow
     let driven = LocalSet::new().block_on(&runtime, drive(plan, &server.addr, server.pid(), run));
     // Connections go first: a server that drains waits for them.
     drop(runtime);
-    let (plan, mut driven) = driven?;
+    let (plan, mut driven) = driven.map_err(|error| match server.ended() {
+        Some(status) => error.context(format!("the server ended with {status}")),
+        None => error,
+    })?;
     let frame = Frame {
         server: server.version.clone(),
         scenario_digest,

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
@@ -88,6 +88,11 @@ impl Server {
     /// Its process, where it is ours.
     pub fn pid(&self) -> Option<u32> {
         self.child.as_ref().map(|running| running.child.id())
+    }
+
+    /// How it ended, where it is ours and has.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.as_mut()?.child.try_wait().ok()?
     }
 
     /// Tells it to drain and waits until it has ended well. A server that is not ours is left alone.

@@ -62,7 +62,7 @@ fn a_center_where_everything_goes_wrong_passes_by_streams_and_by_unary_calls() {
         let total = &outcome["balance"]["total"];
         let figure = |name: &str| total[name].as_u64().expect(name);
         assert_eq!(figure("offered"), outcome["contacts"].as_u64().expect("contacts"), "{mode}: {total}");
-        assert!(figure("answered") > 0 && figure("abandoned") > 0, "{mode}: {total}");
+        assert!(figure("answered") > 0 && figure("abandoned") > 0 && figure("refused") > 0, "{mode}: {total}");
         assert!(outcome["latencies"]["offer"]["count"].as_u64() > Some(0), "{mode}: {outcome}");
     }
 }
@@ -80,6 +80,45 @@ async fn an_offer_sent_to_two_agents_turns_it_red() {
         assert_eq!(ran.status.code(), Some(code), "{nth:?}: {} {}", outcome["verdict"], outcome["balance"]["faults"]);
         let twice = outcome["balance"]["faults"]["counts"]["assigned twice"].as_u64();
         assert_eq!(twice.is_some(), nth.is_some(), "{nth:?}: {}", outcome["balance"]["faults"]);
+    }
+}
+
+#[test]
+fn a_missed_threshold_and_a_late_generator_have_exit_codes_of_their_own() {
+    let dir = TempDir::new().expect("a directory");
+    let path = dir.path().join("short.toml");
+    let text = std::fs::read_to_string(scenario("smoke.toml")).expect("the scenario").replacen("\"60s\"", "\"20s\"", 1);
+    let missed = format!("{text}\n[thresholds]\nrate = 1000000.0\nabandonment = 1.0\n");
+    let late = text.replacen("late_after = \"10s\"", "late_after = \"0s\"", 1);
+    for (text, code, verdict) in [(missed, 99, "missed"), (late, 98, "invalid")] {
+        std::fs::write(&path, text).expect("a file");
+        let server = serve(&path);
+        let out = dir.path().join(verdict);
+        let arguments = ["run", path.to_str().expect("a path"), "--addr", &server.addr, "--json", "--out"];
+        let ran = loadtest(&[&arguments[..], &[out.to_str().expect("a path")]].concat());
+        let outcome = outcome(&ran);
+        assert_eq!((ran.status.code(), outcome["verdict"].as_str()), (Some(code), Some(verdict)), "{outcome}");
+        let report = std::fs::read_to_string(out.join("report.html")).expect("a report");
+        assert!(report.contains("<svg") && report.contains("</html>"), "{report}");
+        for beyond in ["<script", "http://", "https://", "src="] {
+            assert!(!report.contains(beyond), "the report needs {beyond}");
+        }
+        assert!(out.join("latency.hlog").exists());
+        let result = out.join("result.json");
+        let result = result.to_str().expect("a path");
+        let same = loadtest(&["compare", result, result, "--json"]);
+        // A run that did not pass is no better for being the same.
+        assert_eq!(same.status.code(), Some(99), "{}", String::from_utf8_lossy(&same.stdout));
+    }
+}
+
+#[test]
+fn a_scenario_without_its_file_of_arrivals_is_skipped_with_a_word() {
+    let day = scenario("bank-day.toml");
+    for arguments in [&["--arrivals", "no-such-file.csv"][..], &[]] {
+        let ran = loadtest(&[&["run", day.to_str().expect("a path")], arguments].concat());
+        assert_eq!(ran.status.code(), Some(0));
+        assert!(String::from_utf8_lossy(&ran.stdout).starts_with("skipped"), "{arguments:?}");
     }
 }
 

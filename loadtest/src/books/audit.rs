@@ -410,10 +410,10 @@ impl<'a> Audit<'a> {
 
     /// Nobody who came earlier at the same priority, or has a higher one, is passed over by an agent who may serve him.
     fn check_order(&mut self, contact: u32, agent: u32) {
-        if !self.in_place(contact) {
+        let center = self.evidence.center;
+        if !center.first_come || !self.in_place(contact) {
             return;
         }
-        let center = self.evidence.center;
         let own_kind = self.evidence.contacts[contact as usize].kind as usize;
         let channel = center.kinds[own_kind].channel;
         let key = |membership: u8, number: u32| {

@@ -1,7 +1,7 @@
 //! A gateway: creates contacts when they are planned, bridges them when an agent has accepted, ends them when their time
 //! is over, and takes them back when the customer has no more patience.
 
-use std::cell::{OnceCell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::time::Instant;
@@ -24,8 +24,7 @@ use crate::outbox::outbox;
 use crate::scenario::Mode;
 use crate::unary::new_contact;
 
-/// What a command asks. Its number is part of the correlation id: the contact's number, counted from 1, four times over,
-/// plus this.
+/// What a command asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Step {
     Create,
@@ -34,22 +33,14 @@ enum Step {
     Cancel,
 }
 
-fn correlate(contact: u32, step: Step) -> u64 {
-    (u64::from(contact) + 1) * 4 + step as u64
-}
-
-fn asked(correlation_id: u64) -> Option<(u32, Step)> {
-    let contact = u32::try_from((correlation_id / 4).checked_sub(1)?).ok()?;
-    let step = [Step::Create, Step::Connect, Step::Complete, Step::Cancel][(correlation_id % 4) as usize];
-    Some((contact, step))
-}
-
 /// A gateway.
 pub struct Gateway {
     id: String,
     line: GateLine,
     world: Rc<World>,
-    asked: RefCell<HashMap<u64, Instant>>,
+    /// What was asked and not answered, by correlation id: of which contact, what, and when.
+    asked: RefCell<HashMap<u64, (u32, Step, Instant)>>,
+    commands: Cell<u64>,
     reader: OnceCell<Reader>,
 }
 
@@ -67,6 +58,7 @@ impl Gateway {
                 line,
                 world: world.clone(),
                 asked: RefCell::new(HashMap::new()),
+                commands: Cell::new(1),
                 reader: OnceCell::new(),
             })
         };
@@ -165,11 +157,13 @@ impl Gateway {
     }
 
     fn send(self: &Rc<Self>, contact: u32, step: Step, command: Command) {
-        let correlation_id = correlate(contact, step);
         let now = Instant::now();
         match &self.line {
             GateLine::Stream(outbox) => {
-                self.asked.borrow_mut().insert(correlation_id, now);
+                // 1 opened the session.
+                let correlation_id = self.commands.get() + 1;
+                self.commands.set(correlation_id);
+                self.asked.borrow_mut().insert(correlation_id, (contact, step, now));
                 outbox.push(pb::ContactSessionCommand { correlation_id, command: Some(command) });
             }
             GateLine::Unary(client) => {
@@ -190,8 +184,8 @@ impl Gateway {
                 match item.item {
                     Some(Item::Event(event)) => self.event(&event),
                     Some(Item::Reply(reply)) => {
-                        let since = self.asked.borrow_mut().remove(&reply.correlation_id);
-                        if let Some(((contact, step), since)) = asked(reply.correlation_id).zip(since) {
+                        let asked = self.asked.borrow_mut().remove(&reply.correlation_id);
+                        if let Some((contact, step, since)) = asked {
                             self.answered(contact, step, since, gate_answer(reply.result));
                         } else if let Err(refusal) = gate_answer(reply.result) {
                             self.world.broke(format!("{} was refused: {}", self.id, refusal.message));

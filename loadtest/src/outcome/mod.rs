@@ -1,16 +1,23 @@
 //! What a run came to: figures, judgement, and the forms they are written in.
 
+mod chart;
 pub mod erlang;
+mod hlog;
+mod html;
 mod print;
 
 use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
 use std::time::Duration;
+
+use anyhow::Context;
 
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 
 use crate::books::balance::{Balance, Counts};
-use crate::drive::meters::{Latency, Second};
+use crate::drive::meters::{Latency, Meters, Second};
 use crate::drive::{Driven, Plan};
 use crate::machine::{Machine, cpu_time};
 use crate::scenario::distribution::Distribution;
@@ -25,10 +32,11 @@ const LATE_SHARE: f64 = 0.001;
 const CURVE: f64 = 100_000.0;
 
 /// How a run ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     /// All is well.
+    #[default]
     Passed,
     /// The server did what cannot be.
     Broken,
@@ -154,7 +162,7 @@ pub struct Interval {
 }
 
 /// Everything a run came to.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Outcome {
     /// How it ended.
     pub verdict: Verdict,
@@ -289,6 +297,21 @@ impl Outcome {
         };
         outcome.judge(&plan.scenario.thresholds);
         outcome
+    }
+
+    /// Writes `result.json`, `report.html` and `latency.hlog` into a directory, which is made if it is not there.
+    ///
+    /// # Errors
+    /// When one cannot be written.
+    pub fn write(&self, dir: &Path, meters: &Meters) -> anyhow::Result<()> {
+        fs::create_dir_all(dir).with_context(|| format!("failed to make {}", dir.display()))?;
+        let write = |name: &str, bytes: &[u8]| {
+            let path = dir.join(name);
+            fs::write(&path, bytes).with_context(|| format!("failed to write {}", path.display()))
+        };
+        write("result.json", &serde_json::to_vec(self)?)?;
+        write("report.html", html::report(self).as_bytes())?;
+        write("latency.hlog", &hlog::log(meters)?)
     }
 
     /// The journal, for people.

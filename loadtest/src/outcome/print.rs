@@ -158,6 +158,9 @@ fn print_books(outcome: &Outcome) {
         balance.orders_checked,
         balance.peak_load * 100.0
     );
+    if balance.orders_checked == 0 {
+        println!("order was not checked: the rules in force are not first come first served by priority alone");
+    }
     for fault in &balance.faults.first {
         println!("WRONG {fault}");
     }

@@ -9,7 +9,7 @@ use anyhow::{Context, anyhow, bail, ensure};
 use toml::{Table, Value};
 use usher::config::requirement;
 use usher::engine::agent::AgentProfile;
-use usher::engine::policy::{Channel, Connect, Policy, Team, WrapUp};
+use usher::engine::policy::{Channel, Connect, ContactOrder, Policy, Queue, Team, WrapUp};
 use usher::engine::requirement::Expr;
 
 use super::chance::Chance;
@@ -37,6 +37,8 @@ pub struct Center {
     pub class_kinds: Vec<Vec<usize>>,
     /// What each agent may serve: his membership priority by kind, 0 when he may not.
     pub may_serve: Vec<Vec<u8>>,
+    /// Whether the rules are first come first served by priority alone, so that order can be checked.
+    pub first_come: bool,
     /// What agents say when they go on a break.
     pub break_reason: String,
     /// The number of each agent.
@@ -137,7 +139,28 @@ fn build(scenario: &Scenario, policy: &Policy, config: String, scaled: Scaled) -
     let numbers = agents.iter().enumerate().map(|(number, agent)| (agent.id.clone(), number as u32));
     let agent_numbers = numbers.collect();
     let break_reason = policy.not_ready_reasons.first().map_or_else(|| "break".to_owned(), |reason| reason.to_string());
-    Ok(Center { config, scaled, channels, queues, agents, kinds, class_kinds, may_serve, break_reason, agent_numbers })
+    Ok(Center {
+        config,
+        scaled,
+        channels,
+        queues,
+        agents,
+        kinds,
+        class_kinds,
+        may_serve,
+        first_come: first_come(policy),
+        break_reason,
+        agent_numbers,
+    })
+}
+
+/// Without aging, delays, reservation and other orders an agent takes the highest priority, and of that the oldest.
+fn first_come(policy: &Policy) -> bool {
+    let plain_queue = |queue: &Queue| queue.aging == 0 && queue.max_wait_first.is_none();
+    let plain_team = |team: &Team| {
+        team.contact_order == ContactOrder::Priority && team.queues.iter().all(|member| member.delay.is_zero())
+    };
+    policy.reserves.is_empty() && policy.queues.iter().all(plain_queue) && policy.teams.iter().all(plain_team)
 }
 
 fn channel_facts(channel: &Channel) -> ChannelFacts {
