@@ -12,6 +12,7 @@ pub mod demo;
 pub mod engine;
 pub mod http;
 pub mod journal;
+pub mod reload;
 pub mod rpc;
 pub mod server;
 pub mod shard;

@@ -20,20 +20,20 @@ use tracing::{error, info, warn};
 
 use crate::config::{Backend, Config, Durability, Server};
 use crate::engine::Engine;
-use crate::engine::command::Command;
 use crate::engine::contact::Direction;
 use crate::engine::event::{Event, Recorded};
 use crate::engine::id::{QueueId, Text};
 use crate::engine::limits;
-use crate::engine::policy::{Policy, PolicyChange};
+use crate::engine::policy::PolicyTrigger;
 use crate::engine::publish::Published;
 use crate::engine::tally::Books;
 use crate::engine::time::{Span, Time};
 use crate::http::{self, Site, live::Live, ready::Readiness};
 use crate::journal::{self, EmbeddedJournal, Journal, MemoryJournal};
+use crate::reload::{self, Ended, Reload};
 use crate::rpc;
 use crate::shard::{self, Clock, Limits, Shard, ShardHandle, Sink};
-use crate::telemetry::{self, Fold, Shell, Telemetry};
+use crate::telemetry::{self, Fold, ReloadResult, Shell, Telemetry};
 use crate::view::{self, View, Views};
 
 /// What the server lacks until everything listens, and once it goes.
@@ -64,16 +64,27 @@ pub fn serve(config: Config, path: PathBuf, ready_file: Option<PathBuf>) -> anyh
 
 async fn run(config: Config, path: &Path, ready_file: Option<&Path>) -> anyhow::Result<()> {
     let mut stop = Stop::listen()?;
+    let mut hangups = signal(SignalKind::hangup())?;
     let mut running = Running::start(&config).await?;
     let (grpc, http) = (running.grpc(), running.http());
     if let Some(ready_file) = ready_file {
         write_ready(ready_file, &grpc.to_string(), &http.to_string())?;
     }
     info!(config = %path.display(), %grpc, %http, tenants = config.tenants.len(), "listening");
+    let reload = running.reload.clone();
+    if config.server.watch_config {
+        tokio::spawn(reload::watch(reload.clone(), path.to_owned()));
+    }
     notify(sd_notify::NotifyState::Ready);
-    tokio::select! {
-        () = stop.wait() => running.drain(stop.wait()).await,
-        ended = running.ended() => ended,
+    loop {
+        tokio::select! {
+            () = stop.wait() => return running.drain(stop.wait()).await,
+            ended = running.ended() => return ended,
+            _ = hangups.recv() => {
+                let (reload, path) = (reload.clone(), path.to_owned());
+                tokio::spawn(async move { reload.again(&path, PolicyTrigger::Signal).await });
+            }
+        }
     }
 }
 
@@ -82,6 +93,7 @@ pub struct Running {
     grpc: SocketAddr,
     http: SocketAddr,
     shard: ShardHandle,
+    reload: Arc<Reload>,
     telemetry: Arc<Telemetry>,
     health: tonic_health::server::HealthReporter,
     ready: Arc<Readiness>,
@@ -108,9 +120,8 @@ impl Running {
         let (shard, deadlines) = start_shard(config, telemetry.clone(), views.clone())?;
         tokio::spawn(deadlines.run());
         tokio::spawn(sweep(shard.clone(), telemetry.clone()));
-        for policy in &config.tenants {
-            apply(&shard, policy, config.hash).await?;
-        }
+        let reload = Arc::new(Reload::new(shard.clone(), config, report(telemetry.clone())));
+        reload.start(config).await?;
         let grpc = bind("server.grpc_listen", server.grpc_listen).await?;
         let http = bind("server.http_listen", server.http_listen).await?;
         let (grpc_addr, http_addr) = (grpc.local_addr()?, http.local_addr()?);
@@ -118,8 +129,7 @@ impl Running {
         let (drain, drained) = watch::channel(false);
         let serving = rpc::serve(
             grpc,
-            shard.clone(),
-            views.clone(),
+            (shard.clone(), views.clone(), reload.clone()),
             options(server),
             health.clone(),
             health_service,
@@ -134,7 +144,7 @@ impl Running {
         let watched = tokio::spawn(http::serve(http, site, told(left)));
         ready.done(STARTED);
         let (grpc, http, grace) = (grpc_addr, http_addr, server.drain_grace);
-        Ok(Running { grpc, http, shard, telemetry, health, ready, drain, leave, serving, watched, grace })
+        Ok(Running { grpc, http, shard, reload, telemetry, health, ready, drain, leave, serving, watched, grace })
     }
 
     /// Where gRPC is served.
@@ -383,17 +393,16 @@ fn start_shard(
     Ok(shard::start(shard, clock, config.server.limits.ingress))
 }
 
-/// Puts a tenant's policy in force, unless the file it is from was the last one applied: then what has come since stands.
-async fn apply(shard: &ShardHandle, policy: &Policy, file: [u8; 32]) -> anyhow::Result<()> {
-    let tenant = policy.tenant.clone();
-    let known = shard.query(&tenant, |state, _| state.policy_file()).await?;
-    if known == Some(file) {
-        return Ok(());
-    }
-    let change = Arc::new(PolicyChange { source: Some(file), ..PolicyChange::default() });
-    let command = Command::ApplyPolicy { policy: Arc::new(policy.clone()), change, expected_version: 0 };
-    shard.tell(&tenant, command.into()).await.with_context(|| format!("failed to apply the policy of {tenant:?}"))?;
-    Ok(())
+/// Counts how changes of the configuration end.
+fn report(telemetry: Arc<Telemetry>) -> reload::Report {
+    Box::new(move |trigger, ended| {
+        let result = match ended {
+            Ended::Applied => ReloadResult::Applied,
+            Ended::Unchanged => ReloadResult::Unchanged,
+            Ended::Refused => ReloadResult::Refused,
+        };
+        telemetry.reloads.count(trigger, result);
+    })
 }
 
 async fn bind(key: &str, addr: SocketAddr) -> anyhow::Result<TcpListener> {

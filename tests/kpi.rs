@@ -88,7 +88,10 @@ async fn open(center: &Center) -> Doors {
     };
     let (health, service) = tonic_health::server::health_reporter();
     let views = center.views.clone();
-    let serving = rpc::serve(grpc, handle.clone(), views.clone(), options, health, service, std::future::pending());
+    let settings = usher::config::parse(usher::config::EXAMPLE, "the example").expect("it is in order");
+    let reload = Arc::new(usher::reload::Reload::new(handle.clone(), &settings, Box::new(|_, _| {})));
+    let rooms = (handle.clone(), views.clone(), reload);
+    let serving = rpc::serve(grpc, rooms, options, health, service, std::future::pending());
     tokio::spawn(serving);
     let (telemetry, told) = (center.telemetry.clone(), center.views.clone());
     let clock = handle.clone();

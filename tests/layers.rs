@@ -19,6 +19,20 @@ struct Room {
 /// What only the shard may hold. A query reads the state by shared reference; nobody but the shard owns or changes it.
 const INSIDES: &[&str] = &["engine::Engine", "engine::decide", "engine::matcher"];
 
+/// Besides the grammar, which files, gRPC and the command line share, the door of operators reads and writes whole
+/// configurations; what it changes goes through `reload`.
+const RPC: &[&str] = &[
+    "engine",
+    "shard",
+    "view",
+    "reload",
+    "config::requirement",
+    "config::fault",
+    "config::diff",
+    "config::canonical",
+    "config::FILE_BYTES",
+];
+
 const ROOMS: &[Room] = &[
     Room { name: "engine", may: &[], never: &[] },
     Room { name: "journal", may: &["engine"], never: &[] },
@@ -28,8 +42,8 @@ const ROOMS: &[Room] = &[
     Room { name: "config", may: &["engine"], never: INSIDES },
     Room { name: "sim", may: &["engine", "config"], never: &[] },
     Room { name: "shard", may: &["engine", "journal"], never: &[] },
-    // One grammar for files, gRPC and the command line: it lives in `config`.
-    Room { name: "rpc", may: &["engine", "shard", "view", "config::requirement"], never: INSIDES },
+    Room { name: "reload", may: &["engine", "shard", "config"], never: INSIDES },
+    Room { name: "rpc", may: RPC, never: INSIDES },
     Room { name: "http", may: &["engine::time", "view", "telemetry", "shard"], never: &[] },
     Room { name: "wallboard", may: &["view", "telemetry", "shard"], never: &[] },
     Room { name: "server", may: EVERY_ROOM, never: &[] },
@@ -60,7 +74,7 @@ const ROOMS: &[Room] = &[
 ];
 
 const EVERY_ROOM: &[&str] =
-    &["engine", "journal", "view", "telemetry", "config", "sim", "shard", "rpc", "http", "wallboard", "cli"];
+    &["engine", "journal", "view", "telemetry", "config", "sim", "shard", "reload", "rpc", "http", "wallboard", "cli"];
 
 /// Crates that have a home, and the rooms that are it. `server` assembles and may name them all.
 const CRATES: &[(&str, &[&str])] = &[
@@ -75,6 +89,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("metrics", &["telemetry"]),
     ("metrics_exporter_prometheus", &["telemetry"]),
     ("mimalloc", &["main"]),
+    ("notify", &["reload"]),
     ("parking_lot", &["view"]),
     ("prost", &["rpc"]),
     ("prost_types", &["rpc", "demo"]),
@@ -82,7 +97,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("sd_notify", &[]),
     ("serde", &["config", "sim", "journal", "view", "http", "wallboard", "cli"]),
     ("strsim", &["config"]),
-    ("tokio", &["rpc", "http", "wallboard", "shard", "demo"]),
+    ("tokio", &["reload", "rpc", "http", "wallboard", "shard", "demo"]),
     ("tokio_stream", &["rpc", "http", "wallboard", "demo"]),
     ("toml", &["config", "sim"]),
     ("tonic", &["rpc", "demo"]),
@@ -92,7 +107,10 @@ const CRATES: &[(&str, &[&str])] = &[
     ("tonic_web", &["rpc"]),
     ("tower", &["rpc", "http"]),
     ("tower_http", &["rpc", "http"]),
-    ("tracing", &["journal", "view", "telemetry", "config", "sim", "shard", "rpc", "http", "wallboard", "cli"]),
+    (
+        "tracing",
+        &["reload", "journal", "view", "telemetry", "config", "sim", "shard", "rpc", "http", "wallboard", "cli"],
+    ),
     // `config` has it read a file's log filter, so that a wrong one is a fault with a place.
     ("tracing_subscriber", &["telemetry", "config"]),
     ("usher_proto", &["rpc", "demo"]),

@@ -136,7 +136,7 @@ fn tapes_reach_every_event() {
     assert!(rare.is_empty(), "hardly ever seen: {rare:?} in {seen:?}");
 }
 
-const EVENTS: [&str; 41] = [
+const EVENTS: [&str; 43] = [
     "RequestRemembered",
     "PolicyApplied",
     "ContactCreated",
@@ -149,6 +149,8 @@ const EVENTS: [&str; 41] = [
     "NoWillingAgent",
     "BarLifted",
     "WaitReached",
+    "ContactOverflowed",
+    "ContactMoved",
     "ContactEnded",
     "ContactClosed",
     "ContactForgotten",

@@ -23,6 +23,7 @@ impl Witness for Model {
         {
             self.sign_of_life(batch.now, &request.command);
         }
+        self.check_none_due()?;
         self.check_arrivals()?;
         self.check_nothing_left()?;
         self.check_people()?;

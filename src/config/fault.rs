@@ -5,6 +5,7 @@ use std::io::IsTerminal;
 use std::ops::Range;
 
 use serde::Serialize;
+use toml::de::{DeTable, DeValue};
 
 /// Faults reported of one file at most: more help nobody.
 pub const FAULTS: usize = 1000;
@@ -21,6 +22,10 @@ pub struct Fault {
     pub column: u32,
     /// How many characters are at fault, at least 1.
     pub width: u32,
+    /// The key it concerns, such as `tenants[0].queues[2].require`; empty when none can be told.
+    pub path: String,
+    /// What kind of fault it is.
+    pub code: Code,
     /// What is wrong.
     pub message: String,
     /// What to write instead, if there is something to say.
@@ -28,6 +33,60 @@ pub struct Fault {
     pub hint: Option<String>,
     /// The line's text.
     pub source: String,
+}
+
+impl Fault {
+    /// The nearest known name, where the hint names one.
+    #[must_use]
+    pub fn suggestion(&self) -> Option<&str> {
+        let quoted = self.hint.as_deref()?.strip_prefix("did you mean ")?.strip_suffix('?')?;
+        Some(quoted.trim_matches(['`', '"']))
+    }
+}
+
+/// What kind of fault it is, for programs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum Code {
+    /// The file cannot be read at all.
+    Unreadable,
+    /// It is not TOML.
+    Syntax,
+    /// There is no such key.
+    UnknownKey,
+    /// A key or value of a later release.
+    NotAvailable,
+    /// A key that must be there is not.
+    MissingKey,
+    /// The value is of another kind.
+    WrongType,
+    /// The value is out of its range.
+    OutOfRange,
+    /// A name that nothing answers to.
+    UnknownName,
+    /// Two things have one name.
+    Duplicate,
+    /// Anything else that cannot be.
+    Invalid,
+}
+
+impl Code {
+    /// Its name, in upper snake case.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Code::Unreadable => "UNREADABLE",
+            Code::Syntax => "SYNTAX",
+            Code::UnknownKey => "UNKNOWN_KEY",
+            Code::NotAvailable => "NOT_AVAILABLE",
+            Code::MissingKey => "MISSING_KEY",
+            Code::WrongType => "WRONG_TYPE",
+            Code::OutOfRange => "OUT_OF_RANGE",
+            Code::UnknownName => "UNKNOWN_NAME",
+            Code::Duplicate => "DUPLICATE",
+            Code::Invalid => "INVALID",
+        }
+    }
 }
 
 /// All faults of one file, in the order of their places.
@@ -45,8 +104,15 @@ impl Faults {
     /// A fault of the file as a whole, such as one that cannot be read.
     #[must_use]
     pub fn whole(file: &str, message: String) -> Faults {
-        let fault = Fault { line: 0, column: 0, width: 1, message, hint: None, source: String::new() };
+        let (code, path) = (Code::Unreadable, String::new());
+        let fault = Fault { line: 0, column: 0, width: 1, path, code, message, hint: None, source: String::new() };
         Faults { file: file.to_owned(), faults: vec![fault], more: 0 }
+    }
+
+    /// No fault at all.
+    #[must_use]
+    pub fn none(file: &str) -> Faults {
+        Faults { file: file.to_owned(), faults: Vec::new(), more: 0 }
     }
 
     /// How many faults there are.
@@ -124,7 +190,7 @@ pub fn colour_wanted() -> bool {
 /// Gathers faults by byte range while a text is looked at; past [`FAULTS`] they are only counted.
 pub struct Gathered<'t> {
     lines: Lines<'t>,
-    found: Vec<(Range<usize>, String, Option<String>)>,
+    found: Vec<(Range<usize>, Code, String, Option<String>)>,
     more: usize,
 }
 
@@ -146,8 +212,13 @@ impl<'t> Gathered<'t> {
 
     /// Adds a fault with a hint, if there is one.
     pub fn maybe(&mut self, span: Range<usize>, message: impl Into<String>, hint: Option<String>) {
+        self.coded(Code::Invalid, span, message, hint);
+    }
+
+    /// Adds a fault of a kind of its own.
+    pub fn coded(&mut self, code: Code, span: Range<usize>, message: impl Into<String>, hint: Option<String>) {
         if self.found.len() < FAULTS {
-            self.found.push((span, message.into(), hint));
+            self.found.push((span, code, message.into(), hint));
         } else {
             self.more += 1;
         }
@@ -163,7 +234,8 @@ impl<'t> Gathered<'t> {
     ) {
         // The search costs a pass over all names, so it stops when nobody will see its result.
         let near = if self.found.len() < FAULTS { super::nearest(name, known) } else { None };
-        self.maybe(span, format!("there is no {what} `{name}`"), near.map(|near| format!("did you mean `{near}`?")));
+        let message = format!("there is no {what} `{name}`");
+        self.coded(Code::UnknownName, span, message, near.map(|near| format!("did you mean `{near}`?")));
     }
 
     /// How many there are.
@@ -185,11 +257,11 @@ impl<'t> Gathered<'t> {
     /// line, and nothing else past a broken header, behind which keys are not where they were meant to be.
     pub fn believable(&mut self, errors: usize) {
         let lines = &self.lines;
-        let syntax = self.found.iter().take(errors).map(|(span, _, _)| lines.line(span.start));
+        let syntax = self.found.iter().take(errors).map(|(span, ..)| lines.line(span.start));
         let broken = syntax.filter(|line| lines.source(*line).trim_start().starts_with('[')).min();
         let mut seen = std::collections::HashSet::new();
         let mut index = 0;
-        self.found.retain(|(span, _, _)| {
+        self.found.retain(|(span, ..)| {
             let line = lines.line(span.start);
             index += 1;
             seen.insert(line) && (index <= errors || broken.is_none_or(|broken| line < broken))
@@ -198,9 +270,64 @@ impl<'t> Gathered<'t> {
 
     /// The faults with lines and columns, in the order of their places.
     pub fn finish(mut self, file: &str) -> Faults {
-        self.found.sort_by_key(|(span, _, _)| (span.start, span.end));
-        let fault = |(span, message, hint)| self.lines.fault(span, message, hint);
+        self.found.sort_by_key(|(span, ..)| (span.start, span.end));
+        let spans: Vec<Range<usize>> = self.found.iter().map(|(span, ..)| span.clone()).collect();
+        let mut paths = paths(self.lines.text, &spans).into_iter();
+        let fault = |(span, code, message, hint)| Fault {
+            path: paths.next().unwrap_or_default(),
+            code,
+            message,
+            hint,
+            ..self.lines.place(span)
+        };
         Faults { file: file.to_owned(), faults: self.found.into_iter().map(fault).collect(), more: self.more }
+    }
+}
+
+/// The path of the key each span stands in, or the deepest table around it. One pass over the document; `spans` are
+/// sorted.
+fn paths(text: &str, spans: &[Range<usize>]) -> Vec<String> {
+    if spans.is_empty() {
+        return Vec::new();
+    }
+    let (document, _) = DeTable::parse_recoverable(text);
+    let mut told: Vec<(usize, String)> = vec![(usize::MAX, String::new()); spans.len()];
+    tell(document.get_ref(), "", spans, &mut told);
+    told.into_iter().map(|(_, path)| path).collect()
+}
+
+/// Notes for each span the narrowest key or value of a table that holds its start.
+fn tell(table: &DeTable<'_>, under: &str, spans: &[Range<usize>], told: &mut [(usize, String)]) {
+    let mut see = |at: Range<usize>, path: &str| {
+        let within = |edge: usize| spans.partition_point(|span| span.start < edge);
+        for (width, best) in &mut told[within(at.start)..within(at.end).max(within(at.start))] {
+            if at.len() <= *width {
+                (*width, *best) = (at.len(), path.to_owned());
+            }
+        }
+    };
+    let mut inner: Vec<(&DeTable<'_>, String)> = Vec::new();
+    for (key, value) in table {
+        let dot = if under.is_empty() { "" } else { "." };
+        let path = format!("{under}{dot}{}", key.get_ref());
+        see(key.span(), &path);
+        see(value.span(), &path);
+        match value.get_ref() {
+            DeValue::Table(held) => inner.push((held, path)),
+            DeValue::Array(items) => {
+                for (at, item) in items.iter().enumerate() {
+                    let path = format!("{path}[{at}]");
+                    see(item.span(), &path);
+                    if let DeValue::Table(held) = item.get_ref() {
+                        inner.push((held, path));
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    for (held, path) in inner {
+        tell(held, &path, spans, told);
     }
 }
 
@@ -227,7 +354,8 @@ impl<'a> Lines<'a> {
         self.text[self.starts[line]..stop].trim_end_matches('\r')
     }
 
-    fn fault(&self, span: Range<usize>, message: String, hint: Option<String>) -> Fault {
+    /// A fault that knows its place and nothing more.
+    fn place(&self, span: Range<usize>) -> Fault {
         let at = self.text.floor_char_boundary(span.start.min(self.text.len()));
         let end = self.text.floor_char_boundary(span.end.clamp(at, self.text.len()));
         let line = self.line(at);
@@ -240,8 +368,10 @@ impl<'a> Lines<'a> {
             line: count(line + 1),
             column: count(self.text[start..at].chars().count() + 1),
             width: count(width),
-            message,
-            hint,
+            path: String::new(),
+            code: Code::Invalid,
+            message: String::new(),
+            hint: None,
             source: source.to_owned(),
         }
     }

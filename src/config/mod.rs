@@ -1,11 +1,14 @@
 //! Configuration: one TOML file becomes settings of the process and one policy per tenant, or a list of all its faults.
 //!
 //! The way of a file: [`schema`] has its keys and types; `shape` checks keys, types and bounds, all of them at once;
-//! `validate`, `tenant`, `routing` and `coverage` check what it means and build the policies; [`fault`] shows what is wrong, with
-//! line, column and caret. [`requirement`] is the language in which queues and contacts say whom they need; gRPC and
+//! `validate`, `tenant`, `routing` and `coverage` check what it means and build the policies; [`fault`] shows what is
+//! wrong, with line, column and caret. [`canonical`] writes a policy back, [`diff`] says what one changes.
+//! [`requirement`] is the language in which queues and contacts say whom they need; gRPC and
 //! the command line use it too. Never knows the shard or gRPC. Read `schema` next.
 
+pub mod canonical;
 mod coverage;
+pub mod diff;
 pub mod duration;
 pub mod fault;
 mod lexer;
@@ -25,9 +28,9 @@ use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 use toml::de::{DeTable, Deserializer};
 
-use crate::engine::policy::Policy;
+use crate::engine::policy::{Policy, RemovedQueue};
 
-pub use fault::{Fault, Faults, Gathered};
+pub use fault::{Code, Fault, Faults, Gathered};
 pub use settings::{Backend, Durability, Journal, Keepalive, Limits, LogFormat, Server, Telemetry};
 pub use shape::Kind;
 
@@ -48,6 +51,8 @@ pub struct Config {
     pub journal: Journal,
     /// One policy per tenant, in the file's order, with version 0.
     pub tenants: Vec<Policy>,
+    /// Where contacts go of queues that a file no longer has, by tenant as above.
+    pub removed_queues: Vec<Vec<RemovedQueue>>,
     /// SHA-256 of the file's text.
     pub hash: [u8; 32],
     /// What is allowed but hardly meant.
@@ -77,9 +82,9 @@ pub fn parse(text: &str, file: &str) -> Result<Config, Faults> {
     if faults.count() > 0 {
         return Err(faults.finish(file));
     }
-    let validate::Checked { server, telemetry, journal, tenants } = checked;
+    let validate::Checked { server, telemetry, journal, tenants, removed_queues } = checked;
     let hash = Sha256::digest(text.as_bytes()).into();
-    Ok(Config { server, telemetry, journal, tenants, hash, warnings: warnings.finish(file) })
+    Ok(Config { server, telemetry, journal, tenants, removed_queues, hash, warnings: warnings.finish(file) })
 }
 
 /// Reads the text the faults are gathered of as a document of some kind; none when its faults leave nothing to read.
@@ -87,7 +92,7 @@ pub fn parse(text: &str, file: &str) -> Result<Config, Faults> {
 pub fn document<T: DeserializeOwned>(of: &'static Kind, faults: &mut Gathered<'_>) -> Option<T> {
     let (mut document, errors) = DeTable::parse_recoverable(faults.text());
     for error in &errors {
-        faults.add(error.span().unwrap_or(0..0), error.message());
+        faults.coded(Code::Syntax, error.span().unwrap_or(0..0), error.message(), None);
     }
     let readable = shape::check(&mut document, of, errors.is_empty(), faults);
     if !errors.is_empty() {

@@ -1,11 +1,13 @@
-//! What a tenant's table says of whose turn it is and who takes it: selection, order, reservation, groups of queues.
+//! What a tenant's table says of whose turn it is and who takes it: selection, order, reservation, groups of queues, overflow.
 
 use std::collections::{HashMap, HashSet};
+use std::ops::Range;
 
+use crate::engine::limits;
 use crate::engine::policy;
 
 use super::fault::Gathered;
-use super::schema::{self, At, ContactOrder, Measure};
+use super::schema::{self, At, ContactOrder, Measure, Then, When};
 use super::tenant::{Known, text};
 
 /// A number of at most six decimals that matter, as whole millionths. Its bounds were checked before.
@@ -46,6 +48,119 @@ pub(super) fn aging_cap(table: &schema::Queue, faults: &mut Gathered<'_>) -> Opt
         faults.hinted(cap.span(), "`aging_cap` means nothing without `aging_per_minute`", hint);
     }
     Some(millionths(*cap.get()))
+}
+
+/// A queue's overflow rules.
+pub(super) fn overflow(table: &schema::Queue, known: &Known, faults: &mut Gathered<'_>) -> Vec<policy::Overflow> {
+    if let Some(rule) = table.overflow.get(limits::OVERFLOW_RULES) {
+        faults.add(rule.span(), format!("more than {} overflow rules", limits::OVERFLOW_RULES));
+    }
+    let rules = table.overflow.iter().filter_map(|rule| {
+        let (trigger, action) = (trigger(rule, faults), action(rule, known, faults));
+        Some(policy::Overflow { trigger: trigger?, action: action? })
+    });
+    rules.collect()
+}
+
+/// Reports a key that goes with another word than the rule has.
+fn stray<T>(key: &Option<At<T>>, name: &str, with: &str, faults: &mut Gathered<'_>) {
+    if let Some(key) = key {
+        faults.hinted(key.span(), format!("`{name}` means nothing here"), format!("it goes with {with}"));
+    }
+}
+
+/// A key that must be there, or a fault at the rule.
+fn wanted<'a, T>(
+    key: &'a Option<At<T>>,
+    (rule, words): (&At<schema::Overflow>, &str),
+    faults: &mut Gathered<'_>,
+) -> Option<&'a At<T>> {
+    if key.is_none() {
+        faults.add(rule.span(), words.to_owned());
+    }
+    key.as_ref()
+}
+
+fn trigger(rule: &At<schema::Overflow>, faults: &mut Gathered<'_>) -> Option<policy::Trigger> {
+    let schema::Overflow { when, length, after, .. } = rule.get();
+    if *when != When::QueueLength {
+        stray(length, "length", "when = \"queue_length\"", faults);
+    }
+    if *when != When::Wait {
+        stray(after, "after", "when = \"wait\"", faults);
+    }
+    Some(match when {
+        When::QueueLength => policy::Trigger::QueueLength(length.as_ref().map(|length| *length.get())),
+        When::NobodySignedIn => policy::Trigger::NobodySignedIn,
+        When::Wait => {
+            let words = "when = \"wait\" needs `after`, such as after = \"2m\"";
+            policy::Trigger::Wait(wanted(after, (rule, words), faults)?.get().0)
+        }
+        When::NoWillingAgent => policy::Trigger::NoWillingAgent,
+    })
+}
+
+fn action(rule: &At<schema::Overflow>, known: &Known, faults: &mut Gathered<'_>) -> Option<policy::Action> {
+    let schema::Overflow { then, queue, priority, destination, .. } = rule.get();
+    if *then != Then::Queue {
+        stray(queue, "queue", "then = \"queue\"", faults);
+    }
+    if *then != Then::Priority {
+        stray(priority, "priority", "then = \"priority\"", faults);
+    }
+    if *then != Then::External {
+        stray(destination, "destination", "then = \"external\"", faults);
+    }
+    Some(match then {
+        Then::Queue => {
+            let queue = wanted(queue, (rule, "then = \"queue\" needs `queue`, the queue it goes to"), faults)?;
+            if !known.queues.has(queue.get()) {
+                faults.unknown(queue.span(), "queue", queue.get(), known.queues.iter());
+            }
+            policy::Action::Queue(queue.get().as_str().into())
+        }
+        Then::Priority => {
+            let words = "then = \"priority\" needs `priority`, -100 to 100";
+            policy::Action::Priority(*wanted(priority, (rule, words), faults)?.get())
+        }
+        Then::External => {
+            let words = "then = \"external\" needs `destination`, such as destination = \"+351 210 000 000\"";
+            policy::Action::External(wanted(destination, (rule, words), faults)?.get().0.as_str().into())
+        }
+        Then::Refuse => policy::Action::Refuse,
+    })
+}
+
+/// Reports overflow that could send a contact round in a circle, at the rule that closes it.
+pub(super) fn circles(table: &schema::Tenant, faults: &mut Gathered<'_>) {
+    let sends = |queue: &'_ schema::Queue| -> Vec<(String, Range<usize>)> {
+        let targets = queue.overflow.iter().filter_map(|rule| rule.get().queue.as_ref());
+        targets.map(|target| (target.get().clone(), target.span())).collect()
+    };
+    let from: HashMap<&str, Vec<(String, Range<usize>)>> =
+        table.queues.iter().map(|queue| (queue.id.get().0.as_str(), sends(queue))).collect();
+    let mut clear: HashSet<&str> = HashSet::new();
+    for queue in &table.queues {
+        // Depth first: the way down, with the targets of each still to be followed.
+        let start = queue.id.get().0.as_str();
+        let mut way: Vec<(&str, usize)> = vec![(start, 0)];
+        while let Some((at, next)) = way.last_mut() {
+            let (at, targets) = (*at, from.get(*at).map_or(&[][..], Vec::as_slice));
+            let Some((target, span)) = targets.get(*next).filter(|_| !clear.contains(at)) else {
+                clear.insert(at);
+                way.pop();
+                continue;
+            };
+            *next += 1;
+            if let Some(first) = way.iter().position(|(on_way, _)| on_way == target) {
+                let round = way[first..].iter().map(|(name, _)| *name).chain([target.as_str()]);
+                let round = round.collect::<Vec<_>>().join(" -> ");
+                faults.add(span.clone(), format!("overflow goes round in a circle: {round}"));
+            } else if from.contains_key(target.as_str()) {
+                way.push((target, 0));
+            }
+        }
+    }
 }
 
 /// Groups of queues that share waiting places.

@@ -23,17 +23,21 @@ pub(super) const LATER_KEYS: [(&str, &[&str]); 9] = [
     ("Document", &["auth"]),
     ("Server", &["tls", "auth"]),
     ("Journal", &["retention"]),
-    ("Tenant", &["reserve", "calendars", "classification", "removed_queues", "recontact_window", "pools"]),
+    ("Tenant", &["reserve", "calendars", "classification", "recontact_window", "pools"]),
     ("Channel", &["excludes", "pool"]),
-    ("Queue", &["calendar", "steps", "overflow", "reserve", "score", "channels"]),
+    ("Queue", &["calendar", "steps", "reserve", "score", "channels"]),
     ("Reserve", &["lender_within_target", "hysteresis"]),
     ("Team", &["shifts", "max_occupancy", "offer_rate_limit"]),
     ("Agent", &["shifts", "cost_per_hour", "max_occupancy"]),
 ];
 
 /// Values of later releases, by the type they will belong to.
-pub(super) const LATER_VALUES: [(&str, &[&str]); 2] =
-    [("Backend", &["replicated"]), ("Selection", &["least_occupied", "best_score", "broadcast"])];
+pub(super) const LATER_VALUES: [(&str, &[&str]); 4] = [
+    ("Backend", &["replicated"]),
+    ("Selection", &["least_occupied", "best_score", "broadcast"]),
+    ("When", &["estimated_wait", "out_of_hours", "queue_closed"]),
+    ("Then", &["relax", "callback", "voicemail"]),
+];
 
 /// A value and the bytes of the file it was written in.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
@@ -101,6 +105,8 @@ pub struct Server {
     /// Time open streams and requests get to end after SIGTERM. Default "30s".
     #[schemars(extend("x-max" = "1h"))]
     pub drain_grace: Option<Duration>,
+    /// Whether a change of this file is applied as soon as it is saved; SIGHUP applies it in any case. Default true.
+    pub watch_config: Option<bool>,
     /// Bounds of what clients may take.
     pub limits: Option<Limits>,
     /// Signs of life on connections.
@@ -257,6 +263,9 @@ pub struct Tenant {
     /// Groups of queues that share waiting places.
     #[serde(default)]
     pub queue_groups: Vec<QueueGroup>,
+    /// Queues this file no longer has, each with the queue that takes the contacts it holds.
+    #[serde(default)]
+    pub removed_queues: Vec<RemovedQueue>,
     /// Agents of a team kept back from a queue.
     #[serde(default)]
     pub reserve: Vec<Reserve>,
@@ -355,6 +364,9 @@ pub struct Queue {
     /// Mean handle time expected; for "cmu_theta". Default "5m".
     #[schemars(extend("x-min" = "100ms", "x-max" = "90d"))]
     pub expected_handle: Option<Duration>,
+    /// What happens when the queue is long, nobody is there, or a contact waits too long; in order. Default: nothing.
+    #[serde(default)]
+    pub overflow: Vec<At<Overflow>>,
     /// Mean patience expected, for "cmu_theta"; left out of every queue of a team, the order is cost / handle time.
     /// Default: unset.
     #[schemars(extend("x-min" = "100ms", "x-max" = "90d"))]
@@ -410,6 +422,57 @@ pub enum Selection {
     Ordered,
     /// Anyone, all alike.
     Random,
+}
+
+/// One overflow rule. It acts once per contact and stay in the queue; the first that is set off and possible does.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Overflow {
+    /// What sets it off.
+    pub when: When,
+    /// For "queue_length": others that wait already, parked ones included. Default: as many as there are places (limit).
+    #[schemars(range(min = 0, max = 4_000_000))]
+    pub length: Option<At<u32>>,
+    /// For "wait": how long the contact has waited here.
+    #[schemars(extend("x-min" = "100ms", "x-max" = "90d"))]
+    pub after: Option<At<Duration>>,
+    /// What it does.
+    pub then: Then,
+    /// For "queue": where the contact goes. Not possible while that queue is full.
+    pub queue: Option<At<String>>,
+    /// For "priority": the contact's priority from then on.
+    #[schemars(range(min = -100, max = 100))]
+    pub priority: Option<At<i32>>,
+    /// For "external": where the gateway sends the contact, such as a number.
+    pub destination: Option<At<Label>>,
+}
+
+/// What sets off an overflow rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum When {
+    /// A contact comes in, nobody can take it at once, and the queue is as long as `length`.
+    QueueLength,
+    /// A contact comes in, and nobody of a team that serves the queue is signed in.
+    NobodySignedIn,
+    /// A contact has waited as long as `after`.
+    Wait,
+    /// A contact was declined as often as the tenant's max_declines.
+    NoWillingAgent,
+}
+
+/// What an overflow rule does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Then {
+    /// Sends the contact to another queue; its place by arrival stays.
+    Queue,
+    /// Sets the contact's priority; the rules after it are looked at too.
+    Priority,
+    /// Ends the contact as OVERFLOWED(external).
+    External,
+    /// Ends the contact as REFUSED(rule).
+    Refuse,
 }
 
 /// Since when an agent is idle.
@@ -474,6 +537,16 @@ pub struct ServiceLevel {
     /// The share of offered contacts that should be answered within it, 0 to 1. Default 0.8.
     #[schemars(range(min = 0.0, max = 1.0))]
     pub target: Option<f64>,
+}
+
+/// A queue that is gone, and where its contacts go.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RemovedQueue {
+    /// The queue that was.
+    pub id: At<Id>,
+    /// The queue that takes its contacts, in order of their arrival.
+    pub target: At<String>,
 }
 
 /// A team: agents who serve the same queues.

@@ -19,6 +19,8 @@ pub struct Server {
     pub request_timeout: Duration,
     /// Time open streams and requests get to end after SIGTERM.
     pub drain_grace: Duration,
+    /// Whether a change of the file is applied as soon as it is saved.
+    pub watch_config: bool,
     /// Bounds of what clients may take.
     pub limits: Limits,
     /// Signs of life on connections.
@@ -34,6 +36,7 @@ impl Default for Server {
             insecure: false,
             request_timeout: Duration::from_secs(30),
             drain_grace: Duration::from_secs(30),
+            watch_config: true,
             limits: Limits::default(),
             keepalive: Keepalive::default(),
         }

@@ -10,7 +10,7 @@ use toml::Spanned;
 use toml::de::{DeArray, DeTable, DeValue};
 
 use super::duration::{self, Duration};
-use super::fault::Gathered;
+use super::fault::{Code, Gathered};
 use super::requirement;
 use super::schema;
 use super::{nearest, text_rules};
@@ -174,18 +174,19 @@ impl Walk<'_, '_> {
         if self.path.is_empty() && key == "tenants" {
             let hint = "add one: [[tenants]] with id = \"default\", then [[tenants.queues]] and [[tenants.teams]]; \
                         `usher config example` prints a complete file";
-            return self.faults.hinted(span, "there is no [[tenants]]", hint);
+            return self.faults.coded(Code::MissingKey, span, "there is no [[tenants]]", Some(hint.into()));
         }
         let meaning = node.target.get("description").and_then(Value::as_str);
         let hint = meaning.map(|text| format!("`{key}`: {text}"));
-        self.faults.maybe(span, format!("`{key}` is missing {}", self.place()), hint);
+        let message = format!("`{key}` is missing {}", self.place());
+        self.faults.coded(Code::MissingKey, span, message, hint);
     }
 
     fn unknown_key(&mut self, key: &str, span: Range<usize>, node: Node) {
         let later = self.of.later_keys.iter().any(|(table, keys)| *table == node.name && keys.contains(&key));
         if later {
             let message = format!("`{key}` is known, but not available in this release");
-            return self.faults.hinted(span, message, "take it out for now");
+            return self.faults.coded(Code::NotAvailable, span, message, Some("take it out for now".into()));
         }
         let known: Vec<&str> = node.properties().into_iter().flatten().map(|(key, _)| key.as_str()).collect();
         let message = format!("unknown key `{key}` {}", self.place());
@@ -196,7 +197,7 @@ impl Walk<'_, '_> {
                 None => format!("known here: {}", known.join(", ")),
             },
         };
-        self.faults.hinted(span, message, hint);
+        self.faults.coded(Code::UnknownKey, span, message, Some(hint));
     }
 
     /// The table being looked at, for messages.
@@ -251,7 +252,7 @@ impl Walk<'_, '_> {
             _ if node.text("x-usher") == Some("duration") => Some(duration::HOW.into()),
             _ => node.text("description").map(str::to_owned),
         };
-        self.faults.maybe(span, message, hint);
+        self.faults.coded(Code::WrongType, span, message, hint);
     }
 
     fn array<'i>(&mut self, array: &mut DeArray<'i>, span: Range<usize>, node: Node) -> bool {
@@ -265,7 +266,7 @@ impl Walk<'_, '_> {
             }
             if unique && item.get_ref().as_str().is_some_and(|text| !seen.insert(text.to_owned())) {
                 let text = item.get_ref().as_str().unwrap_or_default();
-                self.faults.add(item.span(), format!("`{text}` is listed twice"));
+                self.faults.coded(Code::Duplicate, item.span(), format!("`{text}` is listed twice"), None);
                 continue;
             }
             array.push(item);
@@ -288,7 +289,7 @@ impl Walk<'_, '_> {
             (Some(low), Some(high)) => format!("`{key}` is {written}, which is not within {low} to {high}"),
             _ => format!("`{key}` is {written}, which is too large"),
         };
-        self.faults.add(span, message);
+        self.faults.coded(Code::OutOfRange, span, message, None);
         false
     }
 
@@ -314,7 +315,7 @@ impl Walk<'_, '_> {
         let all = words.iter().map(|word| format!("\"{word}\"")).collect::<Vec<_>>().join(", ");
         if self.of.later_values.iter().any(|(name, later)| *name == node.name && later.contains(&text)) {
             let message = format!("\"{text}\" is known, but not available in this release");
-            self.faults.hinted(span, message, format!("available: {all}"));
+            self.faults.coded(Code::NotAvailable, span, message, Some(format!("available: {all}")));
             return false;
         }
         let key = self.path.last().map_or("value", String::as_str);

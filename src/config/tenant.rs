@@ -61,6 +61,7 @@ pub(super) fn policy(
     counts(&table, faults);
     parents(&table.teams, faults);
     routing::comparable(&table, faults);
+    routing::circles(&table, faults);
     let reserves = routing::reserves(&table, &known, faults);
     let rules = rules(&table);
     let spots = coverage::Spots::of(&table);
@@ -84,6 +85,26 @@ pub(super) fn policy(
         coverage::check(&policy, &spots, faults, warnings);
     }
     policy
+}
+
+/// Where contacts go of queues that the file no longer has. A queue it has cannot go, and one that is not there cannot
+/// take any.
+pub(super) fn removed_queues(table: &schema::Tenant, faults: &mut Gathered<'_>) -> Vec<policy::RemovedQueue> {
+    let queues: HashSet<&str> = table.queues.iter().map(|queue| queue.id.get().0.as_str()).collect();
+    unique("removed queue", table.removed_queues.iter().map(|removed| &removed.id), faults);
+    let mut kept = Vec::with_capacity(table.removed_queues.len());
+    for removed in &table.removed_queues {
+        let (id, target) = (&removed.id.get().0, removed.target.get());
+        if queues.contains(id.as_str()) {
+            let hint = "take it out of `queues`, or out of `removed_queues`";
+            faults.hinted(removed.id.span(), format!("queue `{id}` is not removed: it is one of the queues"), hint);
+        }
+        if !queues.contains(target.as_str()) {
+            faults.unknown(removed.target.span(), "queue", target, queues.iter().copied());
+        }
+        kept.push(policy::RemovedQueue { id: id.as_str().into(), target: target.as_str().into() });
+    }
+    kept
 }
 
 /// An id as the engine has it.
@@ -167,6 +188,7 @@ fn channel(table: schema::Channel) -> policy::Channel {
 fn queue(table: schema::Queue, known: &Known, faults: &mut Gathered<'_>) -> policy::Queue {
     let default = policy::Queue::named(text(&table.id));
     let promised = default.service_level;
+    let overflow = routing::overflow(&table, known, faults);
     let (selection, aging_cap) = (routing::selection(&table, faults), routing::aging_cap(&table, faults));
     policy::Queue {
         display_name: display_name(table.display_name, &default.id),
@@ -181,6 +203,7 @@ fn queue(table: schema::Queue, known: &Known, faults: &mut Gathered<'_>) -> poli
         waiting_cost: table.waiting_cost.map_or(default.waiting_cost, routing::millionths),
         expected_handle: span(table.expected_handle, default.expected_handle),
         expected_patience: table.expected_patience.map(|given| given.0),
+        overflow,
         max_wait: table.max_wait.map(|given| given.0),
         short_abandon: span(table.short_abandon, default.short_abandon),
         wrap_up: table.wrap_up.map_or(default.wrap_up, |table| wrap_up(&table, faults)),

@@ -4,9 +4,9 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::ops::Range;
 
-use crate::engine::policy::Policy;
+use crate::engine::policy::{Policy, RemovedQueue};
 
-use super::fault::Gathered;
+use super::fault::{Code, Gathered};
 use super::schema::{self, At, Id, Listen};
 use super::settings::{Journal, Keepalive, Limits, Server, Telemetry};
 use super::tenant;
@@ -21,6 +21,8 @@ pub(super) struct Checked {
     pub journal: Journal,
     /// One policy per tenant.
     pub tenants: Vec<Policy>,
+    /// Where contacts of queues go that are gone, by tenant.
+    pub removed_queues: Vec<Vec<RemovedQueue>>,
 }
 
 /// Gives a document its meaning. What is returned is of use only if no fault was added.
@@ -31,6 +33,7 @@ pub(super) fn document(document: schema::Document, faults: &mut Gathered<'_>, wa
     let journal = document.journal.unwrap_or_default();
     let known = Telemetry::default();
     unique("tenant", document.tenants.iter().map(|tenant| &tenant.id), faults);
+    let removed_queues = document.tenants.iter().map(|table| tenant::removed_queues(table, faults)).collect();
     let tenants = document.tenants.into_iter().map(|table| tenant::policy(table, whole, faults, warnings)).collect();
     Checked {
         server,
@@ -40,6 +43,7 @@ pub(super) fn document(document: schema::Document, faults: &mut Gathered<'_>, wa
         },
         journal: self::journal(journal),
         tenants,
+        removed_queues,
     }
 }
 
@@ -79,6 +83,7 @@ fn server(table: schema::Server, faults: &mut Gathered<'_>) -> Server {
         insecure,
         request_timeout: table.request_timeout.map_or(known.request_timeout, |given| given.std()),
         drain_grace: table.drain_grace.map_or(known.drain_grace, |given| given.std()),
+        watch_config: table.watch_config.unwrap_or(known.watch_config),
         limits: Limits {
             max_message_bytes: limits.max_message_bytes.unwrap_or(known.limits.max_message_bytes),
             max_streams: limits.max_streams.unwrap_or(known.limits.max_streams),
@@ -122,7 +127,12 @@ pub(super) fn unique<'a>(what: &str, ids: impl Iterator<Item = &'a At<Id>>, faul
         let name = &id.get().0;
         if let Some(first) = names.first.get(name) {
             let line = faults.line(first.start);
-            faults.add(id.span(), format!("there are two {what}s `{name}`; the first is on line {line}"));
+            faults.coded(
+                Code::Duplicate,
+                id.span(),
+                format!("there are two {what}s `{name}`; the first is on line {line}"),
+                None,
+            );
             continue;
         }
         names.first.insert(name.clone(), id.span());

@@ -61,6 +61,20 @@ pub struct NewContact {
     pub expire: Option<Time>,
 }
 
+/// Why a contact is changed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ChangeCause {
+    /// The gateway asks for it.
+    #[default]
+    Client,
+    /// A supervisor does.
+    Supervisor,
+    /// A transfer brought another requirement.
+    Transferred,
+    /// An overflow rule says so.
+    Overflow,
+}
+
 /// What an update changes; `None` leaves as is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ContactChange {
@@ -76,8 +90,8 @@ pub struct ContactChange {
     pub requirement: Option<Option<Arc<Requirement>>>,
     /// When it ends by itself if not answered.
     pub expire: Option<Option<Time>>,
-    /// Whether a supervisor changes it, not the gateway.
-    pub supervisor: bool,
+    /// Why it is changed.
+    pub cause: ChangeCause,
 }
 
 /// Where a transfer goes.

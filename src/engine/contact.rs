@@ -131,6 +131,10 @@ pub enum Reason {
     QueueRemoved,
     /// Its queue had no waiting place left.
     QueueFull,
+    /// An overflow rule refused it.
+    Rule,
+    /// An overflow rule sent it outside.
+    External,
     /// The customer asked to be called back.
     Callback,
 }
@@ -326,6 +330,8 @@ pub struct Entry {
     pub declines: u32,
     /// The last wait reached at which more agents could take it.
     pub reached: Span,
+    /// The overflow rules of its queue that have acted in this entry, a bit each.
+    pub acted: u32,
     /// The rules it began with, by `State::entry_rules`; a reload leaves them.
     pub(super) rules: u32,
 }

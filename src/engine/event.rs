@@ -11,7 +11,7 @@ use super::contact::{
     ContactState, Customer, DeclineReason, Direction, EndCause, FailCause, Outcome, Reason, SurveyKind, SurveyResult,
 };
 use super::id::{AgentId, BarId, ChannelId, ContactId, GatewayId, LegId, QueueId, Text};
-use super::policy::{Policy, PolicyChange};
+use super::policy::{Action, Policy, PolicyChange, Trigger};
 use super::time::{Span, Time};
 
 /// An event with its place in the tenant's total order.
@@ -77,6 +77,8 @@ pub enum EntryCause {
     Requeued,
     /// A removed queue's contacts were moved.
     Moved,
+    /// An overflow rule sent it.
+    Overflowed,
 }
 
 /// How an entry that was not answered ended.
@@ -158,6 +160,17 @@ pub enum Event {
         contacts: u32,
         /// Offers still open.
         offers: u32,
+    },
+    /// An overflow rule acted; what it did follows.
+    ContactOverflowed {
+        /// The contact.
+        contact: ContactId,
+        /// The rule's place in the queue's list, from 0.
+        rule: u32,
+        /// What set it off.
+        trigger: Trigger,
+        /// What it does.
+        action: Action,
     },
     /// A contact was created.
     ContactCreated {
@@ -541,6 +554,7 @@ impl Event {
             | NoWillingAgent { contact }
             | BarLifted { contact, .. }
             | WaitReached { contact, .. }
+            | ContactOverflowed { contact, .. }
             | ContactEnded { contact, .. }
             | ContactClosed { contact, .. }
             | ContactForgotten { contact }

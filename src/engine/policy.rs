@@ -71,6 +71,17 @@ pub struct PolicyChange {
     pub digest: [u8; 16],
     /// SHA-256 of the file it was read from; `None` when it did not come from a file.
     pub source: Option<[u8; 32]>,
+    /// Queues it no longer has, each with the queue that takes its contacts. Queues it has are left alone.
+    pub removed_queues: Vec<RemovedQueue>,
+}
+
+/// A queue that goes, and where its contacts go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RemovedQueue {
+    /// The queue the new policy no longer has.
+    pub id: Text,
+    /// The queue that takes its contacts.
+    pub target: Text,
 }
 
 /// A policy that is or was in force.
@@ -82,6 +93,25 @@ pub struct PolicyVersion {
     pub change: Arc<PolicyChange>,
     /// When.
     pub applied: Time,
+}
+
+/// What a policy would do if it came into force now.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PolicyPreview {
+    /// The version in force; 0 when there is none.
+    pub version_before: u64,
+    /// The version it would become; as before when it changes nothing.
+    pub version_after: u64,
+    /// Waiting contacts it would look at again.
+    pub reevaluated: u32,
+    /// Open offers it would revoke.
+    pub offers_revoked: u32,
+    /// Contacts it would move out of queues that go.
+    pub moved: u32,
+    /// Agents it would remove once their last leg has ended.
+    pub draining: Vec<Text>,
+    /// Agents made by requests who are signed in and whose team it does not have, or who have none: they serve nothing.
+    pub without_team: Vec<Text>,
 }
 
 /// Tenant-wide times and bounds.
@@ -244,6 +274,9 @@ pub struct Queue {
     pub expected_handle: Span,
     /// Mean patience expected, 1/theta; for `cmu_theta`, none leaves it at c*mu.
     pub expected_patience: Option<Span>,
+    /// What happens when the queue is long, nobody is there, or a contact waits too long, in order; at most
+    /// [`super::limits::OVERFLOW_RULES`].
+    pub overflow: Vec<Overflow>,
     /// Overrides the channel's `max_wait`.
     pub max_wait: Option<Span>,
     /// An abandonment before this wait is counted as short.
@@ -270,6 +303,7 @@ impl Queue {
             waiting_cost: 1_000_000,
             expected_handle: Span::from_secs(300),
             expected_patience: None,
+            overflow: Vec::new(),
             max_wait: None,
             short_abandon: Span::from_secs(5),
             wrap_up: WrapUp::None,
@@ -287,6 +321,42 @@ pub struct QueueGroup {
     pub queues: Vec<Text>,
     /// QUEUED and PARKED entries they hold together at most.
     pub limit: u32,
+}
+
+/// One overflow rule. Each acts once per contact and entry; the first in order whose trigger holds and whose action is
+/// possible does, and after a change of priority the next ones are still looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Overflow {
+    /// What sets it off.
+    pub trigger: Trigger,
+    /// What it does.
+    pub action: Action,
+}
+
+/// What sets off an overflow rule. The first two are judged when a contact comes in and nobody can take it at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trigger {
+    /// So many others are QUEUED or PARKED already; none is as many as there are places for.
+    QueueLength(Option<u32>),
+    /// Nobody of a team that serves the queue is signed in.
+    NobodySignedIn,
+    /// The measured wait reaches this.
+    Wait(Span),
+    /// It was declined as often as `max_declines` says.
+    NoWillingAgent,
+}
+
+/// What an overflow rule does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Sends the contact to another queue, with its adjusted arrival; not possible when that one is full.
+    Queue(Text),
+    /// Sets its priority.
+    Priority(i32),
+    /// Ends it here, OVERFLOWED(external): the gateway sends it to this destination.
+    External(Text),
+    /// Ends it, REFUSED(rule).
+    Refuse,
 }
 
 /// A queue in a team's list.

@@ -61,7 +61,7 @@ impl Receipts {
     ///
     /// # Errors
     /// [`Reject::IdempotencyMismatch`] when the id was used with another payload.
-    pub(super) fn find(&self, now: Time, stamp: &RequestStamp) -> Result<Option<Reply>, Reject> {
+    pub fn find(&self, now: Time, stamp: &RequestStamp) -> Result<Option<Reply>, Reject> {
         let same = |slot: u32| {
             let held = &self.held.at(slot).stamp;
             held.method == stamp.method && held.request_id == stamp.request_id

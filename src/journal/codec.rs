@@ -8,15 +8,15 @@
 
 use super::wire::{Malformed, Reader, Wire, Writer, names, record, variants};
 use crate::engine::agent::{AgentProfile, AgentType, Fault, Presence, Routing};
-use crate::engine::command::{ContactChange, NewContact, RequestStamp};
+use crate::engine::command::{ChangeCause, ContactChange, NewContact, RequestStamp};
 use crate::engine::contact::{
     ContactProfile, Customer, DeclineReason, Direction, EndCause, FailCause, Outcome, Reason, SurveyKind, SurveyResult,
 };
 use crate::engine::event::{Answer, EntryCause, EntryExit, Event, Facts, Recorded};
 use crate::engine::id::Text;
 use crate::engine::policy::{
-    Channel, Connect, ContactOrder, IdleClock, Membership, Policy, PolicyChange, PolicyTrigger, Queue, QueueGroup,
-    Reserve, Rules, Selection, ServiceLevel, Skill, Team, WrapUp,
+    Action, Channel, Connect, ContactOrder, IdleClock, Membership, Overflow, Policy, PolicyChange, PolicyTrigger,
+    Queue, QueueGroup, RemovedQueue, Reserve, Rules, Selection, ServiceLevel, Skill, Team, Trigger, WrapUp,
 };
 use crate::engine::requirement::{Comparison, Expr, Requirement, Value};
 use crate::engine::time::Time;
@@ -75,13 +75,14 @@ variants!(Event, EVENTS {
     46 = SurveySubmitted { contact, queue, agent, kind, score, result }
     47 = WaitReached { contact, wait }
     48 = CustomerForgotten { customer, contacts }
+    49 = ContactOverflowed { contact, rule, trigger, action }
 });
 
 // ---- what events hold
 
 record!(RequestStamp { method, request_id, digest });
 record!(NewContact { profile, digest, queue, agent_id, priority, requirement, age_credit, arrival, schedule, expire });
-record!(ContactChange { customer, attributes, conversation_id, priority, requirement, expire, supervisor });
+record!(ContactChange { customer, attributes, conversation_id, priority, requirement, expire, cause });
 record!(ContactProfile {
     contact_id,
     gateway_id,
@@ -120,7 +121,8 @@ record!(Policy {
     agents,
     rules,
 });
-record!(PolicyChange { trigger, comment, rolled_back_to, digest, source });
+record!(PolicyChange { trigger, comment, rolled_back_to, digest, source, removed_queues });
+record!(RemovedQueue { id, target });
 record!(Rules {
     session_lease,
     gateway_grace,
@@ -164,7 +166,9 @@ record!(Queue {
     waiting_cost,
     expected_handle,
     expected_patience,
+    overflow,
 });
+record!(Overflow { trigger, action });
 record!(QueueGroup { id, queues, limit });
 record!(Reserve { team, queue, keep_idle, release_after });
 record!(Membership { queue, priority, delay, rank, ratio_ppm });
@@ -188,9 +192,10 @@ names!(Outcome {
 });
 names!(Reason {
     0 = None, 1 = CustomerLeft, 2 = System, 3 = GatewayLost, 4 = NoAnswer, 5 = SessionLost, 6 = MaxWait, 7 = ExpireTime,
-    8 = QueueRemoved, 9 = QueueFull, 10 = Callback,
+    8 = QueueRemoved, 9 = QueueFull, 10 = Callback, 11 = Rule, 12 = External,
 });
-names!(EntryCause { 0 = Arrived, 1 = Scheduled, 2 = Transferred, 3 = Requeued, 4 = Moved });
+names!(EntryCause { 0 = Arrived, 1 = Scheduled, 2 = Transferred, 3 = Requeued, 4 = Moved, 5 = Overflowed });
+names!(ChangeCause { 0 = Client, 1 = Supervisor, 2 = Transferred, 3 = Overflow });
 names!(SurveyKind { 0 = Csat, 1 = Nps });
 names!(SurveyResult { 0 = Positive, 1 = Neutral, 2 = Negative });
 names!(PolicyTrigger { 0 = Start, 1 = Signal, 2 = File, 3 = Request, 4 = Rollback });
@@ -229,6 +234,8 @@ holders!(Selection {
     0 = LongestIdle(clock), 1 = Ranked, 2 = LeastLoaded, 3 = BestSkilled, 4 = LeastSkilled, 5 = FewestContacts,
     6 = RoundRobin, 7 = Ordered, 8 = Random,
 });
+holders!(Trigger { 0 = QueueLength(length), 1 = NobodySignedIn, 2 = Wait(span), 3 = NoWillingAgent });
+holders!(Action { 0 = Queue(queue), 1 = Priority(priority), 2 = External(destination), 3 = Refuse });
 holders!(WrapUp { 0 = None, 1 = Timed(span), 2 = Manual(span) });
 holders!(Value { 0 = Str(text), 1 = Int(number), 2 = Bool(truth), 3 = Decimal(millionths), 4 = List(texts) });
 

@@ -26,6 +26,7 @@ use tonic::{Response, Status};
 
 use crate::engine::state::State;
 use crate::engine::time::Time;
+use crate::reload::Reload;
 use crate::shard::{Refused, ShardHandle};
 use crate::view::fold::Books;
 use crate::view::{View, Views};
@@ -72,14 +73,15 @@ use later_methods;
 pub struct Edge {
     shard: ShardHandle,
     views: Arc<Views>,
+    reload: Arc<Reload>,
     context: Arc<Context>,
     options: Arc<Options>,
 }
 
 impl Edge {
-    fn new(shard: ShardHandle, views: Arc<Views>, options: Options) -> Edge {
+    fn new(shard: ShardHandle, views: Arc<Views>, reload: Arc<Reload>, options: Options) -> Edge {
         let context = Arc::new(Context::new(shard.now()));
-        Edge { shard, views, context, options: Arc::new(options) }
+        Edge { shard, views, reload, context, options: Arc::new(options) }
     }
 
     /// What supervisors look at of a tenant.

@@ -3,12 +3,14 @@
 use usher_proto::v1;
 
 use crate::engine::agent::{AgentType, Fault, Presence, Routing};
+use crate::engine::command::ChangeCause;
 use crate::engine::contact::{
     CancelCause, ContactState, DeclineReason, Direction, EndCause, LegState, OfferState, Outcome, Reason, RequeueCause,
     SurveyKind, SurveyResult,
 };
 use crate::engine::event::EntryCause;
 use crate::engine::policy::PolicyTrigger;
+use crate::engine::policy::{Action, Trigger};
 
 /// A contact's state, in words.
 pub fn contact_state(state: ContactState) -> &'static str {
@@ -79,6 +81,37 @@ pub fn cause_to(cause: EntryCause) -> v1::QueueCause {
         EntryCause::Transferred => v1::QueueCause::Transferred,
         EntryCause::Requeued => v1::QueueCause::Requeued,
         EntryCause::Moved => v1::QueueCause::Moved,
+        EntryCause::Overflowed => v1::QueueCause::Overflowed,
+    }
+}
+
+/// Why a contact was changed.
+pub fn change_to(cause: ChangeCause) -> v1::UpdateCause {
+    match cause {
+        ChangeCause::Client => v1::UpdateCause::Client,
+        ChangeCause::Supervisor => v1::UpdateCause::Supervisor,
+        ChangeCause::Transferred => v1::UpdateCause::Transferred,
+        ChangeCause::Overflow => v1::UpdateCause::Overflow,
+    }
+}
+
+/// What set off an overflow rule.
+pub fn trigger_to(trigger: Trigger) -> v1::OverflowTrigger {
+    match trigger {
+        Trigger::QueueLength(_) => v1::OverflowTrigger::QueueLength,
+        Trigger::NobodySignedIn => v1::OverflowTrigger::NobodySignedIn,
+        Trigger::Wait(_) => v1::OverflowTrigger::Wait,
+        Trigger::NoWillingAgent => v1::OverflowTrigger::NoWillingAgent,
+    }
+}
+
+/// What an overflow rule does, and where to.
+pub fn action_to(action: &Action) -> (v1::OverflowAction, &str) {
+    match action {
+        Action::Queue(queue) => (v1::OverflowAction::Queue, queue),
+        Action::Priority(_) => (v1::OverflowAction::Priority, ""),
+        Action::External(destination) => (v1::OverflowAction::External, destination),
+        Action::Refuse => (v1::OverflowAction::Refuse, ""),
     }
 }
 

@@ -12,8 +12,12 @@ use usher_proto::v1::contact_service_server::ContactServiceServer;
 use usher_proto::v1::supervisor_service_server::SupervisorServiceServer;
 
 use super::Edge;
+use crate::reload::Reload;
 use crate::shard::ShardHandle;
 use crate::view::Views;
+
+/// Room for a whole configuration file in one request, and for the rest of it.
+const CONFIG_BYTES: usize = crate::config::FILE_BYTES as usize + (1 << 20);
 
 /// What one connection may have on its way to us that was not read yet. h2 takes half of it as its budget for small DATA
 /// frames and closes a connection that goes beyond: with its default of 1 MiB a gateway that sends a thousand commands a
@@ -43,19 +47,20 @@ pub struct Options {
 /// When the listener or the reflection data fails.
 pub async fn serve(
     listener: TcpListener,
-    shard: ShardHandle,
-    views: Arc<Views>,
+    (shard, views, reload): (ShardHandle, Arc<Views>, Arc<Reload>),
     options: Options,
     health: tonic_health::server::HealthReporter,
     health_service: tonic_health::pb::health_server::HealthServer<impl tonic_health::pb::health_server::Health>,
     shutdown: impl Future<Output = ()>,
 ) -> anyhow::Result<()> {
-    let edge = Edge::new(shard, views, options.clone());
+    let edge = Edge::new(shard, views, reload, options.clone());
     let most = options.max_message_bytes;
     let contacts = ContactServiceServer::new(edge.clone()).max_decoding_message_size(most);
     let agents = AgentServiceServer::new(edge.clone()).max_decoding_message_size(most);
     let supervisors = SupervisorServiceServer::new(edge.clone()).max_decoding_message_size(most);
-    let admins = AdminServiceServer::new(edge).max_decoding_message_size(most);
+    let admins = AdminServiceServer::new(edge)
+        .max_decoding_message_size(most.max(CONFIG_BYTES))
+        .max_encoding_message_size(usize::MAX);
     let reflection = || {
         tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(usher_proto::FILE_DESCRIPTOR_SET)

@@ -197,6 +197,13 @@ pub fn rejected(reject: &Reject) -> Problem {
     }
 }
 
+/// A version of a policy that is not kept.
+pub fn version_not_found(version: u64) -> Problem {
+    Problem::new(Code::NotFound, "VERSION_NOT_FOUND", format!("version {version} is not kept"))
+        .at("version")
+        .with("version", version)
+}
+
 fn offer_over(state: OfferState) -> Problem {
     let (reason, message) = match state {
         OfferState::Accepted => ("OFFER_ACCEPTED", "the offer was accepted"),

@@ -8,10 +8,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tonic::Code;
 use usher_proto::v1;
 
-use super::convert::{input, offer_from, output};
+use super::convert::{hex, input, offer_from, output};
 use super::names;
 use super::status::{Problem, refused};
-use crate::engine::command::{Command, ContactChange, MoveWhich, Request, RequestStamp, TransferTarget};
+use crate::engine::command::{ChangeCause, Command, ContactChange, MoveWhich, Request, RequestStamp, TransferTarget};
 use crate::engine::contact::{DeclineReason, RequeueCause};
 use crate::engine::id::{LegId, Text};
 use crate::engine::limits;
@@ -428,7 +428,7 @@ contact_verb!(
     30,
     |verb, context| {
         let priority = Some(verb.priority);
-        let change = Arc::new(ContactChange { priority, supervisor: true, ..ContactChange::default() });
+        let change = Arc::new(ContactChange { priority, cause: ChangeCause::Supervisor, ..ContactChange::default() });
         Ok(Command::UpdateContact { contact_id: contact_id(verb.contact_id)?, change })
     },
     |problem| match problem.field.as_deref() {
@@ -519,8 +519,7 @@ pub fn callback_id(request: &v1::RequestCallbackRequest) -> Result<Text, Problem
         true => Ok(own.into()),
         false => {
             let digest = input::digest(&v1::GetContactRequest { contact_id: own, ..Default::default() });
-            let digits: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-            Ok(format!("callback-{digits}").into())
+            Ok(format!("callback-{}", hex(&digest)).into())
         }
     }
 }

@@ -13,6 +13,7 @@ pub mod logging;
 pub mod names;
 mod process;
 mod record;
+mod reloads;
 mod text;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -30,6 +31,7 @@ use cells::{Registrar, seconds};
 use latency::Latency;
 use names::{Kind, Metric};
 use record::{Books, CellFigures, Figures};
+pub use reloads::{ReloadResult, Reloads};
 use text::Page;
 
 /// How often [`Telemetry::upkeep`] wants to be called. Nobody else does it when nobody scrapes.
@@ -53,6 +55,8 @@ pub struct Telemetry {
     registrar: Registrar,
     handle: PrometheusHandle,
     tenants: Mutex<Vec<(Text, Arc<Mutex<Books>>)>>,
+    /// Attempts to change the configuration.
+    pub reloads: Reloads,
     /// Time a command took.
     pub decisions: Latency,
     /// Time from what made an offer possible to the offer.
@@ -107,6 +111,7 @@ impl Telemetry {
             handle: recorder.handle(),
             registrar: Registrar::new(Arc::new(recorder), cap),
             tenants: Mutex::default(),
+            reloads: Reloads::default(),
             decisions: Latency::default(),
             offers: Latency::default(),
             commits: Latency::default(),
@@ -152,6 +157,7 @@ impl Telemetry {
         for tenant in figures.iter().filter(|tenant| tenant.version > 0) {
             page.sample(&names::CONFIG_VERSION, &[&tenant.tenant, &tenant.version.to_string()], 1);
         }
+        self.reloads.write(&mut page);
         self.decisions.write(&mut page, &names::DECISION, names::DECISION_BOUNDS);
         self.offers.write(&mut page, &names::OFFER_LATENCY, names::OFFER_BOUNDS);
         self.commits.write(&mut page, &names::JOURNAL_COMMIT, names::JOURNAL_COMMIT_BOUNDS);

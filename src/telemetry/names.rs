@@ -146,6 +146,10 @@ metrics! {
         "Capacity units of the agents signed in now.";
     CONFIG_VERSION = "usher_config_version_info" Gauge Count ["tenant" "version"]
         "1 for the version of the policy in force.";
+    CONFIG_RELOADS = "usher_config_reloads_total" Counter Count ["result" "trigger"]
+        "Attempts to change the configuration while running: applied, unchanged (nothing in it was new), refused.";
+    CONFIG_LAST_RELOAD = "usher_config_last_reload_successful" Gauge Count []
+        "0 when the last attempt to change the configuration was refused and the old stayed in force, else 1.";
     DECISION = "usher_decision_seconds" Histogram Seconds []
         "Time a command took in its shard: decided, evolved, matched until quiet, journalled and told. A step's time is shared equally among its commands.";
     OFFER_LATENCY = "usher_offer_latency_seconds" Histogram Seconds []

@@ -48,6 +48,8 @@ pub const fn reason(reason: Reason) -> &'static str {
         Reason::ExpireTime => "expire_time",
         Reason::QueueRemoved => "queue_removed",
         Reason::QueueFull => "queue_full",
+        Reason::Rule => "rule",
+        Reason::External => "external",
         Reason::Callback => "callback",
     }
 }

@@ -5,6 +5,7 @@ nothing can be wrong with it. `test_bad_input.py` compares both with what reflec
 """
 
 import time
+from pathlib import Path
 
 from harness import word
 
@@ -789,6 +790,83 @@ WATCH_AGENT = Table(
     rows=[*tenant(), *known_agent(), *resume_token()],
 )
 
+# What the server runs with, so that the request that works makes no version.
+RUNNING = (Path(__file__).parent / "usher.toml").read_text(encoding="utf-8")
+
+
+def in_force(test):
+    """The version in force."""
+    return test.client.AdminService.GetConfig().version.version
+
+
+def a_config():
+    """A configuration that is not there, or has a fault."""
+    return [
+        Row("config", clear("config"), label="left out"),
+        Row("config", put("config", "[[tenants]]\nid = 1\n"), reason="CONFIG_INVALID", path="config.*", label="with a fault"),
+    ]
+
+
+def removed_queues(known_tenant=True):
+    """Queues that go: their names, and where their contacts go."""
+
+    def gone(queue, target):
+        return lambda request: request.removed_queues.add(queue=queue, target=target)
+
+    path = "removed_queues"
+    rows = [
+        Row(path, gone("", "sales"), path=f"{path}[0].queue", label="without a queue"),
+        Row(path, gone("gone", ""), path=f"{path}[0].target", label="without a target"),
+        Row(path, gone("gone", LONG_ID), path=f"{path}[0].target", label="with a target of 129 bytes"),
+    ]
+    return rows + ([Row(path, gone("gone", "nowhere"), reason="QUEUE_NOT_FOUND")] if known_tenant else [])
+
+
+def a_version(reason="VERSION_NOT_FOUND"):
+    return [Row("version", put("version", 999), "NOT_FOUND", reason)]
+
+
+EXPECTED = [Row("expected_version", put("expected_version", 999), "ABORTED", "VERSION_MISMATCH")]
+COMMENT = [Row("comment", put("comment", "x" * 257), label="of 257 bytes")]
+
+VALIDATE_CONFIG = Table(
+    "AdminService",
+    "ValidateConfig",
+    works=lambda test, number: test.client.AdminService.ValidateConfig.request(config=RUNNING),
+    looks=in_force,
+    rows=[*tenant(), a_config()[0], *removed_queues(known_tenant=False)],
+)
+
+APPLY_CONFIG = Table(
+    "AdminService",
+    "ApplyConfig",
+    works=lambda test, number: test.client.AdminService.ApplyConfig.request(
+        config=RUNNING, comment="again", request_id=f"apply-{number}"
+    ),
+    looks=in_force,
+    rows=[*tenant(), *request_id(), *a_config(), *removed_queues(), *EXPECTED, *COMMENT],
+    free={"dry_run": "either value is right"},
+)
+
+GET_CONFIG = Table(
+    "AdminService",
+    "GetConfig",
+    works=lambda test, number: test.client.AdminService.GetConfig.request(include_history=True),
+    looks=in_force,
+    rows=[*tenant(), *a_version()],
+    free={"include_history": "either value is right"},
+)
+
+ROLLBACK_CONFIG = Table(
+    "AdminService",
+    "RollbackConfig",
+    works=lambda test, number: test.client.AdminService.RollbackConfig.request(
+        version=in_force(test), request_id=f"rollback-{number}"
+    ),
+    looks=in_force,
+    rows=[*tenant(), *request_id(), *a_version(), *removed_queues(), *EXPECTED, *COMMENT],
+)
+
 FORGET_CUSTOMER = Table(
     "AdminService",
     "ForgetCustomer",
@@ -930,6 +1008,10 @@ TABLES = [
     GET_AGENT_REPORT,
     LIST_CONTACT_RECORDS,
     WATCH_EVENTS,
+    VALIDATE_CONFIG,
+    APPLY_CONFIG,
+    GET_CONFIG,
+    ROLLBACK_CONFIG,
     CREATE_CONTACT,
     GET_CONTACT,
     LIST_CONTACTS,

@@ -21,9 +21,7 @@ UNIMPLEMENTED = {
     "SupervisorService": {
         "AssignContact", "SetAgentSkills", "SetQueueOpen", "MonitorContact",
     },
-    "AdminService": {
-        "ValidateConfig", "ApplyConfig", "GetConfig", "RollbackConfig", "Drain", "GetStatus",
-    },
+    "AdminService": {"Drain", "GetStatus"},
 }  # fmt: skip
 
 # Resources inside requests: the first number of their output-only fields.

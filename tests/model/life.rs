@@ -2,7 +2,7 @@
 
 use usher::engine::agent::{Fault, Presence};
 use usher::engine::command::{ContactChange, NewContact};
-use usher::engine::contact::{ContactState, Direction, EndCause, FailCause, LegState, OfferState, Outcome};
+use usher::engine::contact::{ContactState, Direction, EndCause, FailCause, LegState, OfferState, Outcome, Reason};
 use usher::engine::event::{Answer, EntryCause, EntryExit, Event, Recorded};
 use usher::engine::id::{AgentId, BarId, ContactId, LegId, QueueId};
 use usher::engine::policy::{Channel, Policy};
@@ -90,8 +90,16 @@ impl Model {
             self.channels.insert(channel.id.clone(), channel.clone());
         }
         for queue in &policy.queues {
-            match self.queues.iter_mut().find(|known| known.id == queue.id) {
-                Some(known) => *known = queue.clone(),
+            let at = self.queues.iter().position(|known| known.id == queue.id).unwrap_or(self.queues.len());
+            match self.queues.get_mut(at) {
+                Some(known) => {
+                    if known.overflow != queue.overflow {
+                        let here = |entry: &Entry| entry.queue == QueueId(at as u32);
+                        let waiting = self.contacts.values_mut().filter_map(|held| held.entry.as_mut());
+                        waiting.filter(|entry| here(entry)).for_each(|entry| entry.acted.clear());
+                    }
+                    *known = queue.clone();
+                }
                 None => self.queues.push(queue.clone()),
             }
         }
@@ -108,15 +116,22 @@ impl Model {
         let held = self.contacts.get_mut(&id).ok_or("an unknown contact")?;
         match event {
             Event::ContactQueued { queue, only, cause, .. } => {
-                if matches!(cause, EntryCause::Arrived | EntryCause::Scheduled) {
+                self.leave_for(id)?;
+                self.passed.retain(|(passed, _)| *passed != id);
+                if matches!(cause, EntryCause::Arrived | EntryCause::Scheduled | EntryCause::Overflowed) {
                     self.arrivals.push(id);
                 }
                 return self.queued(now, id, *queue, *only);
             }
-            Event::ContactEnded { outcome, exit, .. } => return self.ended(now, id, *outcome, *exit),
+            Event::ContactEnded { outcome, reason, exit, .. } => {
+                return self.ended(now, id, (*outcome, *reason), *exit);
+            }
             Event::ContactMoved { exit, to, .. } => {
-                let entry = held.entry.as_ref().ok_or("a contact without an entry is moved")?;
+                let entry = held.entry.as_mut().ok_or("a contact without an entry is moved")?;
                 must(entry.queue == exit.queue && entry.queue != *to, || "a contact is moved from elsewhere".into())?;
+                entry.leaving = true;
+                let books = self.books.entry((exit.queue, held.direction)).or_default();
+                (books.waiting, books.moved) = (books.waiting - 1, books.moved + 1);
             }
             Event::SurveySubmitted { kind, score, result, .. } => {
                 must(kind.result(i32::from(*score)) == Some(*result), || "a survey counts otherwise".into())?;
@@ -145,6 +160,11 @@ impl Model {
     /// What happens to an open entry.
     fn entry_event(&mut self, now: Time, id: ContactId, event: &Event) -> Check {
         let state = self.state(id);
+        if let Event::ContactOverflowed { rule, trigger, action, .. } = event {
+            self.check_overflow(id, *rule, (*trigger, action))?;
+            self.entry(id)?.acted.push(*rule);
+            return Ok(());
+        }
         let park = self.policy.rules.park_timeout;
         let entry = self.contacts.get_mut(&id).and_then(|held| held.entry.as_mut()).ok_or("no entry is open")?;
         match event {
@@ -163,6 +183,7 @@ impl Model {
             Event::NoWillingAgent { .. } => {
                 entry.bars.clear();
                 entry.declines = 0;
+                self.passed.push((id, None));
                 self.kept(&Promise::NoWillingAgent(id))
             }
             Event::BarLifted { bar, agent, .. } => {
@@ -173,7 +194,8 @@ impl Model {
             Event::WaitReached { wait, .. } => {
                 must(state == ContactState::Queued, || format!("a wait is reached while {state:?}"))?;
                 must(*wait > entry.reached && *wait <= entry.wait(now), || "a wait is reached too soon".into())?;
-                entry.reached = *wait;
+                let before = std::mem::replace(&mut entry.reached, *wait);
+                self.passed.push((id, Some(before)));
                 Ok(())
             }
             _ => Err(format!("{event:?} is not a contact's")),
@@ -217,6 +239,8 @@ impl Model {
             bars: Vec::new(),
             declines: 0,
             reached: Span::ZERO,
+            acted: Vec::new(),
+            leaving: false,
             leg: None,
             threshold: rules.service_level.threshold,
             short: rules.short_abandon,
@@ -228,8 +252,14 @@ impl Model {
         Ok(())
     }
 
-    fn ended(&mut self, now: Time, id: ContactId, outcome: Outcome, exit: Option<EntryExit>) -> Check {
-        if outcome == Outcome::Refused {
+    fn ended(
+        &mut self,
+        now: Time,
+        id: ContactId,
+        (outcome, reason): (Outcome, Reason),
+        exit: Option<EntryExit>,
+    ) -> Check {
+        if reason == Reason::QueueFull {
             self.check_refusal(id)?;
         }
         let held = self.contacts.get_mut(&id).expect("it was found");
@@ -250,6 +280,7 @@ impl Model {
             Outcome::Cancelled => &mut books.cancelled,
             Outcome::Expired => &mut books.expired,
             Outcome::Refused => &mut books.refused,
+            Outcome::Overflowed => &mut books.overflowed,
             other => return Err(format!("a waiting contact ends {other:?}")),
         };
         *count += 1;

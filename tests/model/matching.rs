@@ -150,16 +150,16 @@ impl Model {
         self.contacts.values().filter(waits).count()
     }
 
-    /// Whether more wait in a queue, or a group it is in, than there are places.
-    fn overfull(&self, queue: QueueId) -> bool {
+    /// Whether more would wait in a queue, or a group it is in, than there are places, with so many more.
+    pub fn overfull(&self, queue: QueueId, more: usize) -> bool {
         let held = &self.queues[queue.index()];
         let named = |name: &Text| self.queues.iter().position(|known| known.id == *name).map(|at| QueueId(at as u32));
         let live = self.policy.queues.iter().any(|known| known.id == held.id);
         let groups = self.policy.queue_groups.iter().filter(|group| live && group.queues.contains(&held.id));
-        held.limit.is_some_and(|limit| self.places(queue) > limit as usize)
+        held.limit.is_some_and(|limit| self.places(queue) + more > limit as usize)
             || groups.into_iter().any(|group| {
                 let taken: usize = group.queues.iter().filter_map(named).map(|queue| self.places(queue)).sum();
-                taken > group.limit as usize
+                taken + more > group.limit as usize
             })
     }
 
@@ -170,7 +170,8 @@ impl Model {
         must(self.arrivals.contains(&id), || format!("{id:?} is refused, and did not come in just now"))?;
         let free = self.agents.keys().find(|&&agent| self.could(agent, contact));
         must(free.is_none(), || format!("{id:?} is refused while {free:?} could take it"))?;
-        must(self.overfull(queue), || format!("{id:?} is refused by a queue with a place"))
+        must(self.due_rule(id).is_none(), || format!("{id:?} is refused before its rules"))?;
+        must(self.overfull(queue, 0), || format!("{id:?} is refused by a queue with a place"))
     }
 
     /// Whoever came in and waits has a place.
@@ -178,7 +179,7 @@ impl Model {
         for id in std::mem::take(&mut self.arrivals) {
             let Some(entry) = self.contacts.get(&id).and_then(|contact| contact.entry.as_ref()) else { continue };
             let waits = entry.leg.is_none() && entry.parked_at.is_none();
-            must(!waits || !self.overfull(entry.queue), || format!("{id:?} waits without a place"))?;
+            must(!waits || !self.overfull(entry.queue, 0), || format!("{id:?} waits without a place"))?;
         }
         Ok(())
     }

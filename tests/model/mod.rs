@@ -6,6 +6,7 @@
 
 pub mod life;
 pub mod matching;
+pub mod overflow;
 pub mod rest;
 pub mod turns;
 
@@ -21,6 +22,7 @@ use usher::engine::tally::Books;
 use usher::engine::time::{Span, Time};
 
 /// One stay in a queue.
+#[derive(Clone)]
 pub struct Entry {
     pub queue: QueueId,
     pub since: Time,
@@ -32,6 +34,10 @@ pub struct Entry {
     pub declines: u32,
     /// The last wait said at which more agents may take it.
     pub reached: Span,
+    /// The overflow rules that have acted.
+    pub acted: Vec<u32>,
+    /// Whether it is being left for another queue.
+    pub leaving: bool,
     /// The leg of this entry: an offer, or what it was accepted into.
     pub leg: Option<LegId>,
     pub threshold: Span,
@@ -47,6 +53,7 @@ impl Entry {
     }
 }
 
+#[derive(Clone)]
 pub struct Contact {
     pub serial: u64,
     pub channel: Text,
@@ -131,6 +138,8 @@ pub struct Model {
     pub promises: Vec<Promise>,
     /// Who was last offered a contact, by queue.
     pub turns: BTreeMap<QueueId, AgentId>,
+    /// Who passed a wait with this batch, and the one before; or was declined by all.
+    pub passed: Vec<(ContactId, Option<Span>)>,
     /// Who came in with this batch.
     pub arrivals: Vec<ContactId>,
     pub sequence: u64,

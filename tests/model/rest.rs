@@ -4,7 +4,7 @@ use usher::engine::agent::Presence;
 use usher::engine::command::Command;
 use usher::engine::contact::{Direction, LegState};
 use usher::engine::id::{QueueId, Text};
-use usher::engine::policy::Team;
+use usher::engine::policy::{Team, Trigger};
 use usher::engine::state::State;
 use usher::engine::time::{Span, Time};
 
@@ -103,6 +103,10 @@ impl Model {
         let reserves = self.policy.reserves.iter().filter(|reserve| reserve.queue == *name && live(&reserve.team));
         let mut points: Vec<Span> = lines.map(|line| line.delay).collect();
         points.extend(reserves.filter_map(|reserve| reserve.release_after));
+        points.extend(self.queues[queue.index()].overflow.iter().filter_map(|rule| match rule.trigger {
+            Trigger::Wait(wait) => Some(wait),
+            _ => None,
+        }));
         points.sort();
         points
     }

@@ -152,6 +152,9 @@ impl Names {
             Event::BarLifted { contact, agent: of, .. } => {
                 format!("bar_lifted {} {}", name(contact), agent(state, *of))
             }
+            Event::ContactOverflowed { contact, rule, trigger, action } => {
+                format!("overflowed {} by rule {rule}: {trigger:?} -> {action:?}", name(contact))
+            }
             Event::WaitReached { contact, wait } => format!("wait_reached {} {wait}", name(contact)),
             Event::ContactEnded { contact, outcome: how, reason, exit, disposition } => {
                 let mut text = format!("ended {} {}", name(contact), outcome(*how, *reason));

@@ -30,7 +30,7 @@ use usher::engine::contact::{
 };
 use usher::engine::event::Recorded;
 use usher::engine::id::{AgentId, ContactId, LegId};
-use usher::engine::policy::Policy;
+use usher::engine::policy::{Policy, PolicyChange, RemovedQueue};
 use usher::engine::time::Time;
 use usher::engine::{Engine, Reply, reject::Reject};
 
@@ -107,14 +107,18 @@ impl Run {
             "tick" | "late" => {}
             "show" => said.extend(show(self.engine.state(), self.now, words)),
             "policy" => {
-                let mut replacing = 0;
+                let (mut replacing, mut change) = (0, PolicyChange::default());
                 for part in rest.trim().trim_start_matches("policy").split(';') {
-                    match part.trim().strip_prefix("replacing ") {
-                        Some(version) => replacing = version.parse().expect("a version"),
-                        None => world::change(&mut self.policy, &Words::of(part.trim())),
+                    match part.trim().split_once(' ') {
+                        Some(("replacing", version)) => replacing = version.parse().expect("a version"),
+                        Some(("handing", pair)) => {
+                            let (id, target) = pair.split_once(':').expect("queue:target");
+                            change.removed_queues.push(RemovedQueue { id: id.into(), target: target.into() });
+                        }
+                        _ => world::change(&mut self.policy, &Words::of(part.trim())),
                     }
                 }
-                let (policy, change) = (Arc::new(self.policy.clone()), Arc::default());
+                let (policy, change) = (Arc::new(self.policy.clone()), Arc::new(change));
                 self.ask(words, Command::ApplyPolicy { policy, change, expected_version: replacing }, said);
             }
             "agent" => {

@@ -19,8 +19,8 @@ use std::sync::Arc;
 use usher::engine::agent::{AgentProfile, AgentType};
 use usher::engine::id::Text;
 use usher::engine::policy::{
-    Channel, Connect, ContactOrder, IdleClock, Membership, Policy, Queue, QueueGroup, Reserve, Rules, Selection, Skill,
-    Team, WrapUp,
+    Action, Channel, Connect, ContactOrder, IdleClock, Membership, Overflow, Policy, Queue, QueueGroup, Reserve, Rules,
+    Selection, Skill, Team, Trigger, WrapUp,
 };
 use usher::engine::requirement::Value;
 use usher::engine::time::Span;
@@ -51,6 +51,7 @@ pub fn is_policy(verb: &str) -> bool {
             | "channel"
             | "queue"
             | "group"
+            | "overflow"
             | "reserve"
             | "team"
             | "managed"
@@ -84,6 +85,10 @@ pub fn change(policy: &mut Policy, words: &Words) {
             let mut team = team(words.name(0), words.option("queues").unwrap_or_default());
             team.contact_order = words.option("order").map_or(ContactOrder::Priority, order);
             put(&mut policy.teams, team, |held| held.id.clone());
+        }
+        "overflow" => {
+            let queue = find(&mut policy.queues, |held| *held.id == *words.name(0)).expect("there is such a queue");
+            queue.overflow.push(overflow(words));
         }
         "reserve" => policy.reserves.push(Reserve {
             team: words.name(0).into(),
@@ -224,6 +229,25 @@ fn selection(text: &str) -> Selection {
         "random" => Selection::Random,
         other => panic!("there is no selection `{other}`"),
     }
+}
+
+/// `overflow sales wait:30s to:support`: `length:3`, `full`, `nobody`, `wait:30s` or `unwilling`; `to:support`,
+/// `priority:5`, `external:number` or `refuse`.
+fn overflow(words: &Words) -> Overflow {
+    let trigger = match (words.number("length"), words.option("wait")) {
+        (Some(length), _) => Trigger::QueueLength(Some(length as u32)),
+        (None, Some(wait)) => Trigger::Wait(span(wait)),
+        (None, None) if words.has("full") => Trigger::QueueLength(None),
+        (None, None) if words.has("nobody") => Trigger::NobodySignedIn,
+        (None, None) => Trigger::NoWillingAgent,
+    };
+    let action = match (words.option("to"), words.number("priority"), words.option("external")) {
+        (Some(queue), ..) => Action::Queue(queue.into()),
+        (_, Some(priority), _) => Action::Priority(priority as i32),
+        (.., Some(number)) => Action::External(number.into()),
+        _ => Action::Refuse,
+    };
+    Overflow { trigger, action }
 }
 
 fn order(text: &str) -> ContactOrder {

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use usher::engine::agent::{AgentProfile, AgentType};
 use usher::engine::id::Text;
 use usher::engine::policy::{
-    Channel, Connect, ContactOrder, IdleClock, Membership, Policy, Queue, QueueGroup, Reserve, Rules, Selection,
-    ServiceLevel, Skill, Team, WrapUp,
+    Action, Channel, Connect, ContactOrder, IdleClock, Membership, Overflow, Policy, Queue, QueueGroup, Reserve, Rules,
+    Selection, ServiceLevel, Skill, Team, Trigger, WrapUp,
 };
 use usher::engine::requirement::{Attributes, Comparison, Expr, Requirement, Value};
 use usher::engine::time::Span;
@@ -54,6 +54,8 @@ pub struct World {
     pub ages: bool,
     pub delays: bool,
     pub reserves: bool,
+    /// Whether queues have overflow rules.
+    pub overflows: bool,
     pub requirements: Vec<Arc<Requirement>>,
     /// Policies that may come into force, in no order.
     pub policies: Vec<Arc<Policy>>,
@@ -92,6 +94,7 @@ impl World {
             ages: rng.one_in(3),
             delays: rng.one_in(3),
             reserves: rng.one_in(3),
+            overflows: rng.one_in(3),
             requirements: Vec::new(),
             policies: Vec::new(),
             profiles: Vec::new(),
@@ -200,6 +203,7 @@ impl World {
             max_wait_first: (self.ages && rng.one_in(3)).then(|| secs(rng, &[5, 20])),
             waiting_cost: rng.pick(&[500_000, 1_000_000, 1_800_000]),
             expected_handle: secs(rng, &[20, 300]),
+            overflow: (0..if self.overflows { rng.range(0, 3) } else { 0 }).map(|_| self.overflow(rng, at)).collect(),
             expected_patience: (self.orders && rng.one_in(2)).then(|| secs(rng, &[30, 80])),
             max_wait: rng.one_in(3).then(|| secs(rng, &[10, 30, 600])),
             short_abandon: secs(rng, &[0, 5]),
@@ -210,6 +214,26 @@ impl World {
             },
             service_level: ServiceLevel { threshold: secs(rng, &[0, 5, 20]), target_ppm: 800_000 },
             ..Queue::named(queue_id(at))
+        }
+    }
+
+    /// A rule that sends to queues further on alone: none goes round in a circle.
+    fn overflow(&self, rng: &mut Rng, at: usize) -> Overflow {
+        let further = at + 1 < self.queues;
+        Overflow {
+            trigger: match rng.below(5) {
+                0 => Trigger::QueueLength(Some(rng.pick(&[0, 1, 2]))),
+                1 => Trigger::QueueLength(None),
+                2 => Trigger::NobodySignedIn,
+                3 => Trigger::NoWillingAgent,
+                _ => Trigger::Wait(secs(rng, &[3, 10, 20])),
+            },
+            action: match rng.below(6) {
+                0..=2 if further => Action::Queue(queue_id(rng.range(at + 1, self.queues - 1))),
+                0..=3 => Action::Priority(rng.pick(&[-3, 4, 9])),
+                4 => Action::External("elsewhere".into()),
+                _ => Action::Refuse,
+            },
         }
     }
 

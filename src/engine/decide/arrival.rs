@@ -6,6 +6,7 @@
 use alloc::vec::Vec;
 
 use super::leg::end_contact;
+use super::overflow::{Moment, overflow};
 use crate::engine::contact::{ContactState, Outcome, Reason};
 use crate::engine::event::Event;
 use crate::engine::id::{ChannelId, ContactId, QueueId, Text};
@@ -14,11 +15,11 @@ use crate::engine::requirement::Requirement;
 use crate::engine::state::State;
 use crate::engine::time::Time;
 
-/// Judges an arrival nobody took in its own batch.
+/// Judges an arrival nobody took in its own batch: the rules of its queue first, then whether there is a place.
 pub(super) fn judge(state: &State, now: Time, contact: ContactId, out: &mut Vec<Event>) {
     let Some(held) = state.try_contact(contact) else { return };
     let Some(entry) = held.entry.filter(|_| state.contact_state(contact) == ContactState::Queued) else { return };
-    if state.overfull(entry.queue, 0) {
+    if !overflow(state, now, contact, Moment::CameIn, out) && state.overfull(entry.queue, 0) {
         end_contact(state, now, contact, (Outcome::Refused, Reason::QueueFull), &Text::default(), out);
     }
 }

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use super::arrival::admit;
 use super::leg::{self, connect_failed, end_contact, finish};
 use super::{Subject, Verdict, find_agent, find_contact, known_disposition};
-use crate::engine::command::{ContactChange, NewContact, TransferTarget};
+use crate::engine::command::{ChangeCause, ContactChange, NewContact, TransferTarget};
 use crate::engine::contact::{CancelCause, Contact, ContactState, EndCause, Outcome, Reason, RequeueCause};
 use crate::engine::event::{EntryCause, Event};
 use crate::engine::id::{AgentId, ChannelId, ContactId, LegId, QueueId, Text};
@@ -272,7 +272,7 @@ pub(super) fn transfer(
             let queue = state.registry().queue(name);
             (Some(queue.ok_or_else(|| Reject::QueueNotFound { queue: name.clone() })?), None)
         }
-        TransferTarget::Agent(name) => (held.queue(), Some(find_agent(state, name)?)),
+        TransferTarget::Agent(name) => (held.queue().map(|queue| here(state, queue)), Some(find_agent(state, name)?)),
     };
     known_skills(state, requirement.and_then(Option::as_ref))?;
     let at = open_contact(state, contact_id)?.2;
@@ -294,7 +294,8 @@ pub(super) fn transfer(
     out.push(Event::ContactTransferred { contact, from: held.queue(), to: queue, to_agent: agent, again, reason });
     if let Some(requirement) = requirement {
         let requirement = Some(requirement.clone());
-        let change = ContactChange { requirement, ..ContactChange::default() };
+        let cause = ChangeCause::Transferred;
+        let change = ContactChange { requirement, cause, ..ContactChange::default() };
         out.push(Event::ContactUpdated { contact, change: Arc::new(change) });
     }
     // The next entry or leg first: the contact goes straight from CONNECTED to where it waits.
@@ -326,16 +327,23 @@ pub(super) fn requeue(
     };
     match (at, active_leg(held)) {
         (ContactState::Assigned, Some(leg)) => connect_failed(state, now, leg, end, out),
-        (ContactState::Connected | ContactState::OnHold, Some(leg)) => match held.queue() {
-            Some(queue) => {
-                requeue_answered(contact, queue, out);
-                finish(state, now, leg, end, out);
+        (ContactState::Connected | ContactState::OnHold, Some(leg)) => {
+            match held.queue().map(|queue| here(state, queue)) {
+                Some(queue) => {
+                    requeue_answered(contact, queue, out);
+                    finish(state, now, leg, end, out);
+                }
+                None => fail_direct(contact, out, |out| finish(state, now, leg, end, out)),
             }
-            None => fail_direct(contact, out, |out| finish(state, now, leg, end, out)),
-        },
+        }
         _ => return Err(Reject::ContactState { state: at }),
     }
     Ok(contact.into())
+}
+
+/// The queue a contact comes back to: its own, or whoever took the contacts of one that is gone.
+fn here(state: &State, queue: QueueId) -> QueueId {
+    state.registry().heir(queue).unwrap_or(queue)
 }
 
 /// Direct work has no queue to go back to.

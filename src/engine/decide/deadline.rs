@@ -29,7 +29,7 @@ pub(in crate::engine) fn deadline(state: &State, now: Time, (due, slot): (Due, u
     }
 }
 
-/// A contact's own deadlines, in order: `max_wait` before `expire_time` before the end of a restriction before a wait at
+/// A contact's own deadlines, in order: a wait at which an overflow rule may act before `max_wait` before `expire_time` before the end of a restriction before a wait at
 /// which more agents may take it.
 pub(super) fn contact_due(state: &State, now: Time, contact: ContactId, out: &mut Vec<Event>) {
     let held = state.contact(contact);
@@ -41,7 +41,10 @@ pub(super) fn contact_due(state: &State, now: Time, contact: ContactId, out: &mu
             false => scheduled(state, now, contact, held, out),
         };
     };
-    if entry.parked_since.is_none() && entry.wait(now) >= state.entry_rules(entry).max_wait {
+    let passed = state.reached(entry, now).filter(|_| entry.parked_since.is_none());
+    if let Some(wait) = passed.filter(|&wait| state.overflow_due(entry, wait)) {
+        out.push(Event::WaitReached { contact, wait });
+    } else if entry.parked_since.is_none() && entry.wait(now) >= state.entry_rules(entry).max_wait {
         expire(Reason::MaxWait);
     } else if expired {
         expire(Reason::ExpireTime);
@@ -49,7 +52,7 @@ pub(super) fn contact_due(state: &State, now: Time, contact: ContactId, out: &mu
         out.push(Event::ContactUnparked { contact });
     } else if entry.only.is_some() && entry.only_until <= now {
         out.push(Event::ContactUnrestricted { contact });
-    } else if let Some(wait) = state.reached(entry, now) {
+    } else if let Some(wait) = passed {
         out.push(Event::WaitReached { contact, wait });
     }
 }
@@ -59,12 +62,12 @@ fn scheduled(state: &State, now: Time, contact: ContactId, held: &Contact, out: 
     let end = |outcome, reason, out: &mut Vec<Event>| {
         end_contact(state, now, contact, (outcome, reason), &Text::default(), out);
     };
-    match (held.direct(), held.queue()) {
+    match (held.direct(), held.queue().and_then(|queue| state.registry().heir(queue))) {
         (Some(agent), _) if can_be_given_work(state, agent) => {
             out.push(assigned(state, now, contact, agent, held.channel));
         }
         (Some(_), _) => end(Outcome::Failed, Reason::SessionLost, out),
-        (None, Some(queue)) if state.registry().queues[queue.index()].live => {
+        (None, Some(queue)) => {
             out.push(Event::ContactQueued { contact, queue, cause: EntryCause::Scheduled, only: None });
         }
         (None, _) => end(Outcome::Cancelled, Reason::QueueRemoved, out),

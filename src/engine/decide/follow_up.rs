@@ -9,16 +9,24 @@ use alloc::vec::Vec;
 use super::arrival::judge;
 use super::deadline::contact_due;
 use super::leg::accept;
+use super::overflow::{Moment, overflow};
+use super::supervise::move_one;
 use crate::engine::agent::Presence;
-use crate::engine::contact::ContactState;
+use crate::engine::contact::{Contact, ContactState};
 use crate::engine::event::Event;
-use crate::engine::id::{AgentId, ContactId};
+use crate::engine::id::{AgentId, ContactId, QueueId};
 use crate::engine::state::State;
 use crate::engine::time::Time;
 
 /// Looks at the agenda until something follows, and pushes it; pushes nothing when all is quiet. Takes from the agenda
 /// and changes nothing else.
 pub(in crate::engine) fn follow_up(state: &mut State, now: Time, out: &mut Vec<Event>) {
+    while let Some((contact, before)) = state.next_passed() {
+        overflow(state, now, contact, before.map_or(Moment::Declined, Moment::Passed), out);
+        if !out.is_empty() {
+            return;
+        }
+    }
     while let Some(contact) = state.next_check() {
         check_contact(state, now, contact, out);
         if !out.is_empty() {
@@ -131,11 +139,19 @@ fn check_contact(state: &State, now: Time, contact: ContactId, out: &mut Vec<Eve
         }
     } else if state.contact_deadline(held).is_some_and(|at| at <= now) {
         contact_due(state, now, contact, out);
+    } else if let Some(heir) = left_behind(state, held) {
+        move_one(state, now, contact, heir, out);
     } else if let Some(entry) = held.entry.filter(|entry| entry.parked_since.is_none())
         && entry.only.is_some_and(|agent| signs_out(state, agent))
     {
         out.push(Event::ContactUnrestricted { contact });
     }
+}
+
+/// The queue a waiting contact is moved to because its own is gone.
+fn left_behind(state: &State, held: &Contact) -> Option<QueueId> {
+    let queue = held.entry?.queue;
+    state.registry().heir(queue).filter(|heir| *heir != queue)
 }
 
 /// Whether an agent has signed out, or will with his last leg: then nothing waits for him alone.

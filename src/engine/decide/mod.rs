@@ -1,7 +1,7 @@
 //! What a command means: it looks at the state and refuses, or says what happens. It changes nothing.
 //!
 //! `contact`, `agent` and `supervise` have the verbs, `deadline` what falls due, `follow_up` what follows by itself,
-//! `arrival` who may come in, `leg` how legs end. Checks stand in the order of [`Reject`], so that the first refusal
+//! `arrival` who may come in, `overflow` where else contacts go, `leg` how legs end. Checks stand in the order of [`Reject`], so that the first refusal
 //! that applies is the one returned.
 
 mod agent;
@@ -11,6 +11,7 @@ mod deadline;
 mod follow_up;
 mod gateway;
 mod leg;
+mod overflow;
 mod policy;
 mod supervise;
 

@@ -90,7 +90,8 @@ fn waiting(state: &State, from: QueueId, channel: &str, limit: u32) -> (Vec<Cont
     (found, skipped)
 }
 
-fn move_one(state: &State, now: Time, contact: ContactId, to: QueueId, out: &mut Vec<Event>) {
+/// Moves a contact that waits. Its entry ends in the books of the queue it leaves; an open offer is cancelled.
+pub(super) fn move_one(state: &State, now: Time, contact: ContactId, to: QueueId, out: &mut Vec<Event>) {
     let held = state.contact(contact);
     let entry = held.entry.expect("a contact that waits has an entry");
     if let Some(leg) = held.entry_leg {

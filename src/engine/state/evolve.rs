@@ -14,7 +14,7 @@ use crate::engine::event::{Answer, EntryCause, EntryExit, Event};
 use crate::engine::id::{AgentId, BarId, ClassId, ContactId, GatewayId, LegId, QueueId, Text};
 use crate::engine::limits;
 use crate::engine::order::Links;
-use crate::engine::policy::{Policy, PolicyChange, WrapUp};
+use crate::engine::policy::{Policy, PolicyChange, Trigger, WrapUp};
 use crate::engine::table::hash_bytes;
 use crate::engine::time::{MaybeTime, Span, Time};
 
@@ -63,24 +63,55 @@ impl State {
     }
 
     fn apply_policy(&mut self, policy: &Arc<Policy>, change: &Arc<PolicyChange>) {
+        let other = |id: &QueueId| {
+            let known = &self.registry.queues[id.index()].rules;
+            policy.queues.iter().any(|queue| queue.id == known.id && queue.overflow != known.overflow)
+        };
+        let changed: Vec<QueueId> = (0..self.queue_count() as u32).map(QueueId).filter(other).collect();
         self.registry.apply(policy);
+        self.registry.hand_over(&change.removed_queues);
         self.registry.remember(policy, change, self.now);
+        if !change.removed_queues.is_empty() {
+            self.look_at_left_behind();
+        }
         self.skilled.resize(self.registry.skills.all.len(), 0);
         self.receipts.set_window(policy.rules.request_window);
         self.arm_retention();
         self.enrol_all();
-        for class in 0..self.index.len() as u32 {
-            let waiting = &self.index.class(ClassId(class)).waiting;
-            let again = waiting.iter(&self.contacts).map(|slot| ContactId(self.contacts.key_of(slot)));
-            let again: Vec<ContactId> = again.collect();
-            // Waits at which more agents may take them may have changed.
-            for &contact in &again {
-                self.arm_contact(contact);
-                self.check_if_due(contact);
-            }
-            self.agenda.contacts.extend(again);
-            self.agenda.sorted = false;
+        if !changed.is_empty() {
+            self.renew_overflow(&changed);
         }
+        let classes = (0..self.index.len() as u32).map(|class| &self.index.class(ClassId(class)).waiting);
+        let mut again: Vec<u32> = classes.flat_map(|waiting| waiting.iter(&self.contacts)).collect();
+        for agent in 0..self.agents.len() {
+            again.extend(self.agents[agent].only.iter(&self.contacts));
+        }
+        for contact in again.into_iter().map(|slot| self.contact_at(slot)).collect::<Vec<_>>() {
+            // Waits at which more agents may take it, or a rule may act, may have changed.
+            self.arm_contact(contact);
+            self.check_if_due(contact);
+            self.agenda.contacts.push(contact);
+        }
+        self.agenda.sorted = false;
+    }
+
+    /// Queues have other overflow rules: what has acted is forgotten. Waits passed before stay passed. A pass over the
+    /// contacts.
+    fn renew_overflow(&mut self, queues: &[QueueId]) {
+        for slot in 0..self.contacts.slots() {
+            let entry = self.contacts.peek(slot).and_then(|held| held.entry);
+            if entry.is_some_and(|entry| entry.acted != 0 && queues.contains(&entry.queue)) {
+                self.contacts.at_mut(slot).entry.as_mut().expect("it is there").acted = 0;
+            }
+        }
+    }
+
+    /// Puts whoever waits in a queue that is gone on the agenda, in order of arrival. A pass over all contacts.
+    fn look_at_left_behind(&mut self) {
+        let gone = |held: &Contact| held.entry.is_some_and(|entry| !self.registry.queues[entry.queue.index()].live);
+        let left: Vec<ContactId> =
+            self.contacts_from(0).filter(|(_, held)| gone(held)).map(|(contact, _)| contact).collect();
+        self.agenda.checks.extend(left.into_iter().rev());
     }
 
     /// After an outage: what people were given time for goes on from where it stood, and every lease starts anew. A pass
@@ -163,7 +194,7 @@ impl State {
             Event::ContactCreated { new, .. } => self.create_contact(contact, new),
             Event::ContactQueued { queue, cause, only, .. } => {
                 self.enter_queue(contact, *queue, *only);
-                if matches!(cause, EntryCause::Arrived | EntryCause::Scheduled) {
+                if matches!(cause, EntryCause::Arrived | EntryCause::Scheduled | EntryCause::Overflowed) {
                     self.agenda.arrivals.push(contact);
                 }
             }
@@ -206,14 +237,13 @@ impl State {
                 self.lift_bars(contact);
                 let held = self.contacts.at_mut(contact.slot());
                 held.entry.as_mut().expect("only an entry is declined").declines = 0;
+                self.agenda.passed.push((contact, None));
             }
             Event::BarLifted { bar, .. } => self.lift_bar(contact, *bar),
-            Event::WaitReached { wait, .. } => {
+            Event::WaitReached { wait, .. } => self.reach(contact, *wait),
+            Event::ContactOverflowed { rule, .. } => {
                 let held = self.contacts.at_mut(contact.slot());
-                held.entry.as_mut().expect("only an entry waits").reached = *wait;
-                self.agenda.contacts.push(contact);
-                self.agenda.sorted = false;
-                self.arm_contact(contact);
+                held.entry.as_mut().expect("only an entry overflows").acted |= 1 << rule;
             }
             Event::ContactEnded { outcome, reason, exit, disposition, .. } => {
                 self.end_contact(contact, (*outcome, *reason), *exit, disposition);
@@ -222,6 +252,17 @@ impl State {
             Event::ContactForgotten { .. } => self.forget_contact(contact),
             _ => unreachable!("{event:?} is not a contact's alone"),
         }
+    }
+
+    /// A contact has passed a wait: rules are looked at, and whoever may take it from now on.
+    fn reach(&mut self, contact: ContactId, wait: Span) {
+        let entry = self.contacts.at_mut(contact.slot()).entry.as_mut().expect("only an entry waits");
+        let before = core::mem::replace(&mut entry.reached, wait);
+        self.agenda.passed.push((contact, Some(before)));
+        self.agenda.contacts.push(contact);
+        self.agenda.sorted = false;
+        self.arm_contact(contact);
+        self.check_if_due(contact);
     }
 
     fn create_contact(&mut self, contact: ContactId, new: &NewContact) {
@@ -297,6 +338,7 @@ impl State {
             only_until: only.map_or(Time(0), |(_, until)| until),
             declines: 0,
             reached: Span::ZERO,
+            acted: 0,
             rules: self.registry.share(measured),
         };
         let now = self.now;
@@ -469,6 +511,12 @@ impl State {
             }
         };
         Some(held.expires().map_or(at, |expire| expire.min(at)))
+    }
+
+    /// Whether an overflow rule may act at a wait just reached.
+    pub(in crate::engine) fn overflow_due(&self, entry: &Entry, wait: Span) -> bool {
+        let rules = &self.registry.queues[entry.queue.index()].rules.overflow;
+        rules.iter().any(|rule| matches!(rule.trigger, Trigger::Wait(at) if entry.reached < at && at <= wait))
     }
 
     /// The latest wait a contact has passed at which more agents may take it, if it is past one not yet said.
@@ -896,11 +944,11 @@ impl State {
         self.count_duty(agent, false);
         let held = &mut self.agents[agent.0];
         held.listed = self.registry.listed(&profile.agent_id);
+        held.team = profile.team.as_ref().and_then(|team| self.registry.team(team));
         let before = core::mem::replace(&mut held.levels, levels);
         before.iter().for_each(|held| self.skilled[held.skill().index()] -= 1);
         self.agents[agent.0].levels.iter().for_each(|held| self.skilled[held.skill().index()] += 1);
         self.count_duty(agent, true);
-        self.agents[agent.0].team = profile.team.as_ref().and_then(|team| self.registry.team(team));
     }
 }
 

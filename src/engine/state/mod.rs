@@ -26,7 +26,7 @@ use super::table::{IdTable, hash_bytes};
 use super::tally::Tally;
 use super::time::{Span, Time};
 use super::timers::Timers;
-use registry::Registry;
+pub(super) use registry::Registry;
 
 /// What a deadline belongs to, with the slot beside it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -79,6 +79,8 @@ pub(super) struct Agenda {
     pub(super) agents: Vec<AgentId>,
     /// Contacts that came in: judged once nobody can take them at once.
     pub(super) arrivals: Vec<ContactId>,
+    /// Contacts that have passed a wait, with the one before it; or were declined by all, with none: for overflow rules.
+    pub(super) passed: Vec<(ContactId, Option<Span>)>,
     /// Contacts that may now close, or whose offer may no longer be allowed.
     pub(super) checks: Vec<ContactId>,
     /// Agents whose waiting presence or offers may change.
@@ -116,6 +118,8 @@ pub struct State {
     turns: Vec<AgentId>,
     /// Agents signed in who have a skill, by skill.
     on_duty: Vec<u32>,
+    /// Agents signed in by team.
+    team_on_duty: Vec<u32>,
     receipts: Receipts,
     /// Ended contacts kept, oldest and newest (slots), by `Contact::gateway_links`.
     ended: (u32, u32),
@@ -148,6 +152,7 @@ impl State {
             queued: Vec::new(),
             turns: Vec::new(),
             on_duty: Vec::new(),
+            team_on_duty: Vec::new(),
             receipts: Receipts::new(seed, Span::ZERO),
             ended: (NONE, NONE),
             ended_count: 0,
@@ -577,6 +582,7 @@ impl State {
         self.agenda.contacts.clear();
         self.agenda.checks.clear();
         self.agenda.arrivals.clear();
+        self.agenda.passed.clear();
         while self.next_hungry().is_some() {
             self.fed();
         }
@@ -594,6 +600,11 @@ impl State {
     /// A contact that came in, to be judged when nobody took it.
     pub(super) fn next_arrival(&mut self) -> Option<ContactId> {
         self.agenda.arrivals.pop()
+    }
+
+    /// A contact that may have set off an overflow rule while waiting: by the wait it passed, or because all declined.
+    pub(super) fn next_passed(&mut self) -> Option<(ContactId, Option<Span>)> {
+        self.agenda.passed.pop()
     }
 
     /// An agent to look at for his waiting presence or his offers.

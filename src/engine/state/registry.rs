@@ -10,7 +10,9 @@ use crate::engine::agent::{AgentProfile, SkillLevel};
 use crate::engine::contact::EntryRules;
 use crate::engine::id::{ChannelId, QueueId, SkillId, TeamId, Text};
 use crate::engine::limits;
-use crate::engine::policy::{Channel, ContactOrder, Policy, PolicyChange, PolicyVersion, Queue, Selection, Team};
+use crate::engine::policy::{
+    Channel, ContactOrder, Policy, PolicyChange, PolicyVersion, Queue, RemovedQueue, Selection, Team, Trigger,
+};
 use crate::engine::pools::RosterId;
 use crate::engine::rank::Aging;
 use crate::engine::requirement::{Comparison, Expr, Requirement};
@@ -47,7 +49,10 @@ pub(in crate::engine) struct QueueRules {
     pub(in crate::engine) live: bool,
     /// The groups it shares waiting places in.
     pub(in crate::engine) groups: Vec<u32>,
-    /// Waits at which more agents may take its contacts: delays of teams, ends of reservation; sorted.
+    /// The queue that took its contacts when it went.
+    successor: Option<QueueId>,
+    /// Waits at which more agents may take its contacts or a rule may act: delays of teams, ends of reservation, overflow;
+    /// sorted.
     pub(in crate::engine) points: Vec<Span>,
     /// Its reserves by team.
     pub(in crate::engine) reserves: Vec<ReserveRules>,
@@ -55,7 +60,7 @@ pub(in crate::engine) struct QueueRules {
 
 impl QueueRules {
     fn new(rules: Queue) -> QueueRules {
-        QueueRules { rules, live: true, groups: Vec::new(), points: Vec::new(), reserves: Vec::new() }
+        QueueRules { rules, live: true, groups: Vec::new(), points: Vec::new(), reserves: Vec::new(), successor: None }
     }
 }
 
@@ -200,6 +205,30 @@ impl Registry {
         self.versions.push_back(PolicyVersion { policy: policy.clone(), change: change.clone(), applied });
     }
 
+    /// Sends whoever comes back to a queue that went to the one that took its contacts.
+    pub(in crate::engine) fn hand_over(&mut self, removed: &[RemovedQueue]) {
+        for RemovedQueue { id, target } in removed {
+            let (queue, target) = (self.queue_names.find(id), self.queue(target));
+            if let Some(queue) = queue.map(|queue| &mut self.queues[queue as usize]).filter(|queue| !queue.live) {
+                queue.successor = target;
+            }
+        }
+    }
+
+    /// The queue that now stands for one: itself while the policy has it, else whoever took its contacts, if anyone.
+    pub(in crate::engine) fn heir(&self, queue: QueueId) -> Option<QueueId> {
+        let mut at = queue;
+        // Each hand-over leads to a queue that was live when it was made, so a chain is no longer than the queues.
+        for _ in 0..self.queues.len() {
+            let held = &self.queues[at.index()];
+            if held.live {
+                return Some(at);
+            }
+            at = held.successor?;
+        }
+        None
+    }
+
     /// Membership priority by queue, and what else the memberships say.
     fn bands(&self, team: &Team) -> (Vec<u8>, Vec<More>) {
         let mut bands = alloc::vec![0; self.queues.len()];
@@ -212,8 +241,8 @@ impl Registry {
                         (bands[at], more[at]) = (membership.priority, says);
                     }
                 }
-            } else if let Some(queue) = self.queue_names.find(&membership.queue) {
-                (bands[queue as usize], more[queue as usize]) = (membership.priority, says);
+            } else if let Some(queue) = self.queue(&membership.queue) {
+                (bands[queue.index()], more[queue.index()]) = (membership.priority, says);
             }
         }
         if more.iter().all(|more| *more == NO_MORE) {
@@ -233,7 +262,12 @@ impl Registry {
         for (at, queue) in self.queues.iter_mut().enumerate() {
             let delays = self.teams.iter().filter(|team| team.live).filter_map(|team| team.more.get(at));
             let released = queue.reserves.iter().filter_map(|reserve| reserve.release_after);
-            queue.points = delays.map(|more| more.delay).chain(released).filter(|point| !point.is_zero()).collect();
+            let waits = queue.rules.overflow.iter().filter_map(|rule| match rule.trigger {
+                Trigger::Wait(wait) => Some(wait),
+                _ => None,
+            });
+            let points = delays.map(|more| more.delay).chain(released).chain(waits);
+            queue.points = points.filter(|point| !point.is_zero()).collect();
             queue.points.sort_unstable();
             queue.points.dedup();
         }
@@ -251,15 +285,21 @@ impl Registry {
             Aging::of(&queue.rules).is_none()
                 && queue.rules.selection == Selection::default()
                 && queue.reserves.is_empty()
-                && queue.points.is_empty()
         };
-        let team = |team: &TeamRules| team.contact_order == ContactOrder::Priority;
+        let delays = |team: &TeamRules| team.more.iter().any(|more| !more.delay.is_zero());
+        let team = |team: &TeamRules| team.contact_order == ContactOrder::Priority && !delays(team);
         self.queues.iter().all(queue) && self.teams.iter().filter(|team| team.live).all(team)
     }
 
     /// What a team's membership in a queue says beside its priority.
     pub(in crate::engine) fn more(&self, team: Option<TeamId>, queue: QueueId) -> More {
         team.and_then(|team| self.teams[team.index()].more.get(queue.index()).copied()).unwrap_or(NO_MORE)
+    }
+
+    /// The teams that serve a queue.
+    pub(in crate::engine) fn teams_of(&self, queue: QueueId) -> impl Iterator<Item = TeamId> + '_ {
+        let teams = (0..self.teams.len() as u32).map(TeamId);
+        teams.filter(move |&team| self.band(Some(team), queue).is_some())
     }
 
     /// Which of its queues a team serves first.

@@ -232,18 +232,29 @@ impl State {
         self.turns[queue.index()] = agent;
     }
 
-    /// Counts an agent's skills as on duty, or no longer: around every change of his presence or his skills.
+    /// Whether nobody of a team that serves a queue is signed in. O(teams).
+    pub(in crate::engine) fn nobody_signed_in(&self, queue: QueueId) -> bool {
+        let on_duty = |team: TeamId| self.team_on_duty.get(team.index()).copied().unwrap_or(0);
+        !self.registry.teams_of(queue).any(|team| on_duty(team) > 0)
+    }
+
+    /// Counts an agent's skills and team as on duty, or no longer: around every change of his presence or of either.
     pub(super) fn count_duty(&mut self, agent: AgentId, on: bool) {
         let held = &self.agents[agent.0];
         if !held.signed_in() {
             return;
         }
-        for skill in held.levels.iter().map(|held| held.skill()) {
-            if self.on_duty.len() <= skill.index() {
-                self.on_duty.resize(skill.index() + 1, 0);
+        let count = |counts: &mut Vec<u32>, at: usize| {
+            if counts.len() <= at {
+                counts.resize(at + 1, 0);
             }
-            let count = &mut self.on_duty[skill.index()];
-            *count = if on { *count + 1 } else { *count - 1 };
+            counts[at] = if on { counts[at] + 1 } else { counts[at] - 1 };
+        };
+        if let Some(team) = held.team {
+            count(&mut self.team_on_duty, team.index());
+        }
+        for skill in held.levels.iter().map(|held| held.skill()) {
+            count(&mut self.on_duty, skill.index());
         }
     }
 

@@ -260,8 +260,13 @@ impl State {
         self.queued[entry.queue.index()] += 1;
         self.agenda.contacts.push(contact);
         self.agenda.sorted = false;
-        // A deadline that passed while an offer was open is applied before the contact is matched again.
-        self.check_if_due(contact);
+        // A deadline that passed while an offer was open is applied before the contact is matched again, and one whose
+        // queue went meanwhile is moved.
+        if self.registry.queues[entry.queue.index()].live {
+            self.check_if_due(contact);
+        } else {
+            self.agenda.checks.push(contact);
+        }
     }
 
     /// Puts a contact on the agenda whose deadline has passed already.

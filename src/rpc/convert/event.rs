@@ -58,6 +58,7 @@ pub fn name(event: &Event) -> Option<&'static str> {
         Event::ContactUnrestricted { .. } => "contact_unrestricted",
         Event::ContactUpdated { .. } => "contact_updated",
         Event::ContactMoved { .. } => "contact_moved",
+        Event::ContactOverflowed { .. } => "contact_overflowed",
         Event::SurveySubmitted { .. } => "survey_submitted",
         Event::CustomerForgotten { .. } => "customer_forgotten",
         Event::ContactParked { .. } => "contact_parked",
@@ -118,7 +119,7 @@ fn named(name: &Option<Text>) -> String {
 /// SHA-256 of a customer's id, with the tenant before it.
 fn customer_digest(tenant: &str, customer_id: &str) -> String {
     let hash = Sha256::new().chain_update(tenant).chain_update([0]).chain_update(customer_id).finalize();
-    hash.iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&hash)
 }
 
 /// What every payload about a contact has.
@@ -279,6 +280,23 @@ fn stay_payload(about: &About<'_>, event: &Event) -> Option<Payload> {
             after: about.after,
             ..v1::ContactMoved::default()
         }),
+        Event::ContactOverflowed { rule, trigger, action, .. } => Payload::ContactOverflowed(v1::ContactOverflowed {
+            contact_id,
+            gateway_id,
+            entry_number,
+            queue: about.queue(),
+            channel: about.channel(),
+            direction: about.direction(),
+            rule: *rule as i32,
+            trigger: names::trigger_to(*trigger) as i32,
+            action: names::action_to(action).0 as i32,
+            target: names::action_to(action).1.to_owned(),
+            wait,
+            parked: Some(span(facts.parked)),
+            before: about.before,
+            after: about.after,
+            ..v1::ContactOverflowed::default()
+        }),
         Event::SurveySubmitted { kind, score, result, .. } => Payload::SurveySubmitted(v1::SurveySubmitted {
             contact_id,
             queue: about.queue(),
@@ -300,10 +318,7 @@ fn stay_payload(about: &About<'_>, event: &Event) -> Option<Payload> {
         Event::ContactUpdated { change, .. } => Payload::ContactUpdated(v1::ContactUpdated {
             contact_id,
             gateway_id,
-            cause: match change.supervisor {
-                true => v1::UpdateCause::Supervisor as i32,
-                false => v1::UpdateCause::Client as i32,
-            },
+            cause: names::change_to(change.cause) as i32,
             changed_fields: changed_fields(change),
             new_values: Some(about.whole()),
             ..v1::ContactUpdated::default()
@@ -393,7 +408,7 @@ fn stay_payload(about: &About<'_>, event: &Event) -> Option<Payload> {
 
 /// The fields an update names, as they stand in a field mask.
 fn changed_fields(change: &ContactChange) -> Vec<String> {
-    let ContactChange { customer, attributes, conversation_id, priority, requirement, expire, supervisor: _ } = change;
+    let ContactChange { customer, attributes, conversation_id, priority, requirement, expire, cause: _ } = change;
     let personal = customer.is_some();
     let fields = [
         ("attributes", attributes.is_some()),

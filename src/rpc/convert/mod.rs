@@ -1,6 +1,7 @@
 //! The only place that knows both `usher.v1` and the engine: `input` reads requests, `output` renders views, `event`
 //! renders events.
 
+pub mod config;
 pub mod event;
 pub mod input;
 pub mod output;

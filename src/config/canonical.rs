@@ -1,0 +1,440 @@
+//! A policy as canonical TOML: every key written out, in the order of their names, so that equal policies are equal
+//! texts and a difference between two is a difference the operator can read.
+//!
+//! Reading the text again gives the same policy; a test holds that. A field added to the policy does not compile here
+//! until it is written too.
+
+use sha2::{Digest, Sha256};
+use toml::{Table, Value};
+
+use super::duration::Duration;
+use super::{Config, Journal, Keepalive, Limits, Server, Telemetry};
+use crate::engine::agent::{AgentProfile, AgentType};
+use crate::engine::id::Text;
+use crate::engine::policy::{
+    Action, Channel, Connect, ContactOrder, IdleClock, Membership, Overflow, Policy, Queue, QueueGroup, Reserve, Rules,
+    Selection, ServiceLevel, Skill, Team, Trigger, WrapUp,
+};
+use crate::engine::requirement;
+use crate::engine::time::Span;
+
+/// The text of a configuration file that holds this policy alone.
+#[must_use]
+pub fn text(policy: &Policy) -> String {
+    let mut document = Table::new();
+    document.insert("tenants".into(), Value::Array(vec![Value::Table(tenant(policy))]));
+    toml::to_string(&document).expect("tables of texts, numbers and tables can be written")
+}
+
+/// First 16 bytes of the SHA-256 of [`text`], the version left out.
+#[must_use]
+pub fn digest(policy: &Policy) -> [u8; 16] {
+    let whole: [u8; 32] = Sha256::digest(text(policy).as_bytes()).into();
+    *whole.first_chunk().expect("32 bytes begin with 16")
+}
+
+/// The settings of the process, which a reload leaves as they are.
+pub(super) fn settings(config: &Config) -> Table {
+    let Config { server, telemetry, journal, tenants: _, removed_queues: _, hash: _, warnings: _ } = config;
+    let Server { grpc_listen, http_listen, insecure, request_timeout, drain_grace, watch_config, limits, keepalive } =
+        server;
+    let Limits { max_message_bytes, max_streams, stream_buffer, ingress } = limits;
+    let Keepalive { interval, timeout } = keepalive;
+    let Telemetry { log, log_format } = telemetry;
+    let Journal { backend, path, durability, segment_bytes } = journal;
+    let shown = |value: &dyn std::fmt::Debug| Value::String(format!("{value:?}").to_lowercase());
+    let count = |value: usize| Value::Integer(i64::try_from(value).unwrap_or(i64::MAX));
+    let rows = [
+        ("server.grpc_listen", Value::String(grpc_listen.to_string())),
+        ("server.http_listen", Value::String(http_listen.to_string())),
+        ("server.insecure", Value::Boolean(*insecure)),
+        ("server.request_timeout", shown(request_timeout)),
+        ("server.drain_grace", shown(drain_grace)),
+        ("server.watch_config", Value::Boolean(*watch_config)),
+        ("server.limits.max_message_bytes", count(*max_message_bytes)),
+        ("server.limits.max_streams", number(*max_streams)),
+        ("server.limits.stream_buffer", count(*stream_buffer)),
+        ("server.limits.ingress", count(*ingress)),
+        ("server.keepalive.interval", shown(interval)),
+        ("server.keepalive.timeout", shown(timeout)),
+        ("telemetry.log", Value::String(log.clone())),
+        ("telemetry.log_format", shown(log_format)),
+        ("journal.backend", shown(backend)),
+        ("journal.path", Value::String(path.display().to_string())),
+        ("journal.durability", shown(durability)),
+        ("journal.segment_bytes", Value::Integer(i64::try_from(*segment_bytes).unwrap_or(i64::MAX))),
+    ];
+    rows.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
+}
+
+/// The tenant's table, lists of tables as they stand in a file.
+pub(super) fn tenant(policy: &Policy) -> Table {
+    let Policy {
+        version: _,
+        tenant,
+        time_zone,
+        not_ready_reasons,
+        dispositions,
+        skills,
+        channels,
+        queues,
+        queue_groups,
+        reserves,
+        teams,
+        agents,
+        rules,
+    } = policy;
+    let mut table = self::rules(rules);
+    put(&mut table, "id", tenant);
+    put(&mut table, "time_zone", time_zone);
+    table.insert("not_ready_reasons".into(), texts(not_ready_reasons));
+    table.insert("dispositions".into(), texts(dispositions));
+    let mut list = |key: &str, rows: Vec<Table>| {
+        if !rows.is_empty() {
+            table.insert(key.into(), Value::Array(rows.into_iter().map(Value::Table).collect()));
+        }
+    };
+    list("skills", skills.iter().map(skill).collect());
+    list("channels", channels.iter().map(channel).collect());
+    list("queues", queues.iter().map(queue).collect());
+    list("queue_groups", queue_groups.iter().map(queue_group).collect());
+    list("reserve", reserves.iter().map(reserve).collect());
+    list("teams", teams.iter().map(team).collect());
+    list("agents", agents.iter().map(|profile| agent(profile)).collect());
+    table
+}
+
+fn rules(rules: &Rules) -> Table {
+    let Rules {
+        session_lease,
+        gateway_grace,
+        retry_time,
+        max_declines,
+        transfer_timeout,
+        park_timeout,
+        retention,
+        retained_contacts,
+        request_window,
+        remembered_requests,
+    } = rules;
+    let mut table = Table::new();
+    for (key, span) in [
+        ("session_lease", session_lease),
+        ("gateway_grace", gateway_grace),
+        ("retry_time", retry_time),
+        ("transfer_timeout", transfer_timeout),
+        ("park_timeout", park_timeout),
+        ("retention", retention),
+        ("request_window", request_window),
+    ] {
+        table.insert(key.into(), duration(*span));
+    }
+    for (key, count) in [
+        ("max_declines", max_declines),
+        ("retained_contacts", retained_contacts),
+        ("remembered_requests", remembered_requests),
+    ] {
+        table.insert(key.into(), number(*count));
+    }
+    table
+}
+
+fn skill(skill: &Skill) -> Table {
+    let Skill { id, display_name } = skill;
+    named(id, display_name)
+}
+
+fn channel(channel: &Channel) -> Table {
+    let Channel {
+        id,
+        cost,
+        max,
+        connect,
+        auto_accept,
+        offer_timeout,
+        connect_timeout,
+        max_wait,
+        max_handle,
+        rona,
+        rona_reset,
+    } = channel;
+    let mut table = Table::new();
+    put(&mut table, "id", id);
+    let connect = match connect {
+        Connect::Explicit => "explicit",
+        Connect::OnAccept => "on_accept",
+    };
+    put(&mut table, "connect", connect);
+    table.insert("auto_accept".into(), Value::Boolean(*auto_accept));
+    for (key, count) in [("cost", cost), ("max", max), ("rona", rona)] {
+        table.insert(key.into(), number(*count));
+    }
+    for (key, span) in [
+        ("offer_timeout", offer_timeout),
+        ("connect_timeout", connect_timeout),
+        ("max_wait", max_wait),
+        ("max_handle", max_handle),
+        ("rona_reset", rona_reset),
+    ] {
+        table.insert(key.into(), duration(*span));
+    }
+    table
+}
+
+fn queue(queue: &Queue) -> Table {
+    let Queue {
+        id,
+        display_name,
+        require,
+        selection,
+        max_wait,
+        short_abandon,
+        wrap_up,
+        service_level,
+        limit,
+        aging,
+        aging_cap,
+        max_wait_first,
+        waiting_cost,
+        expected_handle,
+        expected_patience,
+        overflow,
+    } = queue;
+    let mut table = named(id, display_name);
+    self::selection(&mut table, *selection);
+    for (key, amount) in [("aging_per_minute", Some(aging)), ("aging_cap", aging_cap.as_ref())] {
+        if let Some(amount) = amount {
+            table.insert(key.into(), decimal(*amount));
+        }
+    }
+    table.insert("waiting_cost".into(), decimal(*waiting_cost));
+    for (key, span) in [
+        ("max_wait", max_wait),
+        ("max_wait_first", max_wait_first),
+        ("expected_handle", &Some(*expected_handle)),
+        ("expected_patience", expected_patience),
+    ] {
+        if let Some(span) = span {
+            table.insert(key.into(), duration(*span));
+        }
+    }
+    if let Some(require) = require {
+        put(&mut table, "require", &require.text);
+    }
+    if let Some(limit) = limit {
+        table.insert("limit".into(), number(*limit));
+    }
+    table.insert("short_abandon".into(), duration(*short_abandon));
+    let (mode, span) = match wrap_up {
+        WrapUp::None => ("none", None),
+        WrapUp::Timed(span) => ("timed", Some(*span)),
+        WrapUp::Manual(span) => ("manual", Some(*span)),
+    };
+    let mut wrap_up = Table::new();
+    put(&mut wrap_up, "mode", mode);
+    if let Some(span) = span {
+        wrap_up.insert("duration".into(), duration(span));
+    }
+    table.insert("wrap_up".into(), Value::Table(wrap_up));
+    if !overflow.is_empty() {
+        let rules = overflow.iter().map(|rule| Value::Table(self::overflow(rule)));
+        table.insert("overflow".into(), Value::Array(rules.collect()));
+    }
+    let ServiceLevel { threshold, target_ppm } = service_level;
+    let mut promise = Table::new();
+    promise.insert("threshold".into(), duration(*threshold));
+    promise.insert("target".into(), Value::Float(f64::from(*target_ppm) / 1e6));
+    table.insert("service_level".into(), Value::Table(promise));
+    table
+}
+
+fn overflow(rule: &Overflow) -> Table {
+    let Overflow { trigger, action } = rule;
+    let mut table = Table::new();
+    let when = match trigger {
+        Trigger::QueueLength(length) => {
+            if let Some(length) = length {
+                table.insert("length".into(), number(*length));
+            }
+            "queue_length"
+        }
+        Trigger::NobodySignedIn => "nobody_signed_in",
+        Trigger::Wait(after) => {
+            table.insert("after".into(), duration(*after));
+            "wait"
+        }
+        Trigger::NoWillingAgent => "no_willing_agent",
+    };
+    let then = match action {
+        Action::Queue(queue) => {
+            put(&mut table, "queue", queue);
+            "queue"
+        }
+        Action::Priority(priority) => {
+            table.insert("priority".into(), Value::Integer(i64::from(*priority)));
+            "priority"
+        }
+        Action::External(destination) => {
+            put(&mut table, "destination", destination);
+            "external"
+        }
+        Action::Refuse => "refuse",
+    };
+    put(&mut table, "when", when);
+    put(&mut table, "then", then);
+    table
+}
+
+fn selection(table: &mut Table, selection: Selection) {
+    let name = match selection {
+        Selection::LongestIdle(clock) => {
+            let clock = match clock {
+                IdleClock::Any => "any",
+                IdleClock::Inbound => "inbound",
+                IdleClock::Available => "available",
+            };
+            put(table, "idle_clock", clock);
+            "longest_idle"
+        }
+        Selection::Ranked => "ranked",
+        Selection::LeastLoaded => "least_loaded",
+        Selection::BestSkilled => "best_skilled",
+        Selection::LeastSkilled => "least_skilled",
+        Selection::FewestContacts => "fewest_contacts",
+        Selection::RoundRobin => "round_robin",
+        Selection::Ordered => "ordered",
+        Selection::Random => "random",
+    };
+    put(table, "selection", name);
+}
+
+fn contact_order(table: &mut Table, order: ContactOrder) {
+    let (name, measure) = match order {
+        ContactOrder::Priority => ("priority", None),
+        ContactOrder::ServiceLevelUrgency => ("service_level_urgency", None),
+        ContactOrder::CmuTheta => ("cmu_theta", None),
+        ContactOrder::QueueRatioCount => ("queue_ratio", Some("count")),
+        ContactOrder::QueueRatioDelay => ("queue_ratio", Some("delay")),
+    };
+    put(table, "contact_order", name);
+    if let Some(measure) = measure {
+        let mut ratio = Table::new();
+        put(&mut ratio, "measure", measure);
+        table.insert("queue_ratio".into(), Value::Table(ratio));
+    }
+}
+
+fn reserve(reserve: &Reserve) -> Table {
+    let Reserve { team, queue, keep_idle, release_after } = reserve;
+    let mut table = Table::new();
+    put(&mut table, "team", team);
+    put(&mut table, "queue", queue);
+    table.insert("keep_idle".into(), number(*keep_idle));
+    if let Some(release_after) = release_after {
+        table.insert("release_after".into(), duration(*release_after));
+    }
+    table
+}
+
+fn queue_group(group: &QueueGroup) -> Table {
+    let QueueGroup { id, queues, limit } = group;
+    let mut table = Table::new();
+    put(&mut table, "id", id);
+    table.insert("queues".into(), texts(queues));
+    table.insert("limit".into(), number(*limit));
+    table
+}
+
+fn team(team: &Team) -> Table {
+    let Team { id, display_name, parent, leader, site, queues, cost_per_hour, contact_order } = team;
+    let mut table = named(id, display_name);
+    for (key, name) in [("parent", parent), ("leader", leader), ("site", site)] {
+        if let Some(name) = name {
+            put(&mut table, key, name);
+        }
+    }
+    table.insert("cost_per_hour".into(), decimal(i64::try_from(*cost_per_hour).unwrap_or(i64::MAX)));
+    self::contact_order(&mut table, *contact_order);
+    let row = |membership: &Membership| {
+        let Membership { queue, priority, delay, rank, ratio_ppm } = membership;
+        let mut row = Table::new();
+        put(&mut row, "id", queue);
+        row.insert("priority".into(), number(u32::from(*priority)));
+        row.insert("delay".into(), duration(*delay));
+        row.insert("rank".into(), number(u32::from(*rank)));
+        if *contact_order == ContactOrder::QueueRatioCount {
+            row.insert("ratio".into(), Value::Float(f64::from(*ratio_ppm) / 1e6));
+        }
+        Value::Table(row)
+    };
+    table.insert("queues".into(), Value::Array(queues.iter().map(row).collect()));
+    table
+}
+
+pub(super) fn agent(profile: &AgentProfile) -> Table {
+    let AgentProfile {
+        agent_id,
+        display_name,
+        team,
+        site,
+        agent_type,
+        skills,
+        attributes,
+        capacity,
+        managed_by_config: _,
+    } = profile;
+    let mut table = named(agent_id, display_name);
+    for (key, name) in [("team", team), ("site", site)] {
+        if let Some(name) = name {
+            put(&mut table, key, name);
+        }
+    }
+    let kind = match agent_type {
+        AgentType::Human => "human",
+        AgentType::Ai => "ai",
+    };
+    put(&mut table, "type", kind);
+    table.insert("capacity".into(), number(*capacity));
+    let levels = skills.iter().map(|(skill, level)| (skill.to_string(), number(u32::from(*level))));
+    table.insert("skills".into(), Value::Table(levels.collect()));
+    let facts = attributes.iter().map(|(name, value)| (name.to_string(), attribute(value)));
+    table.insert("attributes".into(), Value::Table(facts.collect()));
+    table
+}
+
+fn attribute(value: &requirement::Value) -> Value {
+    match value {
+        requirement::Value::Str(text) => Value::String(text.to_string()),
+        requirement::Value::Int(number) => Value::Integer(*number),
+        requirement::Value::Bool(truth) => Value::Boolean(*truth),
+        requirement::Value::Decimal(millionths) => decimal(*millionths),
+        requirement::Value::List(items) => texts(items),
+    }
+}
+
+fn named(id: &Text, display_name: &Text) -> Table {
+    let mut table = Table::new();
+    put(&mut table, "id", id);
+    put(&mut table, "display_name", if display_name.is_empty() { id } else { display_name });
+    table
+}
+
+fn put(table: &mut Table, key: &str, text: &str) {
+    table.insert(key.into(), Value::String(text.into()));
+}
+
+fn texts<'a>(items: impl IntoIterator<Item = &'a Text>) -> Value {
+    Value::Array(items.into_iter().map(|item| Value::String(item.to_string())).collect())
+}
+
+fn decimal(millionths: i64) -> Value {
+    Value::Float(millionths as f64 / 1e6)
+}
+
+fn number(count: u32) -> Value {
+    Value::Integer(i64::from(count))
+}
+
+fn duration(span: Span) -> Value {
+    Value::String(Duration(span).to_string())
+}

@@ -1,0 +1,99 @@
+//! Overflow rules: where a contact goes that comes into a long queue, waits too long, or is declined by all.
+//!
+//! A rule acts once per contact and entry. Of those set off at one moment the first that is possible acts; one that only
+//! changes the priority lets the next ones be looked at too. A rule that is not possible at its moment is passed over.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use super::contact::class_bound;
+use super::leg::{end_contact, exit};
+use crate::engine::command::{ChangeCause, ContactChange};
+use crate::engine::contact::{Contact, ContactState, Entry, Outcome, Reason};
+use crate::engine::event::{EntryCause, Event};
+use crate::engine::id::{ContactId, QueueId, Text};
+use crate::engine::policy::{Action, Trigger};
+use crate::engine::state::State;
+use crate::engine::time::{Span, Time};
+
+/// What a contact that waits has just come to.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Moment {
+    /// It came in, and nobody took it at once.
+    CameIn,
+    /// Its wait passed one or more of the queue's points, those after this one.
+    Passed(Span),
+    /// Everyone willing has declined it.
+    Declined,
+}
+
+/// Lets the rules of its queue act on a contact that waits; whether it has left the queue.
+pub(super) fn overflow(state: &State, now: Time, contact: ContactId, moment: Moment, out: &mut Vec<Event>) -> bool {
+    let Some(held) = state.try_contact(contact) else { return false };
+    let Some(entry) = held.entry.filter(|_| state.contact_state(contact) == ContactState::Queued) else {
+        return false;
+    };
+    for (rule, number) in state.queue(entry.queue).overflow.iter().zip(0u32..) {
+        let acted = entry.acted & (1 << number) != 0;
+        if acted || !set_off(state, &entry, rule.trigger, moment) {
+            continue;
+        }
+        let Some(target) = possible(state, held, &entry, &rule.action) else { continue };
+        let (trigger, action) = (rule.trigger, rule.action.clone());
+        out.push(Event::ContactOverflowed { contact, rule: number, trigger, action });
+        act(state, now, contact, (&rule.action, target), out);
+        if !matches!(rule.action, Action::Priority(_)) {
+            return true;
+        }
+    }
+    false
+}
+
+fn set_off(state: &State, entry: &Entry, trigger: Trigger, moment: Moment) -> bool {
+    match (moment, trigger) {
+        // The contact itself has a place already.
+        (Moment::CameIn, Trigger::QueueLength(Some(length))) => state.places_taken(entry.queue) > length,
+        (Moment::CameIn, Trigger::QueueLength(None)) => state.overfull(entry.queue, 0),
+        (Moment::CameIn, Trigger::NobodySignedIn) => state.nobody_signed_in(entry.queue),
+        (Moment::Passed(before), Trigger::Wait(wait)) => before < wait && wait <= entry.reached,
+        (Moment::Declined, Trigger::NoWillingAgent) => true,
+        _ => false,
+    }
+}
+
+/// Whether an action can be done; with the queue it goes to, where it goes to one.
+fn possible(state: &State, held: &Contact, entry: &Entry, action: &Action) -> Option<Option<QueueId>> {
+    let Action::Queue(name) = action else { return Some(None) };
+    let requirement = held.requirement.as_deref();
+    let target = state.registry().queue(name).filter(|&target| target != entry.queue)?;
+    let fits = !state.overfull(target, 1) || state.taken_at_once(target, held.channel, requirement);
+    (fits && class_bound(state, Some(target), held.channel, requirement).is_ok()).then_some(Some(target))
+}
+
+fn act(
+    state: &State,
+    now: Time,
+    contact: ContactId,
+    (action, target): (&Action, Option<QueueId>),
+    out: &mut Vec<Event>,
+) {
+    let end = |outcome, reason, out: &mut Vec<Event>| {
+        end_contact(state, now, contact, (outcome, reason), &Text::default(), out);
+    };
+    match (action, target) {
+        (Action::Priority(priority), _) => {
+            let (priority, cause) = (Some(*priority), ChangeCause::Overflow);
+            let change = ContactChange { priority, cause, ..ContactChange::default() };
+            out.push(Event::ContactUpdated { contact, change: Arc::new(change) });
+        }
+        (Action::External(_), _) => end(Outcome::Overflowed, Reason::External, out),
+        (Action::Refuse, _) => end(Outcome::Refused, Reason::Rule, out),
+        (Action::Queue(_), Some(to)) => {
+            let exit = exit(state, state.contact(contact), now).expect("a contact that waits has an entry");
+            let cause = EntryCause::Overflowed;
+            out.push(Event::ContactMoved { contact, exit, to, cause });
+            out.push(Event::ContactQueued { contact, queue: to, cause, only: None });
+        }
+        (Action::Queue(_), None) => unreachable!("a queue that is possible was found"),
+    }
+}
