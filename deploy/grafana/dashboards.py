@@ -285,6 +285,10 @@ def server():
     board.add("stat", "Configuration and version", "none", 6, 8,
               [(f"usher_config_version_info{{{TENANT}}}", "{{tenant}}: {{version}}"), ("usher_build_info", "usher {{version}}")],
               "The version of each tenant's policy, and of the program.", options={"textMode": "name"})
+    board.add("timeseries", "Reloads of the configuration, last hour", "short", 6, 5,
+              [("sum by (result) (increase(usher_config_reloads_total[1h]))", "{{result}}"),
+               ("usher_config_last_reload_successful", "last one successful")],
+              "By result; the other line is 1 while the last reload succeeded.")
     board.add("stat", "Queue series past the cap", "short", 6, 5, [("usher_queue_series_overflow", "past the cap")],
               "Their figures are under queue __other__.", thresholds=steps(GREEN, (1, AMBER)))
     board.add("stat", "Past max_handle", "short", 6, 5, [(f"sum(usher_contacts_over_max_handle{{{TENANT}}})", "contacts")],
