@@ -3,6 +3,7 @@
 
 mod check_config;
 mod journal;
+mod report;
 mod simulate;
 
 use std::io::Write;
@@ -75,6 +76,10 @@ enum Command {
         #[command(subcommand)]
         verb: journal::Verb,
     },
+    /// Print a day's figures of a running server: by queue, agent or team.
+    Report(report::Report),
+    /// Show what goes on in a running server: live on a terminal, once in a pipe.
+    Status(report::Now),
     /// Ask a running server whether it serves: exit 0 if it does, 1 if not.
     Health {
         /// Address and port of its gRPC.
@@ -121,6 +126,8 @@ fn run(command: Command) -> ExitCode {
         Command::Config { what: ConfigText::Example } => print(config::EXAMPLE),
         Command::Simulate(arguments) => simulate::run(&arguments),
         Command::Journal { verb } => journal::run(&verb),
+        Command::Report(asked) => report::report(&asked),
+        Command::Status(asked) => report::status(&asked),
         Command::Health { addr } => health(&addr),
         Command::Completions { shell } => {
             let mut script = Vec::new();

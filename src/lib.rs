@@ -18,3 +18,4 @@ pub mod server;
 pub mod shard;
 pub mod sim;
 pub mod telemetry;
+pub mod view;

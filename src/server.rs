@@ -28,12 +28,13 @@ use crate::engine::policy::PolicyTrigger;
 use crate::engine::publish::Published;
 use crate::engine::tally::Books;
 use crate::engine::time::{Span, Time};
-use crate::http::{self, Site, ready::Readiness};
+use crate::http::{self, Site, live::Live, ready::Readiness};
 use crate::journal::{self, EmbeddedJournal, Journal, MemoryJournal};
 use crate::reload::{self, Ended, Reload};
 use crate::rpc;
 use crate::shard::{self, Clock, Limits, Shard, ShardHandle, Sink};
 use crate::telemetry::{self, Fold, ReloadResult, Shell, Telemetry};
+use crate::view::{self, View, Views};
 
 /// What the server lacks until everything listens, and once it goes.
 const STARTED: &str = "starting";
@@ -113,8 +114,10 @@ impl Running {
         let server = &config.server;
         check_doors(server)?;
         let telemetry = Arc::new(Telemetry::new(thresholds(config)));
+        let views = Arc::new(Views::default());
         tokio::spawn(keep_up(telemetry.clone()));
-        let (shard, deadlines) = start_shard(config, telemetry.clone())?;
+        tokio::spawn(keep_views(views.clone()));
+        let (shard, deadlines) = start_shard(config, telemetry.clone(), views.clone())?;
         tokio::spawn(deadlines.run());
         tokio::spawn(sweep(shard.clone(), telemetry.clone()));
         let reload = Arc::new(Reload::new(shard.clone(), config, report(telemetry.clone())));
@@ -126,8 +129,7 @@ impl Running {
         let (drain, drained) = watch::channel(false);
         let serving = rpc::serve(
             grpc,
-            shard.clone(),
-            reload.clone(),
+            (shard.clone(), views.clone(), reload.clone()),
             options(server),
             health.clone(),
             health_service,
@@ -136,7 +138,9 @@ impl Running {
         let serving = tokio::spawn(serving);
         let ready = Arc::new(Readiness::missing_all(&[STARTED]));
         let (leave, left) = watch::channel(false);
-        let site = Site { metrics: page(telemetry.clone(), shard.clone()), ready: ready.clone() };
+        let clock = shard.clone();
+        let live = Live::new(views.clone(), Arc::new(move || clock.now()));
+        let site = Site { metrics: page(telemetry.clone(), views.clone(), shard.clone()), ready: ready.clone(), live };
         let watched = tokio::spawn(http::serve(http, site, told(left)));
         ready.done(STARTED);
         let (grpc, http, grace) = (grpc_addr, http_addr, server.drain_grace);
@@ -245,6 +249,18 @@ async fn keep_up(telemetry: Arc<Telemetry>) {
     }
 }
 
+/// Has the views take in what has come, also when nobody looks.
+async fn keep_views(views: Arc<Views>) {
+    let mut every = tokio::time::interval(Duration::from_micros(view::EVERY.0));
+    every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        every.tick().await;
+        let views = views.clone();
+        // Only a bug in a view ends it early; the next tick tries again.
+        tokio::task::spawn_blocking(move || views.catch_up()).await.ok();
+    }
+}
+
 /// Looks at all contacts, a few each second, for any that is past its deadline: there must be none. A query each, so
 /// that nobody waits long for one.
 async fn sweep(shard: ShardHandle, telemetry: Arc<Telemetry>) {
@@ -268,10 +284,12 @@ async fn sweep(shard: ShardHandle, telemetry: Arc<Telemetry>) {
 }
 
 /// What `/metrics` shows.
-fn page(telemetry: Arc<Telemetry>, shard: ShardHandle) -> Arc<dyn Fn() -> String + Send + Sync> {
+fn page(telemetry: Arc<Telemetry>, views: Arc<Views>, shard: ShardHandle) -> Arc<dyn Fn() -> String + Send + Sync> {
     Arc::new(move || {
         let shell = Shell { ingress_depth: shard.depth() as u64, ingress_refused: shard.refused() };
-        telemetry.render(shard.now(), shell)
+        let now = shard.now();
+        let snapshots: Vec<_> = views.all().iter().map(|view| view.snapshot(now)).collect();
+        telemetry.render(now, shell, &snapshots)
     })
 }
 
@@ -279,23 +297,26 @@ fn page(telemetry: Arc<Telemetry>, shard: ShardHandle) -> Arc<dyn Fn() -> String
 /// a scrape takes.
 struct Counting {
     telemetry: Arc<Telemetry>,
-    folds: Vec<(Text, Fold)>,
+    views: Arc<Views>,
+    folds: Vec<(Text, Fold, Arc<View>)>,
     clock: Clock,
 }
 
 impl Counting {
-    fn fold(&mut self, tenant: &Text) -> &Fold {
-        let at = self.folds.iter().position(|(known, _)| known == tenant).unwrap_or_else(|| {
-            self.folds.push((tenant.clone(), self.telemetry.fold(tenant)));
+    fn fold(&mut self, tenant: &Text) -> &(Text, Fold, Arc<View>) {
+        let at = self.folds.iter().position(|(known, ..)| known == tenant).unwrap_or_else(|| {
+            self.folds.push((tenant.clone(), self.telemetry.fold(tenant), self.views.open(tenant)));
             self.folds.len() - 1
         });
-        &self.folds[at].1
+        &self.folds[at]
     }
 }
 
 impl Sink for Counting {
     fn published(&mut self, tenant: &Text, events: &[Arc<Published>]) {
-        self.fold(tenant).take(events.iter().map(|event| &event.recorded));
+        let (_, fold, view) = self.fold(tenant);
+        view.push(events);
+        fold.take(events.iter().map(|event| &event.recorded));
         for event in events {
             if let Event::OfferIssued { .. } = event.recorded.event {
                 let Span(micros) = self.clock.now().since(event.recorded.time);
@@ -305,7 +326,9 @@ impl Sink for Counting {
     }
 
     fn recovered(&mut self, tenant: &Text, recorded: &Recorded) {
-        self.fold(tenant).take([recorded]);
+        let (_, fold, view) = self.fold(tenant);
+        fold.take([recorded]);
+        view.take(recorded);
     }
 
     fn decided(&mut self, commands: usize, nanos: u64) {
@@ -347,7 +370,11 @@ fn open_journal(config: &Config, telemetry: &Arc<Telemetry>) -> anyhow::Result<B
     }
 }
 
-fn start_shard(config: &Config, telemetry: Arc<Telemetry>) -> anyhow::Result<(ShardHandle, shard::Deadlines)> {
+fn start_shard(
+    config: &Config,
+    telemetry: Arc<Telemetry>,
+    views: Arc<Views>,
+) -> anyhow::Result<(ShardHandle, shard::Deadlines)> {
     // The seed keys hash tables; it is the tenant's name, so that a replay of its events lays them out the same.
     let make = |tenant: &Text| {
         let seed = tenant
@@ -358,7 +385,7 @@ fn start_shard(config: &Config, telemetry: Arc<Telemetry>) -> anyhow::Result<(Sh
     let journal = open_journal(config, &telemetry)?;
     let mut shard = Shard::new(journal, Box::new(make), Limits::default());
     let clock = Clock::start(shard.now());
-    shard.follow(Box::new(Counting { telemetry, folds: Vec::new(), clock }));
+    shard.follow(Box::new(Counting { telemetry, views, folds: Vec::new(), clock }));
     for tenant in &config.tenants {
         let seat = shard.open(&tenant.tenant);
         anyhow::ensure!(!shard.is_stopped(seat), "the journal of tenant {:?} cannot be folded", tenant.tenant);

@@ -152,7 +152,7 @@ impl Desk {
     }
 
     fn page(&self) -> Page {
-        Page::read(&self.telemetry.render(self.now, Shell { ingress_depth: 3, ingress_refused: 4 }))
+        Page::read(&self.telemetry.render(self.now, Shell { ingress_depth: 3, ingress_refused: 4 }, &[]))
     }
 }
 
@@ -352,7 +352,7 @@ fn reasons_that_nobody_listed_are_one() {
     let presence = Presence::NotReady("my cat is ill".into());
     desk.ask(Command::SignIn { agent_id: "ana".into(), presence, lease: Some(Span::ZERO) });
     desk.wait(2_000);
-    let text = desk.telemetry.render(desk.now, Shell::default());
+    let text = desk.telemetry.render(desk.now, Shell::default(), &[]);
     assert!(text.contains(r#"state="not_ready",reason="other"} 2"#), "{text}");
     assert!(!text.contains("cat"));
 }
@@ -435,7 +435,7 @@ fn events_seen_twice_count_once() {
     ];
     fold.take(&events);
     fold.take(&events);
-    let page = Page::read(&telemetry.render(START + Span::from_secs(5), Shell::default()));
+    let page = Page::read(&telemetry.render(START + Span::from_secs(5), Shell::default(), &[]));
     page.check(&[
         (&sales("contacts_offered_total", ""), 1.0),
         (&sales("contacts_abandoned_total", r#",kind="short",within_threshold="true""#), 1.0),

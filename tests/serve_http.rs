@@ -6,7 +6,9 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
+use usher::engine::time::Time;
 use usher::http::listener::Bounded;
+use usher::http::live::Live;
 use usher::http::ready::Readiness;
 use usher::http::{Site, router};
 
@@ -14,7 +16,8 @@ use usher::http::{Site, router};
 async fn open(ready: Arc<Readiness>, connections: usize, idle: Duration) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("bound").to_string();
-    let site = Site { metrics: Arc::new(|| panic!("the page breaks")), ready };
+    let live = Live::new(Arc::default(), Arc::new(|| Time(0)));
+    let site = Site { metrics: Arc::new(|| panic!("the page breaks")), ready, live };
     let bounded = Bounded::with(listener, connections, idle);
     tokio::spawn(async move { axum::serve(bounded, router(site)).await });
     address

@@ -1,9 +1,10 @@
-//! HTTP for machines that watch: `/metrics`, `/healthz`, `/readyz`.
+//! HTTP for machines that watch: `/metrics`, `/healthz`, `/readyz`, and `/api/snapshot.json` and `/api/events` for pages.
 //!
 //! Nothing here decides or changes anything: what a page says comes from a closure, and whether the server is ready from
 //! [`Readiness`]. Bodies are refused, connections bounded and those that stall are cut ([`listener`]).
 
 pub mod listener;
+pub mod live;
 pub mod ready;
 
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
 use listener::Bounded;
+use live::Live;
 use ready::Readiness;
 
 /// How long an answer may take.
@@ -34,6 +36,8 @@ pub struct Site {
     pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
     /// Whether the server is ready.
     pub ready: Arc<Readiness>,
+    /// What pages show live.
+    pub live: Live,
 }
 
 #[derive(Clone)]
@@ -45,10 +49,15 @@ struct Pages {
 
 /// The routes.
 pub fn router(site: Site) -> Router {
+    let pages = Router::new()
+        .route("/api/snapshot.json", get(live::snapshot))
+        .route("/api/events", get(live::events))
+        .with_state(site.live.clone());
     Router::new()
         .route("/metrics", get(metrics))
         .route("/healthz", get(health))
         .route("/readyz", get(ready_page))
+        .merge(pages)
         .layer(middleware::from_fn(bounded))
         .with_state(Pages { site, turn: Arc::new(Semaphore::new(1)) })
 }

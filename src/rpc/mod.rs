@@ -6,11 +6,13 @@
 mod admin;
 pub mod against;
 mod agents;
+pub mod client;
 mod contacts;
 pub mod convert;
 mod deadline;
 pub mod health;
 pub mod names;
+mod reports;
 mod serve;
 mod session;
 pub mod status;
@@ -27,7 +29,9 @@ use tonic::{Response, Status};
 use crate::engine::state::State;
 use crate::engine::time::Time;
 use crate::reload::Reload;
-use crate::shard::ShardHandle;
+use crate::shard::{Refused, ShardHandle};
+use crate::view::fold::Books;
+use crate::view::{View, Views};
 use convert::input;
 use status::{Problem, refused};
 use verbs::{Context, Verb};
@@ -70,15 +74,31 @@ use later_methods;
 #[derive(Clone)]
 pub struct Edge {
     shard: ShardHandle,
+    views: Arc<Views>,
     reload: Arc<Reload>,
     context: Arc<Context>,
     options: Arc<Options>,
 }
 
 impl Edge {
-    fn new(shard: ShardHandle, reload: Arc<Reload>, options: Options) -> Edge {
+    fn new(shard: ShardHandle, views: Arc<Views>, reload: Arc<Reload>, options: Options) -> Edge {
         let context = Arc::new(Context::new(shard.now()));
-        Edge { shard, reload, context, options: Arc::new(options) }
+        Edge { shard, views, reload, context, options: Arc::new(options) }
+    }
+
+    /// What supervisors look at of a tenant.
+    fn view(&self, tenant: &str) -> Result<Arc<View>, Problem> {
+        self.views.find(input::tenant(tenant)).ok_or_else(|| refused(Refused::TenantUnknown))
+    }
+
+    /// Reads a tenant's books on a thread that may take its time.
+    async fn books<T: Send + 'static>(
+        &self,
+        tenant: &str,
+        read: impl FnOnce(&mut Books) -> T + Send + 'static,
+    ) -> Result<T, Problem> {
+        let (view, now) = (self.view(tenant)?, self.shard.now());
+        tokio::task::spawn_blocking(move || view.read(now, read)).await.map_err(|_| refused(Refused::QueryFailed))
     }
 
     /// This edge, with what it hands in waiting until `shard.go()`.

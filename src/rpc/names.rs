@@ -58,21 +58,7 @@ pub fn outcome_to(outcome: Outcome) -> v1::Outcome {
 
 /// Why a contact ended, as the `reason` field has it; empty when the outcome says it all.
 pub fn reason_to(reason: Reason) -> &'static str {
-    match reason {
-        Reason::None => "",
-        Reason::CustomerLeft => "customer_left",
-        Reason::System => "system",
-        Reason::GatewayLost => "gateway_lost",
-        Reason::NoAnswer => "no_answer",
-        Reason::SessionLost => "session_lost",
-        Reason::MaxWait => "max_wait",
-        Reason::ExpireTime => "expire_time",
-        Reason::QueueRemoved => "queue_removed",
-        Reason::QueueFull => "queue_full",
-        Reason::Rule => "rule",
-        Reason::External => "external",
-        Reason::Callback => "callback",
-    }
+    crate::view::names::reason(reason)
 }
 
 /// How an unanswered entry was left.

@@ -15,6 +15,7 @@ use super::Edge;
 use super::deadline::Deadlines;
 use crate::reload::Reload;
 use crate::shard::ShardHandle;
+use crate::view::Views;
 
 /// Room for a whole configuration file in one request, and for the rest of it.
 const CONFIG_BYTES: usize = crate::config::FILE_BYTES as usize + (1 << 20);
@@ -47,14 +48,13 @@ pub struct Options {
 /// When the listener or the reflection data fails.
 pub async fn serve(
     listener: TcpListener,
-    shard: ShardHandle,
-    reload: Arc<Reload>,
+    (shard, views, reload): (ShardHandle, Arc<Views>, Arc<Reload>),
     options: Options,
     health: tonic_health::server::HealthReporter,
     health_service: tonic_health::pb::health_server::HealthServer<impl tonic_health::pb::health_server::Health>,
     shutdown: impl Future<Output = ()>,
 ) -> anyhow::Result<()> {
-    let edge = Edge::new(shard, reload, options.clone());
+    let edge = Edge::new(shard, views, reload, options.clone());
     let most = options.max_message_bytes;
     let contacts = ContactServiceServer::new(edge.clone()).max_decoding_message_size(most);
     let agents = AgentServiceServer::new(edge.clone()).max_decoding_message_size(most);

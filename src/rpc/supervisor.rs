@@ -1,4 +1,4 @@
-//! `SupervisorService`: agents as data. What supervisors look at and change comes with later releases.
+//! `SupervisorService`: agents as data, what supervisors look at (`reports`), and how they step in.
 
 use tonic::{Request, Response, Status};
 use usher_proto::v1::supervisor_service_server::SupervisorService;
@@ -7,7 +7,7 @@ use usher_proto::v1::{self as pb};
 use super::convert::output;
 use super::status::Problem;
 use super::verbs::{self, Verb};
-use super::{Edge, later, watch};
+use super::{Edge, reports, watch};
 use crate::engine;
 use crate::engine::command::Command;
 use crate::engine::reject::Reject;
@@ -68,25 +68,46 @@ impl SupervisorService for Edge {
     }
 
     super::later_methods! {
-        get_snapshot(GetSnapshotRequest) -> GetSnapshotResponse, "GetSnapshot";
-        get_interval_report(GetIntervalReportRequest) -> GetIntervalReportResponse, "GetIntervalReport";
-        get_agent_report(GetAgentReportRequest) -> GetAgentReportResponse, "GetAgentReport";
-        list_contact_records(ListContactRecordsRequest) -> ListContactRecordsResponse, "ListContactRecords";
         assign_contact(AssignContactRequest) -> AssignContactResponse, "AssignContact";
         set_agent_skills(SetAgentSkillsRequest) -> SetAgentSkillsResponse, "SetAgentSkills";
         set_queue_open(SetQueueOpenRequest) -> SetQueueOpenResponse, "SetQueueOpen";
         monitor_contact(MonitorContactRequest) -> MonitorContactResponse, "MonitorContact";
     }
 
+    async fn get_snapshot(&self, request: Request<pb::GetSnapshotRequest>) -> Answer<pb::GetSnapshotResponse> {
+        Ok(Response::new(Edge::get_snapshot(self, request.into_inner()).await?))
+    }
+
+    async fn get_interval_report(
+        &self,
+        request: Request<pb::GetIntervalReportRequest>,
+    ) -> Answer<pb::GetIntervalReportResponse> {
+        Ok(Response::new(Edge::get_interval_report(self, request.into_inner()).await?))
+    }
+
+    async fn get_agent_report(
+        &self,
+        request: Request<pb::GetAgentReportRequest>,
+    ) -> Answer<pb::GetAgentReportResponse> {
+        Ok(Response::new(Edge::get_agent_report(self, request.into_inner()).await?))
+    }
+
+    async fn list_contact_records(
+        &self,
+        request: Request<pb::ListContactRecordsRequest>,
+    ) -> Answer<pb::ListContactRecordsResponse> {
+        Ok(Response::new(Edge::list_contact_records(self, request.into_inner()).await?))
+    }
+
     type WatchSnapshotStream = watch::Messages<pb::WatchSnapshotResponse>;
 
-    async fn watch_snapshot(&self, _: Request<pb::WatchSnapshotRequest>) -> Answer<Self::WatchSnapshotStream> {
-        later("WatchSnapshot")
+    async fn watch_snapshot(&self, request: Request<pb::WatchSnapshotRequest>) -> Answer<Self::WatchSnapshotStream> {
+        Ok(Response::new(reports::watch_snapshot(self.clone(), request.into_inner()).await?))
     }
 
     type WatchEventsStream = watch::Messages<pb::WatchEventsResponse>;
 
-    async fn watch_events(&self, _: Request<pb::WatchEventsRequest>) -> Answer<Self::WatchEventsStream> {
-        later("WatchEvents")
+    async fn watch_events(&self, request: Request<pb::WatchEventsRequest>) -> Answer<Self::WatchEventsStream> {
+        Ok(Response::new(reports::watch_events(self.clone(), request.into_inner()).await?))
     }
 }

@@ -2,6 +2,7 @@
 //! event looks nothing up by name.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use metrics::{Counter, Histogram, Key, Label, Level, Metadata, Recorder};
 use metrics_exporter_prometheus::PrometheusRecorder;
@@ -12,11 +13,29 @@ use crate::engine::event::{Answer, EntryExit, Facts};
 use crate::engine::id::Text;
 use crate::engine::time::Span;
 
-/// Registers series with the exporter.
+/// Registers series with the exporter, and says who has some of his own.
 #[derive(Clone)]
-pub(super) struct Registrar(pub(super) Arc<PrometheusRecorder>);
+pub(super) struct Registrar {
+    recorder: Arc<PrometheusRecorder>,
+    taken: Arc<AtomicUsize>,
+    cap: usize,
+}
 
 impl Registrar {
+    pub(super) fn new(recorder: Arc<PrometheusRecorder>, cap: usize) -> Registrar {
+        Registrar { recorder, taken: Arc::default(), cap }
+    }
+
+    /// Whether one more queue, channel and direction has series of its own.
+    pub(super) fn admit(&self) -> bool {
+        self.taken.fetch_add(1, Ordering::Relaxed) < self.cap
+    }
+
+    /// How many have none.
+    pub(super) fn overflow(&self) -> usize {
+        self.taken.load(Ordering::Relaxed).saturating_sub(self.cap)
+    }
+
     fn key(metric: &Metric, values: &[&str]) -> Key {
         assert_eq!(metric.labels.len(), values.len(), "{} has other labels", metric.name);
         let label = |(name, value): (&&'static str, &&str)| Label::new(*name, (*value).to_owned());
@@ -24,11 +43,11 @@ impl Registrar {
     }
 
     pub(super) fn counter(&self, metric: &Metric, values: &[&str]) -> Counter {
-        self.0.register_counter(&Self::key(metric, values), &METADATA)
+        self.recorder.register_counter(&Self::key(metric, values), &METADATA)
     }
 
     fn histogram(&self, metric: &Metric, values: &[&str]) -> Histogram {
-        self.0.register_histogram(&Self::key(metric, values), &METADATA)
+        self.recorder.register_histogram(&Self::key(metric, values), &METADATA)
     }
 }
 

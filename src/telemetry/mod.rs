@@ -7,6 +7,7 @@
 
 mod agents;
 mod cells;
+mod figures;
 pub mod latency;
 pub mod logging;
 pub mod names;
@@ -25,6 +26,7 @@ use crate::engine::contact::ContactState;
 use crate::engine::event::Recorded;
 use crate::engine::id::Text;
 use crate::engine::time::{Span, Time};
+use crate::view::snapshot::Snapshot;
 use cells::{Registrar, seconds};
 use latency::Latency;
 use names::{Kind, Metric};
@@ -34,6 +36,8 @@ use text::Page;
 
 /// How often [`Telemetry::upkeep`] wants to be called. Nobody else does it when nobody scrapes.
 pub const UPKEEP: Duration = Duration::from_secs(5);
+/// Combinations of queue, channel and direction that have series of their own, unless told otherwise.
+pub const QUEUE_SERIES: usize = 2_000;
 /// Thresholds of the configuration that become buckets, at most: each is a series per queue.
 const THRESHOLDS: usize = 32;
 
@@ -80,6 +84,12 @@ impl Telemetry {
     /// Nothing counted yet. `thresholds` are the service-level thresholds of the configuration in force at start.
     #[must_use]
     pub fn new(thresholds: impl IntoIterator<Item = Span>) -> Telemetry {
+        Telemetry::with_cap(thresholds, QUEUE_SERIES)
+    }
+
+    /// The same with another cap on the combinations of queue, channel and direction that have series of their own.
+    #[must_use]
+    pub fn with_cap(thresholds: impl IntoIterator<Item = Span>, cap: usize) -> Telemetry {
         let mut more: Vec<f64> = thresholds.into_iter().map(seconds).filter(|bound| *bound > 0.0).collect();
         more.sort_by(f64::total_cmp);
         more.dedup();
@@ -99,7 +109,7 @@ impl Telemetry {
         }
         Telemetry {
             handle: recorder.handle(),
-            registrar: Registrar(Arc::new(recorder)),
+            registrar: Registrar::new(Arc::new(recorder), cap),
             tenants: Mutex::default(),
             reloads: Reloads::default(),
             decisions: Latency::default(),
@@ -129,13 +139,19 @@ impl Telemetry {
         }
     }
 
-    /// Everything, in the text format, as it stands at `now`.
+    /// Everything, in the text format, as it stands at `now`; `snapshots` are the views of the tenants.
     #[must_use]
-    pub fn render(&self, now: Time, shell: Shell) -> String {
+    pub fn render(&self, now: Time, shell: Shell, snapshots: &[Arc<Snapshot>]) -> String {
         let tenants = lock(&self.tenants).clone();
         let figures: Vec<Figures> = tenants.iter().map(|(_, books)| lock(books).figures(now)).collect();
         let mut page = Page::after(self.handle.render());
         write_queues(&mut page, &figures);
+        let past = figures.iter().map(|tenant| {
+            let cells = tenant.past.iter().map(|(queue, channel, direction)| (&**queue, &**channel, *direction));
+            (&*tenant.tenant, cells.collect())
+        });
+        figures::write(&mut page, snapshots, &past.collect());
+        page.single(&names::SERIES_OVERFLOW, self.registrar.overflow());
         write_agents(&mut page, &figures);
         page.begin(&names::CONFIG_VERSION);
         for tenant in figures.iter().filter(|tenant| tenant.version > 0) {
@@ -165,7 +181,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 fn describe(recorder: &impl Recorder, metric: &Metric) {
     let unit = match metric.unit {
-        names::Unit::Count | names::Unit::Units => Unit::Count,
+        names::Unit::Count | names::Unit::Units | names::Unit::Ratio => Unit::Count,
         names::Unit::Seconds => Unit::Seconds,
         names::Unit::Bytes => Unit::Bytes,
     };

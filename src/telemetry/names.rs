@@ -3,8 +3,7 @@
 //! Labels come from configuration or are closed enumerations; an agent, a contact or a customer is never one. A figure
 //! of a queue counts queue entries, so work given to an agent directly, which has no entry, is in none of them.
 
-use crate::engine::agent::Routing;
-use crate::engine::contact::{ContactState, Direction, Outcome};
+use crate::engine::contact::ContactState;
 
 /// What a metric is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +39,8 @@ pub enum Unit {
     Bytes,
     /// Capacity units.
     Units,
+    /// A share of 0 to 1.
+    Ratio,
 }
 
 /// A metric.
@@ -96,6 +97,23 @@ metrics! {
         "Answered queue entries whose legs have all ended. Average handle time = (talk + hold + wrap-up) / this.";
     CONTACTS_TRANSFERRED = "usher_contacts_transferred_total" Counter Count ["tenant" "queue" "channel" "direction"]
         "Distinct contacts transferred, in the queue the first transfer left. Transfer rate = this / handled.";
+    CONTACTS_RESOLVED = "usher_contacts_resolved_total" Counter Count ["tenant" "queue" "channel" "direction"]
+        "Closed contacts whose newest resolved is yes, in the queue of their first answered entry. FCR of contacts = this / offered, of handled = this / handled.";
+    SURVEY_ANSWERS = "usher_survey_answers_total" Counter Count
+        ["tenant" "queue" "channel" "direction" "kind" "result"]
+        "Survey answers. CSAT = positive / all (4 and 5 of 5 are positive); NPS = 100 x (positive - negative) / all (9-10 and 0-6).";
+    HANDLING_COST = "usher_handling_cost_total" Counter Count ["tenant" "queue" "channel" "direction"]
+        "Cost of handled queue entries: handle time of each leg x cost_per_hour of its team. Cost per contact = this / answered.";
+    CALLBACKS = "usher_callbacks_total" Counter Count ["tenant" "queue" "channel" "result"]
+        "Callbacks: requested, of those scheduled for a time, and how they went: connected, no_answer, expired, cancelled.";
+    SERVICE_LEVEL = "usher_service_level_ratio" Gauge Ratio ["tenant" "queue" "direction" "window" "definition"]
+        "Service level of queue entries offered in the window: answered within threshold / a denominator named by the definition; of_offered is the headline; absent while that is zero. Never average it over queues.";
+    SERVICE_LEVEL_TARGET = "usher_service_level_target_ratio" Gauge Ratio ["tenant" "queue"]
+        "Share of offered queue entries that should be answered within the threshold.";
+    SERVICE_LEVEL_THRESHOLD = "usher_service_level_threshold_seconds" Gauge Seconds ["tenant" "queue"]
+        "Service-level threshold in force.";
+    QUEUE_AGENTS = "usher_queue_agents" Gauge Count ["tenant" "queue" "state"]
+        "Signed-in agents whose team lists the queue, by what their state means for routing; an agent counts in each of his queues.";
     TRANSFERS = "usher_transfers_total" Counter Count ["tenant" "queue" "channel" "direction"]
         "Transfers to a queue or an agent, in the queue they left.";
     OFFERS = "usher_offers_total" Counter Count ["tenant" "queue" "channel" "direction" "result"]
@@ -120,6 +138,8 @@ metrics! {
         "Agents now, by what their state means for routing; off_queue includes those not signed in.";
     AGENT_STATE_SECONDS = "usher_agent_state_seconds_total" Counter Seconds ["tenant" "team" "state" "reason"]
         "Time signed-in agents spent in each state, up to now; not_ready by reason, other where reasons are free text.";
+    OCCUPANCY = "usher_agent_occupancy_ratio" Gauge Ratio ["tenant" "team"]
+        "Occupancy of the team's agents over the last hour: (busy + wrap-up) / (busy + wrap-up + idle available); ring time in neither; absent while nobody was available.";
     CAPACITY_USED = "usher_capacity_used_units" Gauge Units ["tenant" "team"]
         "Capacity units in use or reserved by offers now.";
     CAPACITY = "usher_capacity_units" Gauge Units ["tenant" "team"]
@@ -140,6 +160,8 @@ metrics! {
         "Commands taken in and not yet looked at.";
     INGRESS_REFUSED = "usher_ingress_refused_total" Counter Count []
         "Commands refused because the ingress was full.";
+    SERIES_OVERFLOW = "usher_queue_series_overflow" Gauge Count []
+        "Combinations of queue, channel and direction past the cap on series: their figures are under queue __other__.";
     STUCK = "usher_stuck_total" Counter Count ["tenant" "kind"]
         "Contacts and legs the audit sweep found past their deadline, by state; must stay 0.";
     BUILD = "usher_build_info" Gauge Count ["version"]
@@ -174,43 +196,10 @@ pub const OFFER_BOUNDS: &[f64] = &[1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2,
 pub const JOURNAL_COMMIT_BOUNDS: &[f64] =
     &[1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 5e-2, 1e-1, 2.5e-1, 1.0, 2.5];
 
-/// A direction as a label value.
-#[must_use]
-pub const fn direction(direction: Direction) -> &'static str {
-    match direction {
-        Direction::Inbound => "inbound",
-        Direction::Outbound => "outbound",
-        Direction::Callback => "callback",
-        Direction::Internal => "internal",
-    }
-}
+pub use crate::view::names::{AGENT_STATES, ANSWERED, MOVED, NOT_READY, WAITING, agent_state, direction, outcome};
 
-/// An outcome as a label value.
-#[must_use]
-pub const fn outcome(outcome: Outcome) -> &'static str {
-    match outcome {
-        Outcome::Completed => "completed",
-        Outcome::Abandoned => "abandoned",
-        Outcome::Cancelled => "cancelled",
-        Outcome::Refused => "refused",
-        Outcome::Overflowed => "overflowed",
-        Outcome::Expired => "expired",
-        Outcome::Failed => "failed",
-    }
-}
-
-/// The exit of an entry that goes on in another queue, among those of [`outcome`].
-pub const MOVED: &str = "moved";
-/// The outcome of an entry that was answered, among those of [`outcome`].
-pub const ANSWERED: &str = "answered";
-
-/// The states in which a contact with an open entry waits, with their label values.
-pub const WAITING: [(ContactState, &str); 4] = [
-    (ContactState::Queued, "queued"),
-    (ContactState::Offered, "offered"),
-    (ContactState::Assigned, "assigned"),
-    (ContactState::Parked, "parked"),
-];
+/// The queue under which those past the cap on series are shown together.
+pub const OTHER: &str = "__other__";
 
 /// The states a contact or a leg leaves by a deadline, as label values.
 pub const STUCK_KINDS: [(ContactState, &str); 8] = [
@@ -223,19 +212,6 @@ pub const STUCK_KINDS: [(ContactState, &str); 8] = [
     (ContactState::WrapUp, "wrap_up"),
     (ContactState::Parked, "parked"),
 ];
-
-/// The states of agents as label values: the routing words and, apart from OFF_QUEUE, NOT_READY.
-pub const AGENT_STATES: [&str; 8] =
-    ["draining", "off_queue", "not_responding", "offering", "busy", "wrap_up", "idle", "not_ready"];
-
-/// Where a routing word stands in [`AGENT_STATES`].
-#[must_use]
-pub const fn agent_state(routing: Routing) -> usize {
-    routing as usize
-}
-
-/// Where NOT_READY stands in [`AGENT_STATES`].
-pub const NOT_READY: usize = 7;
 
 /// How an offer ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

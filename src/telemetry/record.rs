@@ -25,6 +25,8 @@ type Key = (Option<QueueId>, ChannelId, Direction);
 /// One queue, channel and direction.
 struct Cell {
     key: Key,
+    /// Whether its series are its own, or those of all past the cap.
+    own: bool,
     series: Series,
     /// Entries open, by place in [`names::WAITING`].
     waiting: [u64; names::WAITING.len()],
@@ -91,6 +93,8 @@ pub(super) struct Figures {
     pub(super) tenant: Text,
     pub(super) version: u64,
     pub(super) cells: Vec<CellFigures>,
+    /// Queues, channels and directions past the cap on series.
+    pub(super) past: Vec<(Text, Text, &'static str)>,
     /// Direct work in conversation past `max_handle`.
     pub(super) direct: Vec<CellFigures>,
     pub(super) teams: Vec<TeamFigures>,
@@ -206,9 +210,11 @@ impl Books {
         }
         let (name, _) = self.queues.get(queue?.index())?;
         let channel = self.channels.get(facts.channel?.index())?;
-        let series = Series::new(&self.registrar, &self.tenant, name, channel, facts.direction);
+        let own = self.registrar.admit();
+        let name = if own { name.clone() } else { names::OTHER.into() };
+        let series = Series::new(&self.registrar, &self.tenant, &name, channel, facts.direction);
         self.index.insert(key, self.cells.len());
-        self.cells.push(Cell { key, series, waiting: [0; names::WAITING.len()], line: BTreeSet::new() });
+        self.cells.push(Cell { key, own, series, waiting: [0; names::WAITING.len()], line: BTreeSet::new() });
         self.cells.last_mut()
     }
 
@@ -333,7 +339,7 @@ impl Books {
             let over_max_handle = over(&cell.key);
             let shown = *live || over_max_handle > 0 || cell.waiting.iter().any(|&count| count > 0);
             shown.then(|| CellFigures {
-                queue: name.clone(),
+                queue: if cell.own { name.clone() } else { names::OTHER.into() },
                 channel: self.channels[channel.index()].clone(),
                 direction: names::direction(direction),
                 waiting: cell.waiting,
@@ -351,15 +357,43 @@ impl Books {
                 over_max_handle: *count,
             })
         };
+        let past = |cell: &Cell| {
+            let (queue, channel, direction) = cell.key;
+            let (name, _) = &self.queues[queue?.index()];
+            (!cell.own).then(|| (name.clone(), self.channels[channel.index()].clone(), names::direction(direction)))
+        };
         Figures {
+            past: self.cells.iter().filter_map(past).collect(),
             tenant: self.tenant.clone(),
             version: self.version,
-            cells: self.cells.iter().filter_map(cell).collect(),
+            cells: together(self.cells.iter().filter_map(cell)),
             direct: self.over_max_handle.iter().filter_map(direct).collect(),
             teams: self.agents.teams(),
             times: self.agents.times(now),
         }
     }
+}
+
+/// The figures with those past the cap in one per channel and direction.
+fn together(cells: impl Iterator<Item = CellFigures>) -> Vec<CellFigures> {
+    let mut kept = Vec::new();
+    let mut others: BTreeMap<(Text, &'static str), CellFigures> = BTreeMap::new();
+    for cell in cells {
+        if *cell.queue != *names::OTHER {
+            kept.push(cell);
+            continue;
+        }
+        match others.get_mut(&(cell.channel.clone(), cell.direction)) {
+            Some(sum) => {
+                sum.waiting.iter_mut().zip(cell.waiting).for_each(|(sum, more)| *sum += more);
+                sum.longest = sum.longest.max(cell.longest);
+                sum.over_max_handle += cell.over_max_handle;
+            }
+            None => _ = others.insert((cell.channel.clone(), cell.direction), cell),
+        }
+    }
+    kept.extend(others.into_values());
+    kept
 }
 
 /// The place of a slot in a table that grows to hold it.

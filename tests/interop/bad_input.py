@@ -877,7 +877,137 @@ FORGET_CUSTOMER = Table(
     rows=[*tenant(), *request_id(), *an_id("customer_id")],
 )
 
+def span(required=()):
+    """Times that are none, and an end before the beginning."""
+    return [
+        Row("start_time", moment("start_time", nanos=-1), label="that is no time"),
+        Row("end_time", moment("end_time", nanos=-1), label="that is no time"),
+        Row("end_time", both(moment("start_time", seconds=20), moment("end_time", seconds=10)), label="before start_time"),
+        *required,
+    ]
+
+
+def dates():
+    """A day that is none, and one beside a span."""
+    return [
+        Row("date", put("date", "2026-02-30"), label="that is no day"),
+        Row("date", both(put("date", "2026-02-03"), moment("start_time", seconds=20)), label="beside start_time"),
+    ]
+
+
+def sizes():
+    """Pages of no size, and tokens of another report."""
+    invalid = "PAGE_TOKEN_INVALID"
+    return [
+        Row("page_size", put("page_size", -1)),
+        Row("page_token", put("page_token", "nonsense"), reason=invalid),
+    ]
+
+
+ANY = "any name is right: unknown ones match nothing"
+SNAPSHOT_FREE = {"queues": ANY, "teams": ANY, "include_agents": "either value is right"}
+
+GET_SNAPSHOT = Table(
+    "SupervisorService",
+    "GetSnapshot",
+    works=lambda test, number: test.supervisors.GetSnapshot.request(),
+    looks=nothing,
+    rows=[*tenant()],
+    free=SNAPSHOT_FREE,
+)
+
+WATCH_SNAPSHOT = Table(
+    "SupervisorService",
+    "WatchSnapshot",
+    works=lambda test, number: test.supervisors.WatchSnapshot.request(),
+    looks=nothing,
+    rows=[
+        *tenant(),
+        Row("min_interval", moment("min_interval", nanos=99_999_999), label="of less than 100 ms"),
+        Row("min_interval", moment("min_interval", seconds=61), label="of more than 60 s"),
+        Row("min_interval", moment("min_interval", seconds=-1), label="below zero"),
+    ],
+    free=SNAPSHOT_FREE,
+)
+
+GET_INTERVAL_REPORT = Table(
+    "SupervisorService",
+    "GetIntervalReport",
+    works=lambda test, number: test.supervisors.GetIntervalReport.request(),
+    looks=nothing,
+    rows=[
+        *tenant(),
+        *span(),
+        *dates(),
+        Row("interval", moment("interval", seconds=7), label="of 7 s"),
+        Row("interval", moment("interval", seconds=-900), label="below zero"),
+        Row("dimensions", lambda request: request.dimensions.append(0), label="unspecified"),
+        Row("dimensions", lambda request: request.dimensions.append(NOT_A_MEMBER)),
+        Row("directions", lambda request: request.directions.append(0), label="unspecified"),
+        Row("directions", lambda request: request.directions.append(NOT_A_MEMBER)),
+        *sizes(),
+    ],
+    free={"queues": ANY, "channels": ANY, "teams": ANY, "skills": ANY, "sites": ANY, "include_empty": "either is right"},
+)
+
+GET_AGENT_REPORT = Table(
+    "SupervisorService",
+    "GetAgentReport",
+    works=lambda test, number: test.supervisors.GetAgentReport.request(),
+    looks=nothing,
+    rows=[
+        *tenant(),
+        *span(),
+        *dates(),
+        Row("direction", put("direction", NOT_A_MEMBER)),
+        Row("outlier_deviations", put("outlier_deviations", -1.0)),
+        Row("outlier_deviations", put("outlier_deviations", float("nan")), label="that is no number"),
+        Row("outlier_min_handled", put("outlier_min_handled", -1)),
+        *sizes(),
+    ],
+    free={"agent_ids": ANY, "teams": ANY, "sites": ANY},
+)
+
+LIST_CONTACT_RECORDS = Table(
+    "SupervisorService",
+    "ListContactRecords",
+    works=lambda test, number: test.supervisors.ListContactRecords.request(),
+    looks=nothing,
+    rows=[
+        *tenant(),
+        *span(),
+        Row("directions", lambda request: request.directions.append(NOT_A_MEMBER)),
+        Row("outcomes", lambda request: request.outcomes.append(NOT_A_MEMBER)),
+        Row("min_wait", moment("min_wait", seconds=-1), label="below zero"),
+        *sizes(),
+    ],
+    free={
+        name: ANY
+        for name in ("contact_ids", "queues", "channels", "agent_ids", "teams", "customer_id", "conversation_id",
+                     "dispositions")
+    },
+)  # fmt: skip
+
+WATCH_EVENTS = Table(
+    "SupervisorService",
+    "WatchEvents",
+    works=lambda test, number: test.supervisors.WatchEvents.request(),
+    looks=nothing,
+    rows=[
+        *tenant(),
+        Row("event_names", lambda request: request.event_names.append("contact_lost")),
+        *resume_token(),
+    ],
+    free={name: ANY for name in ("queues", "channels", "agent_ids", "contact_ids", "gateway_ids")},
+)
+
 TABLES = [
+    GET_SNAPSHOT,
+    WATCH_SNAPSHOT,
+    GET_INTERVAL_REPORT,
+    GET_AGENT_REPORT,
+    LIST_CONTACT_RECORDS,
+    WATCH_EVENTS,
     VALIDATE_CONFIG,
     APPLY_CONFIG,
     GET_CONFIG,

@@ -19,9 +19,7 @@ UNIMPLEMENTED = {
     "ContactService": {"ReclassifyContact", "ConsultContact", "EstimateWait", "ExplainContact"},
     "AgentService": {"PickContact", "HandoffContact"},
     "SupervisorService": {
-        "GetSnapshot", "WatchSnapshot", "GetIntervalReport", "GetAgentReport", "ListContactRecords",
         "AssignContact", "SetAgentSkills", "SetQueueOpen", "MonitorContact",
-        "WatchEvents",
     },
     "AdminService": {"Drain", "GetStatus"},
 }  # fmt: skip

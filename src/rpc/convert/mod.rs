@@ -5,6 +5,7 @@ pub mod config;
 pub mod event;
 pub mod input;
 pub mod output;
+pub mod view;
 
 use std::collections::BTreeMap;
 

@@ -287,7 +287,7 @@ fn own(id: &mut String, session: &str) {
 ///
 /// # Errors
 /// FIELD_INVALID when a name is not known.
-fn wanted(names: &[String]) -> Result<Option<Filter>, Problem> {
+pub(super) fn wanted(names: &[String]) -> Result<Option<Filter>, Problem> {
     let known = |asked: &String| {
         let known = event::payload_names().iter().find(|known| *known == asked);
         known.map(String::as_str).ok_or_else(|| {

@@ -1,0 +1,302 @@
+//! Counts and sums of one slice: what every figure and every ratio follows from. They add up, and nothing else is kept.
+//!
+//! Next: `kpi.rs`, the one place where a ratio is formed.
+
+use core::ops::{AddAssign, Index, IndexMut, SubAssign};
+
+use crate::engine::contact::{Outcome, Reason, SurveyKind, SurveyResult};
+
+macro_rules! indexed {
+    ($(#[$doc:meta])* $name:ident { $($(#[$each:meta])* $variant:ident,)* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum $name {
+            $($(#[$each])* $variant,)*
+        }
+
+        impl $name {
+            /// All of them, in order.
+            pub const ALL: &[$name] = &[$($name::$variant),*];
+        }
+    };
+}
+
+indexed!(
+    /// What is counted. Queue figures count queue entries; `Received` counts contacts at the door.
+    Count {
+        /// Contacts created.
+        Received,
+        /// Entries opened.
+        Offered,
+        /// Entries answered.
+        Answered,
+        /// Of those, at or under the threshold.
+        AnsweredWithin,
+        /// Entries abandoned.
+        Abandoned,
+        /// Of those, before `short_abandon`.
+        AbandonedShort,
+        /// Of the abandoned, at or under the threshold.
+        AbandonedWithin,
+        /// Entries a rule or the customer sent to a callback, a voicemail box or outside.
+        Overflowed,
+        /// Entries taken back.
+        Cancelled,
+        /// Entries refused.
+        Refused,
+        /// Entries that waited too long.
+        Expired,
+        /// Entries that went on in another queue.
+        Moved,
+        /// Of the five before, those that had passed their threshold.
+        LeftPast,
+        /// Answered entries whose legs have all ended; of agents, connected legs that have ended.
+        Handled,
+        /// Distinct contacts transferred.
+        ContactsTransferred,
+        /// Transfers.
+        Transfers,
+        /// Contacts whose newest set `resolved` is true.
+        Resolved,
+        /// Of those, the ones never transferred.
+        ResolvedUntransferred,
+        /// Contacts answered that said neither yes nor no.
+        ResolvedUnset,
+        /// Entries whose wait is part of `Sum::AnsweredWait`.
+        AnsweredWaits,
+        /// Conversations that passed `max_handle`.
+        OverMaxHandle,
+        /// Offers accepted.
+        OffersAccepted,
+        /// Offers declined.
+        OffersDeclined,
+        /// Offers not answered in time.
+        OffersExpired,
+        /// Offers another agent won.
+        OffersRescinded,
+        /// Offers whose contact left.
+        OffersCancelled,
+        /// Offers taken back for a change of agent or policy.
+        OffersRevoked,
+        /// Offers that reached nobody.
+        OffersFailed,
+        /// Callbacks asked for.
+        CallbacksRequested,
+        /// Of those, for a time.
+        CallbacksScheduled,
+        /// Callbacks whose customer was reached.
+        CallbacksConnected,
+        /// Callbacks that ended before anybody was connected to the customer.
+        CallbacksNoAnswer,
+        /// Callbacks that waited too long.
+        CallbacksExpired,
+        /// Callbacks taken back.
+        CallbacksCancelled,
+        /// CSAT answers of 4 and 5.
+        CsatPositive,
+        /// CSAT answers of 3.
+        CsatNeutral,
+        /// CSAT answers of 1 and 2.
+        CsatNegative,
+        /// NPS answers of 9 and 10.
+        NpsPositive,
+        /// NPS answers of 7 and 8.
+        NpsNeutral,
+        /// NPS answers of 0 to 6.
+        NpsNegative,
+        /// Contacts closed COMPLETED.
+        Completed,
+        /// Contacts closed ABANDONED.
+        ClosedAbandoned,
+        /// Contacts closed CANCELLED.
+        ClosedCancelled,
+        /// Contacts closed REFUSED.
+        ClosedRefused,
+        /// Contacts closed OVERFLOWED.
+        ClosedOverflowed,
+        /// Contacts closed EXPIRED.
+        ClosedExpired,
+        /// Contacts closed FAILED.
+        Failed,
+        /// Times an agent was made NOT_RESPONDING.
+        NotResponding,
+    }
+);
+
+indexed!(
+    /// What is summed: spans in microseconds, and cost.
+    Sum {
+        /// Measured wait of answered entries.
+        AnsweredWait,
+        /// Measured wait of abandoned entries.
+        AbandonedWait,
+        /// Talk time of handled entries.
+        Talk,
+        /// Hold time of handled entries.
+        Hold,
+        /// Wrap-up time of handled entries.
+        WrapUp,
+        /// Cost in millionths of the tenant's currency.
+        Cost,
+    }
+);
+
+impl Count {
+    /// The count of survey answers of one kind and result.
+    #[must_use]
+    pub const fn survey(kind: SurveyKind, result: SurveyResult) -> Count {
+        match (kind, result) {
+            (SurveyKind::Csat, SurveyResult::Positive) => Count::CsatPositive,
+            (SurveyKind::Csat, SurveyResult::Neutral) => Count::CsatNeutral,
+            (SurveyKind::Csat, SurveyResult::Negative) => Count::CsatNegative,
+            (SurveyKind::Nps, SurveyResult::Positive) => Count::NpsPositive,
+            (SurveyKind::Nps, SurveyResult::Neutral) => Count::NpsNeutral,
+            (SurveyKind::Nps, SurveyResult::Negative) => Count::NpsNegative,
+        }
+    }
+
+    /// The count of contacts closed with an outcome.
+    #[must_use]
+    pub const fn closed(outcome: Outcome) -> Count {
+        match outcome {
+            Outcome::Completed => Count::Completed,
+            Outcome::Abandoned => Count::ClosedAbandoned,
+            Outcome::Cancelled => Count::ClosedCancelled,
+            Outcome::Refused => Count::ClosedRefused,
+            Outcome::Overflowed => Count::ClosedOverflowed,
+            Outcome::Expired => Count::ClosedExpired,
+            Outcome::Failed => Count::Failed,
+        }
+    }
+
+    /// The count of entries left unanswered with an outcome; none for outcomes that leave no queue unanswered.
+    #[must_use]
+    pub const fn exit(outcome: Outcome) -> Option<Count> {
+        match outcome {
+            Outcome::Abandoned => Some(Count::Abandoned),
+            Outcome::Cancelled => Some(Count::Cancelled),
+            Outcome::Refused => Some(Count::Refused),
+            Outcome::Overflowed => Some(Count::Overflowed),
+            Outcome::Expired => Some(Count::Expired),
+            Outcome::Completed | Outcome::Failed => None,
+        }
+    }
+}
+
+/// How an entry left unanswered, with why: a key of [`Counts::exits`].
+pub type ExitKey = (Count, Reason);
+
+/// The counts and sums of one slice.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Counts {
+    counts: [i32; Count::ALL.len()],
+    sums: [i64; Sum::ALL.len()],
+    /// Longest measured wait of an entry that left, in microseconds. The one figure that is no sum: it is lost when
+    /// counts are taken away.
+    pub longest_wait: u64,
+    /// Exits by how and why, few at a time.
+    pub exits: Vec<(ExitKey, i32)>,
+}
+
+impl Default for Counts {
+    fn default() -> Counts {
+        Counts { counts: [0; Count::ALL.len()], sums: [0; Sum::ALL.len()], longest_wait: 0, exits: Vec::new() }
+    }
+}
+
+impl Index<Count> for Counts {
+    type Output = i32;
+    fn index(&self, count: Count) -> &i32 {
+        &self.counts[count as usize]
+    }
+}
+
+impl IndexMut<Count> for Counts {
+    fn index_mut(&mut self, count: Count) -> &mut i32 {
+        &mut self.counts[count as usize]
+    }
+}
+
+impl Index<Sum> for Counts {
+    type Output = i64;
+    fn index(&self, sum: Sum) -> &i64 {
+        &self.sums[sum as usize]
+    }
+}
+
+impl IndexMut<Sum> for Counts {
+    fn index_mut(&mut self, sum: Sum) -> &mut i64 {
+        &mut self.sums[sum as usize]
+    }
+}
+
+impl Counts {
+    /// One of something.
+    #[must_use]
+    pub fn one(count: Count) -> Counts {
+        let mut counts = Counts::default();
+        counts[count] = 1;
+        counts
+    }
+
+    /// With one more of something.
+    #[must_use]
+    pub fn and(mut self, count: Count) -> Counts {
+        self[count] += 1;
+        self
+    }
+
+    /// With something added to a sum.
+    #[must_use]
+    pub fn plus(mut self, sum: Sum, value: u64) -> Counts {
+        self[sum] = self[sum].saturating_add_unsigned(value);
+        self
+    }
+
+    /// A count as a wide number.
+    #[must_use]
+    pub fn count(&self, count: Count) -> i64 {
+        i64::from(self[count])
+    }
+
+    /// Whether nothing was counted.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.counts.iter().all(|&count| count == 0) && self.sums.iter().all(|&sum| sum == 0)
+    }
+
+    /// Entries still open and unanswered, of those offered here.
+    #[must_use]
+    pub fn waiting(&self) -> i64 {
+        use Count::{Abandoned, Answered, Cancelled, Expired, Moved, Offered, Overflowed, Refused};
+        let left = [Answered, Abandoned, Overflowed, Cancelled, Refused, Expired, Moved];
+        self.count(Offered) - left.iter().map(|&count| self.count(count)).sum::<i64>()
+    }
+
+    /// Counts an exit under how and why.
+    pub fn exit(&mut self, key: ExitKey, by: i32) {
+        match self.exits.iter_mut().find(|(held, _)| *held == key) {
+            Some((_, count)) => *count += by,
+            None => self.exits.push((key, by)),
+        }
+    }
+}
+
+impl AddAssign<&Counts> for Counts {
+    fn add_assign(&mut self, other: &Counts) {
+        self.counts.iter_mut().zip(&other.counts).for_each(|(count, more)| *count += more);
+        self.sums.iter_mut().zip(&other.sums).for_each(|(sum, more)| *sum = sum.saturating_add(*more));
+        self.longest_wait = self.longest_wait.max(other.longest_wait);
+        other.exits.iter().for_each(|&(key, count)| self.exit(key, count));
+    }
+}
+
+impl SubAssign<&Counts> for Counts {
+    fn sub_assign(&mut self, other: &Counts) {
+        self.counts.iter_mut().zip(&other.counts).for_each(|(count, less)| *count -= less);
+        self.sums.iter_mut().zip(&other.sums).for_each(|(sum, less)| *sum = sum.saturating_sub(*less));
+        other.exits.iter().for_each(|&(key, count)| self.exit(key, -count));
+        self.exits.retain(|(_, count)| *count != 0);
+        self.longest_wait = 0;
+    }
+}

@@ -1,0 +1,1132 @@
+//! The fold: one tenant's events become figures by slice, quarter of an hour, day and rolling window, the state of its
+//! queues and agents, and records of its contacts.
+//!
+//! An entry's offered, answer and exit figures belong to the instant it was offered, handle time to the instant its last
+//! leg ends. So a figure may still change in a past quarter; nothing is ever counted twice. The same events give the
+//! same books, also when they come from a journal. Reading is in `report.rs` and `snapshot.rs`.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::sync::Arc;
+
+use super::agents::{Clock, Places};
+use super::calendar::{Calendar, quarter};
+use super::counts::{Count, Counts, Sum};
+use super::kpi;
+use super::names;
+use super::record::{Entry, Leg, Record, Survey};
+use crate::engine::command::{ContactChange, NewContact};
+use crate::engine::contact::{
+    ContactProfile, ContactState, Direction, EndCause, LegState, OfferState, Outcome, Reason,
+};
+use crate::engine::event::{Answer, EntryCause, EntryExit, Event, Facts, Recorded};
+use crate::engine::id::{AgentId, ChannelId, ContactId, LegId, QueueId, Text};
+use crate::engine::policy::{Policy, Queue};
+use crate::engine::requirement::Requirement;
+use crate::engine::time::{Span, Time};
+
+/// Quarters of an hour kept: eight days.
+pub const QUARTERS: u64 = 8 * 96;
+/// Rows kept over all quarters; the oldest quarter goes first.
+const ROWS: usize = 1_000_000;
+/// Records of ended contacts kept; the oldest go first.
+const RECORDS: usize = 100_000;
+/// Reasons, teams and sites told apart.
+const PLACES: usize = 4_096;
+/// Sets of skills told apart; the figures of further ones are in no skill's.
+const SKILL_SETS: usize = 4_096;
+/// The rolling windows, in minutes.
+pub const WINDOWS: [u64; 4] = [5, 15, 30, 60];
+
+/// What figures are kept apart by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Slice {
+    /// The queue; none for direct work, which only the door counts.
+    pub queue: Option<QueueId>,
+    /// The channel.
+    pub channel: ChannelId,
+    /// The direction.
+    pub direction: Direction,
+    /// The set of skills asked for, by place; 0 for none.
+    pub skills: u32,
+    /// The team of the agent, by place; 0 for none.
+    pub team: u32,
+    /// His site, by place; 0 for none.
+    pub site: u32,
+}
+
+/// Queue, channel and direction.
+pub type CellKey = (Option<QueueId>, ChannelId, Direction);
+
+/// One queue, channel and direction, now.
+#[derive(Clone, Debug)]
+pub struct Cell {
+    /// Which.
+    pub key: CellKey,
+    /// Since the books began.
+    pub total: Counts,
+    /// Of the day.
+    pub day: Counts,
+    /// Of the windows.
+    pub windows: [Counts; WINDOWS.len()],
+    /// By minute, for the windows to forget.
+    minutes: VecDeque<(u64, Counts)>,
+    /// Entries open, by place in [`names::WAITING`].
+    pub waiting: [i64; names::WAITING.len()],
+    /// Entries not parked: since when each has waited, parked time added, with its contact's slot.
+    pub line: BTreeSet<(Time, u32)>,
+    /// Entries parked, with the wait they stand at.
+    pub parked: BTreeMap<u32, Span>,
+}
+
+impl Cell {
+    fn new(key: CellKey) -> Cell {
+        Cell {
+            key,
+            total: Counts::default(),
+            day: Counts::default(),
+            windows: Default::default(),
+            minutes: VecDeque::new(),
+            waiting: [0; names::WAITING.len()],
+            line: BTreeSet::new(),
+            parked: BTreeMap::new(),
+        }
+    }
+
+    /// Forgets what has left the windows at `minute`.
+    fn roll(&mut self, before: u64, minute: u64) {
+        for (held, counts) in &self.minutes {
+            for (window, length) in self.windows.iter_mut().zip(WINDOWS) {
+                if *held + length > before && *held + length <= minute {
+                    *window -= counts;
+                }
+            }
+        }
+        while self.minutes.front().is_some_and(|(held, _)| held + WINDOWS[3] <= minute) {
+            self.minutes.pop_front();
+        }
+    }
+
+    fn count(&mut self, at: Time, now_minute: u64, day_start: Time, counts: &Counts) {
+        self.total += counts;
+        if at >= day_start {
+            self.day += counts;
+        }
+        let minute = minute(at);
+        if minute + WINDOWS[3] <= now_minute {
+            return;
+        }
+        for (window, length) in self.windows.iter_mut().zip(WINDOWS) {
+            if minute + length > now_minute {
+                *window += counts;
+            }
+        }
+        match self.minutes.binary_search_by_key(&minute, |(held, _)| *held) {
+            Ok(place) => self.minutes[place].1 += counts,
+            Err(place) => self.minutes.insert(place, (minute, counts.clone())),
+        }
+    }
+}
+
+fn minute(time: Time) -> u64 {
+    time.0 / 60_000_000
+}
+
+/// What is known of a queue.
+#[derive(Clone, Debug)]
+pub struct QueueInfo {
+    /// Its rules, as last in force.
+    pub rules: Queue,
+    /// Whether the policy in force has it.
+    pub live: bool,
+    /// The shortest threshold it ever had: no entry passes earlier.
+    pub least: Span,
+    /// The skills its own requirement names.
+    skills: Vec<Text>,
+    /// Legs in conversation.
+    pub connected: i64,
+    /// Legs wrapping up.
+    pub wrapping: i64,
+}
+
+/// What is known of a channel.
+#[derive(Clone, Debug)]
+pub struct ChannelInfo {
+    /// Its id.
+    pub id: Text,
+    /// Whether the policy in force has it.
+    pub live: bool,
+    /// Units in use.
+    pub units: i64,
+    /// Legs in conversation.
+    pub connected: i64,
+}
+
+/// A live leg.
+#[derive(Clone, Copy, Debug)]
+struct LiveLeg {
+    contact: u32,
+    agent: AgentId,
+    cost: u32,
+    channel: ChannelId,
+    queue: Option<QueueId>,
+    state: LegState,
+}
+
+/// What an ended leg came to.
+struct EndedLeg {
+    /// Where its entry is counted; without a queue for direct work.
+    slice: Slice,
+    /// Its cost.
+    cost: u64,
+    /// Talk, hold, wrap-up and cost of the whole entry so far.
+    entry: ([Span; 3], u64),
+}
+
+/// What is known of a team.
+#[derive(Clone, Debug)]
+pub struct TeamRules {
+    /// What an hour of one of its agents costs, in millionths.
+    pub cost_per_hour: u64,
+    /// The team and those it belongs to, itself first.
+    pub chain: Vec<u32>,
+    /// Whether the policy in force has it.
+    pub live: bool,
+}
+
+/// The books of one tenant.
+pub struct Books {
+    /// The tenant.
+    pub tenant: Text,
+    /// The policy in force.
+    pub policy: Arc<Policy>,
+    /// Sequence of the last event taken in.
+    pub sequence: u64,
+    /// When it happened, or what was read last if that is later.
+    pub now: Time,
+    /// Days and intervals.
+    pub calendar: Calendar,
+    /// Queues by handle.
+    pub queues: Vec<QueueInfo>,
+    /// Channels by handle.
+    pub channels: Vec<ChannelInfo>,
+    /// Teams by place.
+    pub teams: Places,
+    team_rules: Vec<TeamRules>,
+    /// Figures of the day by team, by place, and direction.
+    pub team_days: BTreeMap<(u32, Direction), Counts>,
+    /// Sites by place.
+    pub sites: Places,
+    /// Not-ready reasons by place.
+    pub reasons: Places,
+    /// Sets of skills by place; the first is the empty one.
+    pub skill_sets: Vec<Vec<Text>>,
+    skill_places: HashMap<Vec<Text>, u32>,
+    /// Figures by quarter and slice.
+    pub rows: BTreeMap<u64, HashMap<Slice, Counts>>,
+    row_count: usize,
+    /// Cells in order of first sight.
+    pub cells: Vec<Cell>,
+    index: BTreeMap<CellKey, usize>,
+    minute: u64,
+    day: (Time, Time),
+    /// Contacts by slot, until the engine forgets them; an ended one is shared with `records`.
+    pub contacts: Vec<Option<Arc<Record>>>,
+    legs: Vec<Option<LiveLeg>>,
+    /// Agents by slot.
+    pub agents: Vec<Option<Clock>>,
+    /// Ended contacts, oldest first; the first has this number.
+    pub records: VecDeque<Arc<Record>>,
+    /// Contacts SCHEDULED.
+    pub scheduled: i64,
+    /// Live contacts without a queue entry.
+    pub direct: i64,
+}
+
+impl Books {
+    /// Empty books.
+    #[must_use]
+    pub fn new(tenant: Text) -> Books {
+        Books {
+            tenant,
+            policy: Arc::default(),
+            sequence: 0,
+            now: Time(0),
+            calendar: Calendar::new("UTC"),
+            queues: Vec::new(),
+            channels: Vec::new(),
+            teams: Places::new(PLACES),
+            team_rules: Vec::new(),
+            team_days: BTreeMap::new(),
+            sites: Places::new(PLACES),
+            reasons: Places::new(64),
+            skill_sets: vec![Vec::new()],
+            skill_places: HashMap::new(),
+            rows: BTreeMap::new(),
+            row_count: 0,
+            cells: Vec::new(),
+            index: BTreeMap::new(),
+            minute: 0,
+            day: (Time(0), Time(0)),
+            contacts: Vec::new(),
+            legs: Vec::new(),
+            agents: Vec::new(),
+            records: VecDeque::new(),
+            scheduled: 0,
+            direct: 0,
+        }
+    }
+
+    /// Takes in one event; one it has seen already changes nothing.
+    pub fn take(&mut self, recorded: &Recorded) {
+        if recorded.sequence <= self.sequence {
+            return;
+        }
+        self.sequence = recorded.sequence;
+        self.move_to(recorded.time);
+        let event = &recorded.event;
+        match (event.contact(), event.leg(), event.agent()) {
+            (Some(contact), leg, _) => self.take_contact(contact, leg, recorded),
+            (None, _, Some(agent)) => self.take_agent(agent, event),
+            (None, _, None) => match event {
+                Event::PolicyApplied { policy, .. } => self.apply_policy(policy),
+                Event::CustomerForgotten { customer, .. } => self.forget_customer(&customer.customer_id),
+                _ => {}
+            },
+        }
+    }
+
+    /// Moves time: windows roll, days begin.
+    pub fn move_to(&mut self, now: Time) {
+        self.now = self.now.max(now);
+        let minute = minute(self.now);
+        if minute != self.minute {
+            let before = std::mem::replace(&mut self.minute, minute);
+            self.cells.iter_mut().for_each(|cell| cell.roll(before, minute));
+        }
+        if !(self.day.0 <= self.now && self.now < self.day.1) {
+            self.day = self.calendar.day(self.now);
+            self.cells.iter_mut().for_each(|cell| cell.day = Counts::default());
+            self.team_days.clear();
+            self.tick_agents();
+            let from = quarter(self.day.0);
+            self.agents.iter_mut().flatten().for_each(|clock| clock.begin_day(from));
+            self.refill_day();
+            self.forget();
+        }
+    }
+
+    /// When the day began.
+    #[must_use]
+    pub fn day_start(&self) -> Time {
+        self.day.0
+    }
+
+    /// A day that begins anew in another time zone has figures already.
+    fn refill_day(&mut self) {
+        let from = quarter(self.day.0);
+        let rows = self.rows.range(from..).flat_map(|(_, rows)| rows);
+        let found: Vec<(Slice, Counts)> = rows.map(|(slice, counts)| (*slice, counts.clone())).collect();
+        for (slice, counts) in found {
+            let at = self.cell((slice.queue, slice.channel, slice.direction));
+            self.cells[at].day += &counts;
+            *self.team_days.entry((slice.team, slice.direction)).or_default() += &counts;
+        }
+    }
+
+    /// Moves every agent's clock to now.
+    pub fn tick_agents(&mut self) {
+        let now = self.now;
+        self.agents.iter_mut().flatten().for_each(|clock| clock.tick(now));
+    }
+
+    /// Drops what is older than is kept.
+    fn forget(&mut self) {
+        let oldest = quarter(self.now).saturating_sub(QUARTERS);
+        while let Some((&first, rows)) = self.rows.first_key_value()
+            && (first < oldest || self.row_count > ROWS)
+        {
+            self.row_count -= rows.len();
+            self.rows.remove(&first);
+        }
+        for agent in self.agents.iter_mut().flatten() {
+            agent.quarters = agent.quarters.split_off(&oldest);
+        }
+        while self
+            .records
+            .front()
+            .is_some_and(|record| record.ended.is_some_and(|(_, _, ended)| quarter(ended) < oldest))
+        {
+            self.records.pop_front();
+        }
+    }
+
+    /// Takes what identifies a customer out of every record; the figures stay.
+    fn forget_customer(&mut self, customer_id: &str) {
+        let is_his = |record: &Record| {
+            record.profile.customer.as_ref().is_some_and(|customer| *customer.customer_id == *customer_id)
+        };
+        let held = self.contacts.iter_mut().flatten().chain(&mut self.records);
+        for record in held.filter(|record| is_his(record)) {
+            let profile = (*record.profile).clone();
+            Arc::make_mut(record).profile = Arc::new(ContactProfile { customer: None, ..profile });
+        }
+    }
+
+    // ---- counting
+
+    /// The cell of a key, made when it is the first there.
+    fn cell(&mut self, key: CellKey) -> usize {
+        if let Some(&at) = self.index.get(&key) {
+            return at;
+        }
+        self.index.insert(key, self.cells.len());
+        self.cells.push(Cell::new(key));
+        self.cells.len() - 1
+    }
+
+    /// Counts at an instant: in its quarter's row, and in its cell.
+    fn count(&mut self, at: Time, slice: Slice, counts: &Counts) {
+        self.count_row(at, slice, counts);
+        let cell = self.cell((slice.queue, slice.channel, slice.direction));
+        let (minute, day) = (self.minute, self.day.0);
+        self.cells[cell].count(at, minute, day, counts);
+    }
+
+    fn count_row(&mut self, at: Time, slice: Slice, counts: &Counts) {
+        let quarter = quarter(at);
+        if !self.rows.contains_key(&quarter) && self.row_count > ROWS {
+            self.forget();
+        }
+        if at >= self.day.0 && slice.team > 0 {
+            *self.team_days.entry((slice.team, slice.direction)).or_default() += counts;
+        }
+        let rows = self.rows.entry(quarter).or_default();
+        let before = rows.len();
+        *rows.entry(slice).or_default() += counts;
+        self.row_count += rows.len() - before;
+    }
+
+    fn slice(facts: &Facts, queue: Option<QueueId>) -> Option<Slice> {
+        let channel = facts.channel?;
+        Some(Slice { queue, channel, direction: facts.direction, skills: 0, team: 0, site: 0 })
+    }
+
+    /// Where an entry is counted.
+    #[must_use]
+    pub fn slice_of(record: &Record, entry: &Entry) -> Slice {
+        Slice {
+            queue: Some(entry.queue),
+            channel: record.channel,
+            direction: record.profile.direction,
+            skills: entry.skills,
+            team: entry.team,
+            site: entry.site,
+        }
+    }
+
+    // ---- the policy
+
+    fn apply_policy(&mut self, policy: &Arc<Policy>) {
+        self.policy = policy.clone();
+        self.calendar = Calendar::new(&policy.time_zone);
+        self.day = (Time(0), Time(0));
+        self.queues.iter_mut().for_each(|queue| queue.live = false);
+        for queue in &policy.queues {
+            let mut skills = Vec::new();
+            skills_of(queue.require.as_deref(), &mut skills);
+            let known = self.queues.iter_mut().find(|known| known.rules.id == queue.id);
+            match known {
+                Some(known) => {
+                    known.least = known.least.min(queue.service_level.threshold);
+                    (known.rules, known.live, known.skills) = (queue.clone(), true, skills);
+                }
+                None => {
+                    let (rules, least) = (queue.clone(), queue.service_level.threshold);
+                    self.queues.push(QueueInfo { rules, live: true, least, skills, connected: 0, wrapping: 0 });
+                }
+            }
+        }
+        self.channels.iter_mut().for_each(|channel| channel.live = false);
+        for channel in &policy.channels {
+            match self.channels.iter_mut().find(|known| known.id == channel.id) {
+                Some(known) => known.live = true,
+                None => {
+                    let id = channel.id.clone();
+                    self.channels.push(ChannelInfo { id, live: true, units: 0, connected: 0 });
+                }
+            }
+        }
+        for team in &policy.teams {
+            self.teams.place(&team.id);
+        }
+        self.team_rules = (0..self.teams.len() as u32).map(|team| self.rules_of(team)).collect();
+        self.move_to(self.now);
+    }
+
+    fn rules_of(&self, team: u32) -> TeamRules {
+        let find = |id: &Text| self.policy.teams.iter().find(|known| known.id == *id);
+        let mut rules = TeamRules { cost_per_hour: 0, chain: vec![team], live: false };
+        let mut at = find(self.teams.text(team));
+        (rules.live, rules.cost_per_hour) = (at.is_some(), at.map_or(0, |team| team.cost_per_hour));
+        while let Some(parent) = at.and_then(|team| team.parent.as_ref())
+            && let Some(place) = self.teams.find(parent)
+            && !rules.chain.contains(&place)
+        {
+            rules.chain.push(place);
+            at = find(parent);
+        }
+        rules
+    }
+
+    /// What is known of a team.
+    #[must_use]
+    pub fn team(&self, team: u32) -> TeamRules {
+        let known = self.team_rules.get(team as usize).cloned();
+        known.unwrap_or(TeamRules { cost_per_hour: 0, chain: vec![team], live: false })
+    }
+
+    fn skill_set(&mut self, queue: QueueId, requirement: Option<&Requirement>) -> u32 {
+        let mut skills = self.queues.get(queue.index()).map(|queue| queue.skills.clone()).unwrap_or_default();
+        skills_of(requirement, &mut skills);
+        if skills.is_empty() {
+            return 0;
+        }
+        if let Some(&place) = self.skill_places.get(&skills) {
+            return place;
+        }
+        if self.skill_sets.len() >= SKILL_SETS {
+            return 0;
+        }
+        let place = self.skill_sets.len() as u32;
+        self.skill_places.insert(skills.clone(), place);
+        self.skill_sets.push(skills);
+        place
+    }
+
+    // ---- contacts
+
+    fn record(&mut self, contact: ContactId) -> Option<&mut Record> {
+        let held = self.contacts.get_mut(contact.slot() as usize)?.as_mut();
+        held.filter(|record| record.contact == contact).map(Arc::make_mut)
+    }
+
+    fn take_contact(&mut self, contact: ContactId, leg: Option<LegId>, recorded: &Recorded) {
+        let (event, facts) = (&recorded.event, &recorded.facts);
+        match event {
+            Event::ContactCreated { new, .. } => return self.create(contact, new, recorded),
+            Event::ContactForgotten { .. } => {
+                if let Some(held) = self.contacts.get_mut(contact.slot() as usize) {
+                    *held = None;
+                }
+                return;
+            }
+            Event::ContactQueued { queue, cause, .. } => self.enter(contact, *queue, *cause, facts),
+            Event::ContactMoved { exit, .. } => self.leave(contact, exit, Count::Moved, Reason::None, facts),
+            Event::ContactUpdated { change, .. } => self.update(contact, change),
+            Event::ContactTransferred { from, again, .. } => self.transfer(contact, *from, *again),
+            Event::ContactEnded { outcome, reason, exit, disposition, .. } => {
+                self.end(contact, (*outcome, *reason), *exit, disposition, facts);
+            }
+            Event::SurveySubmitted { agent, kind, score, result, .. } => {
+                let survey = Survey { kind: *kind, score: *score, result: *result, time: self.now };
+                self.survey(contact, *agent, survey);
+            }
+            _ => {}
+        }
+        if let Some(leg) = leg {
+            self.take_leg(contact, leg, recorded);
+        }
+        self.follow(contact, recorded);
+        if let Event::ContactClosed { outcome, .. } = event {
+            self.close(contact, *outcome);
+        }
+    }
+
+    fn create(&mut self, contact: ContactId, new: &Arc<NewContact>, recorded: &Recorded) {
+        let facts = &recorded.facts;
+        let Some(channel) = facts.channel else { return };
+        let state = recorded.contact_states.map_or(ContactState::Scheduled, |(_, after)| after);
+        let record = Record {
+            contact,
+            profile: new.profile.clone(),
+            channel,
+            door: facts.queue,
+            requirement: new.requirement.clone(),
+            priority: new.priority,
+            arrival: new.arrival.unwrap_or(self.now),
+            created: self.now,
+            schedule: new.schedule,
+            state,
+            ended: None,
+            disposition: Text::default(),
+            entries: Vec::new(),
+            legs: Vec::new(),
+            surveys: Vec::new(),
+            transfers: 0,
+            policy_version: recorded.policy_version,
+        };
+        self.scheduled += i64::from(state == ContactState::Scheduled);
+        let at = contact.slot() as usize;
+        if self.contacts.len() <= at {
+            self.contacts.resize_with(at + 1, || None);
+        }
+        self.contacts[at] = Some(Arc::new(record));
+        let Some(slice) = Books::slice(facts, facts.queue) else { return };
+        let mut counts = Counts::one(Count::Received);
+        if slice.direction == Direction::Callback && !new.profile.callback_of.is_empty() {
+            counts = counts.and(Count::CallbacksRequested);
+            if new.schedule.is_some_and(|at| at > self.now) {
+                counts = counts.and(Count::CallbacksScheduled);
+            }
+        }
+        self.count(self.now, slice, &counts);
+    }
+
+    fn update(&mut self, contact: ContactId, change: &ContactChange) {
+        let Some(record) = self.record(contact) else { return };
+        let mut profile = (*record.profile).clone();
+        if let Some(customer) = &change.customer {
+            profile.customer.clone_from(customer);
+        }
+        if let Some(attributes) = &change.attributes {
+            profile.attributes.clone_from(attributes);
+        }
+        if let Some(conversation) = &change.conversation_id {
+            profile.conversation_id.clone_from(conversation);
+        }
+        record.profile = Arc::new(profile);
+        record.priority = change.priority.unwrap_or(record.priority);
+        if let Some(requirement) = &change.requirement {
+            record.requirement.clone_from(requirement);
+        }
+    }
+
+    fn enter(&mut self, contact: ContactId, queue: QueueId, cause: EntryCause, facts: &Facts) {
+        let now = self.now;
+        let requirement = self.record(contact).and_then(|record| record.requirement.clone());
+        let skills = self.skill_set(queue, requirement.as_deref());
+        let Some(info) = self.queues.get(queue.index()) else { return };
+        let (queue_id, threshold) = (info.rules.id.clone(), info.rules.service_level.threshold);
+        let Some(record) = self.record(contact) else { return };
+        record.schedule = None;
+        record.entries.push(Entry {
+            number: facts.entry,
+            queue,
+            queue_id,
+            cause,
+            enter: now,
+            exit: None,
+            wait: Span::ZERO,
+            parked: Span::ZERO,
+            within_threshold: false,
+            short: false,
+            threshold,
+            priority: record.priority,
+            requirement,
+            skills,
+            team: 0,
+            site: 0,
+            agent: None,
+            handle: [Span::ZERO; 3],
+            cost: 0,
+        });
+        let (channel, direction) = (record.channel, record.profile.direction);
+        let slice = Slice { queue: Some(queue), channel, direction, skills, team: 0, site: 0 };
+        self.count(now, slice, &Counts::one(Count::Offered));
+        let cell = self.cell((slice.queue, slice.channel, slice.direction));
+        self.cells[cell].line.insert((now, contact.slot()));
+        self.cells[cell].waiting[0] += 1;
+    }
+
+    /// An entry ends unanswered.
+    fn leave(&mut self, contact: ContactId, exit: &EntryExit, how: Count, why: Reason, facts: &Facts) {
+        let now = self.now;
+        let Some(record) = self.record(contact) else { return };
+        let (priority, requirement) = (record.priority, record.requirement.clone());
+        let Some(entry) = record.entries.last_mut().filter(|entry| entry.exit.is_none()) else { return };
+        entry.exit = Some((now, how, why));
+        (entry.wait, entry.parked) = (exit.wait, facts.parked);
+        (entry.within_threshold, entry.short) = (exit.within_threshold, exit.short && how == Count::Abandoned);
+        (entry.priority, entry.requirement) = (priority, requirement);
+        let entry = entry.clone();
+        let slice = Books::slice_of(record, &entry);
+        let mut counts = Counts::one(how);
+        counts.longest_wait = exit.wait.0;
+        counts.exit((how, why), 1);
+        if how == Count::Abandoned {
+            counts[Count::AbandonedShort] = i32::from(exit.short);
+            counts[Count::AbandonedWithin] = i32::from(exit.within_threshold);
+            counts = counts.plus(Sum::AbandonedWait, exit.wait.0);
+        } else {
+            counts[Count::LeftPast] = i32::from(!exit.within_threshold);
+        }
+        self.step_out(contact, &entry, slice);
+        self.count(entry.enter, slice, &counts);
+    }
+
+    /// Takes an entry out of its cell's line.
+    fn step_out(&mut self, contact: ContactId, entry: &Entry, slice: Slice) {
+        let state = self.record(contact).map(|record| record.state);
+        let cell = self.cell((slice.queue, slice.channel, slice.direction));
+        let cell = &mut self.cells[cell];
+        let place = names::WAITING.iter().position(|(of, _)| Some(*of) == state).unwrap_or(0);
+        cell.waiting[place] -= 1;
+        let slot = contact.slot();
+        if cell.parked.remove(&slot).is_none() {
+            cell.line.remove(&(entry.enter + entry.parked, slot));
+        }
+    }
+
+    fn answer(&mut self, contact: ContactId, leg: LegId, answer: &Answer, facts: &Facts) {
+        let now = self.now;
+        let Some(record) = self.record(contact) else { return };
+        let (priority, requirement) = (record.priority, record.requirement.clone());
+        let by = record.legs.iter().find(|held| held.leg == leg).map(|leg| (leg.team, leg.site, leg.profile.clone()));
+        let Some(entry) = record.entries.last_mut().filter(|entry| entry.exit.is_none()) else { return };
+        let before = entry.clone();
+        entry.exit = Some((now, Count::Answered, Reason::None));
+        (entry.wait, entry.parked, entry.within_threshold) = (answer.wait, facts.parked, answer.within_threshold);
+        (entry.priority, entry.requirement) = (priority, requirement);
+        if let Some((team, site, profile)) = by {
+            (entry.team, entry.site, entry.agent) = (team, site, Some(profile));
+        }
+        let entry = entry.clone();
+        let (old, new) = (Books::slice_of(record, &before), Books::slice_of(record, &entry));
+        let mut counts = Counts::one(Count::Answered).and(Count::AnsweredWaits).plus(Sum::AnsweredWait, answer.wait.0);
+        counts[Count::AnsweredWithin] = i32::from(answer.within_threshold);
+        counts.longest_wait = answer.wait.0;
+        if new.direction == Direction::Callback {
+            counts = counts.and(Count::CallbacksConnected);
+        }
+        let parked = Entry { parked: facts.parked, ..before };
+        self.step_out(contact, &parked, old);
+        if old != new {
+            // Only now is it known whose the entry is: it was offered to his team.
+            let offered = Counts::one(Count::Offered);
+            let mut taken = Counts::default();
+            taken -= &offered;
+            self.count_row(entry.enter, old, &taken);
+            self.count_row(entry.enter, new, &offered);
+        }
+        self.count(entry.enter, new, &counts);
+    }
+
+    fn transfer(&mut self, contact: ContactId, from: Option<QueueId>, again: bool) {
+        let now = self.now;
+        let Some(record) = self.record(contact) else { return };
+        record.transfers += 1;
+        let entry = record.entries.iter().rev().find(|entry| Some(entry.queue) == from);
+        let Some(slice) = entry.map(|entry| Books::slice_of(record, entry)) else { return };
+        let agent = record.legs.iter().rev().find(|leg| leg.state.is_talking()).map(|leg| leg.agent);
+        let mut counts = Counts::one(Count::Transfers);
+        counts[Count::ContactsTransferred] = i32::from(!again);
+        self.count(now, slice, &counts);
+        self.count_agent(agent, (slice.channel, slice.direction), &counts);
+    }
+
+    fn end(
+        &mut self,
+        contact: ContactId,
+        (outcome, reason): (Outcome, Reason),
+        exit: Option<EntryExit>,
+        disposition: &Text,
+        facts: &Facts,
+    ) {
+        let now = self.now;
+        if let (Some(exit), Some(how)) = (exit, Count::exit(outcome)) {
+            self.leave(contact, &exit, how, reason, facts);
+        }
+        let Some(record) = self.record(contact) else { return };
+        record.ended = Some((outcome, reason, now));
+        record.disposition = disposition.clone();
+        let callback = record.profile.direction == Direction::Callback;
+        let result = match outcome {
+            Outcome::Abandoned | Outcome::Failed => Count::CallbacksNoAnswer,
+            Outcome::Expired => Count::CallbacksExpired,
+            Outcome::Cancelled | Outcome::Refused => Count::CallbacksCancelled,
+            Outcome::Completed | Outcome::Overflowed => return,
+        };
+        let (door, created) = (record.door, record.created);
+        if callback && let Some(slice) = Books::slice(facts, door) {
+            self.count(created, slice, &Counts::one(result));
+        }
+    }
+
+    fn survey(&mut self, contact: ContactId, agent: AgentId, survey: Survey) {
+        let now = self.now;
+        let Some(record) = self.record(contact) else { return };
+        record.surveys.push(survey);
+        let key = (record.channel, record.profile.direction);
+        let counts = Counts::one(Count::survey(survey.kind, survey.result));
+        let slice = record.first_answered().map(|entry| Books::slice_of(record, entry));
+        if record.state == ContactState::Closed
+            && let Some(Some(changed)) = self.contacts.get(contact.slot() as usize)
+            && let Some(held) = self.records.iter_mut().rev().find(|held| held.contact == contact)
+        {
+            *held = changed.clone();
+        }
+        if let Some(slice) = slice {
+            self.count(now, slice, &counts);
+        }
+        self.count_agent(Some(agent), key, &counts);
+    }
+
+    /// Moves a contact to the state it is in after an event.
+    fn follow(&mut self, contact: ContactId, recorded: &Recorded) {
+        let Some((_, after)) = recorded.contact_states else { return };
+        let now = self.now;
+        let wait = recorded.facts.wait;
+        let Some(record) = self.record(contact) else { return };
+        let direct = record.is_direct();
+        let before = std::mem::replace(&mut record.state, after);
+        let change = i64::from(record.is_direct()) - i64::from(direct);
+        let key = record
+            .open_entry()
+            .map(|entry| ((Some(entry.queue), record.channel, record.profile.direction), entry.enter));
+        if let (Event::ContactUnparked { .. }, Some(entry)) = (&recorded.event, record.entries.last_mut()) {
+            entry.parked = recorded.facts.parked;
+        }
+        self.direct += change;
+        self.scheduled -= i64::from(before == ContactState::Scheduled && after != ContactState::Scheduled);
+        let Some((key, _)) = key.filter(|_| before != after) else { return };
+        let place = |state| names::WAITING.iter().position(|(of, _)| *of == state);
+        let cell = self.cell(key);
+        let cell = &mut self.cells[cell];
+        let slot = contact.slot();
+        // A contact that has just entered is counted as QUEUED, whatever it was before.
+        let (Some(from), Some(to)) = (place(before).or(Some(0)), place(after)) else { return };
+        if matches!(recorded.event, Event::ContactQueued { .. }) {
+            return;
+        }
+        cell.waiting[from] -= 1;
+        cell.waiting[to] += 1;
+        if after == ContactState::Parked {
+            cell.line.remove(&(now - wait, slot));
+            cell.parked.insert(slot, wait);
+        } else if before == ContactState::Parked {
+            cell.parked.remove(&slot);
+            cell.line.insert((now - wait, slot));
+        }
+    }
+
+    fn close(&mut self, contact: ContactId, outcome: Outcome) {
+        let now = self.now;
+        let Some(record) = self.record(contact) else { return };
+        record.state = ContactState::Closed;
+        record.ended.get_or_insert((outcome, Reason::None, now));
+        let (channel, direction) = (record.channel, record.profile.direction);
+        let door = Slice { queue: record.door, channel, direction, skills: 0, team: 0, site: 0 };
+        let created = record.created;
+        let answered = record.first_answered().map(|entry| Books::slice_of(record, entry));
+        let said = record.resolved().map(|(leg, resolved)| (leg.agent, resolved));
+        let untransferred = record.transfers == 0;
+        self.records.extend(self.contacts[contact.slot() as usize].clone());
+        if self.records.len() > RECORDS {
+            self.records.pop_front();
+        }
+        self.count(created, door, &Counts::one(Count::closed(outcome)));
+        let mut counts = Counts::default();
+        match said {
+            Some((_, true)) => {
+                counts[Count::Resolved] = 1;
+                counts[Count::ResolvedUntransferred] = i32::from(untransferred);
+            }
+            Some((_, false)) => return,
+            None => counts[Count::ResolvedUnset] = 1,
+        }
+        if let Some(slice) = answered {
+            self.count(now, slice, &counts);
+        }
+        self.count_agent(said.map(|(agent, _)| agent), (channel, direction), &counts);
+    }
+
+    // ---- legs
+
+    fn take_leg(&mut self, contact: ContactId, leg: LegId, recorded: &Recorded) {
+        let (event, facts) = (&recorded.event, &recorded.facts);
+        let result = match event {
+            Event::OfferIssued { agent, cost, .. } => {
+                return self.begin_leg(contact, leg, (*agent, *cost), (LegState::Offered, OfferState::Issued), facts);
+            }
+            Event::LegAssigned { agent, cost, .. } => {
+                return self.begin_leg(contact, leg, (*agent, *cost), (LegState::Assigned, OfferState::None), facts);
+            }
+            Event::OfferAccepted { .. } => {
+                self.count_offer(contact, leg, (OfferState::Accepted, Count::OffersAccepted));
+                return self.move_leg(leg, LegState::Assigned);
+            }
+            Event::LegConnected { answer, .. } => {
+                self.move_leg(leg, LegState::Connected);
+                if let Some(answer) = answer {
+                    self.answer(contact, leg, answer, facts);
+                }
+                return;
+            }
+            Event::LegHeld { .. } => return self.move_leg(leg, LegState::OnHold),
+            Event::LegResumed { .. } => return self.move_leg(leg, LegState::Connected),
+            Event::LegWrapUpStarted { .. } => return self.move_leg(leg, LegState::WrapUp),
+            Event::MaxHandlePassed { .. } => return self.pass_max_handle(contact, facts),
+            Event::LegEnded { cause, disposition, resolved, .. } => {
+                return self.end_leg(contact, leg, *cause, (disposition, *resolved), facts);
+            }
+            Event::OfferDeclined { .. } => (OfferState::Declined, Count::OffersDeclined),
+            Event::OfferExpired { .. } => (OfferState::Expired, Count::OffersExpired),
+            Event::OfferCancelled { .. } => (OfferState::Cancelled, Count::OffersCancelled),
+            Event::OfferRevoked { .. } => (OfferState::Revoked, Count::OffersRevoked),
+            Event::OfferFailed { .. } => (OfferState::Failed, Count::OffersFailed),
+            _ => return,
+        };
+        self.count_offer(contact, leg, result);
+        self.end_leg(contact, leg, EndCause::Offer, (&Text::default(), None), facts);
+    }
+
+    fn begin_leg(
+        &mut self,
+        contact: ContactId,
+        leg: LegId,
+        (agent, cost): (AgentId, u32),
+        (state, offer): (LegState, OfferState),
+        facts: &Facts,
+    ) {
+        let (now, entry) = (self.now, facts.entry);
+        let Some(Some(clock)) = self.agents.get_mut(agent.index()) else { return };
+        clock.leg(now, cost, None, Some(state));
+        let (profile, team, site) = (clock.profile.clone(), clock.team, clock.site);
+        let queue = facts.queue.filter(|_| entry > 0);
+        let queue_id = queue.and_then(|queue| self.queues.get(queue.index())).map(|queue| queue.rules.id.clone());
+        let Some(record) = self.record(contact) else { return };
+        let channel = record.channel;
+        record.legs.push(Leg {
+            leg,
+            number: facts.leg,
+            agent,
+            profile,
+            team,
+            site,
+            queue_id: queue_id.unwrap_or_default(),
+            entry,
+            cost,
+            state,
+            offer,
+            begun: now,
+            accepted: None,
+            connected: None,
+            ended: None,
+            handle: [Span::ZERO; 3],
+            disposition: Text::default(),
+            resolved: None,
+        });
+        // A contact nobody takes stays small.
+        if record.legs.len() > crate::engine::limits::LEGS_PER_CONTACT as usize {
+            record.legs.remove(0);
+        }
+        let at = leg.slot() as usize;
+        if self.legs.len() <= at {
+            self.legs.resize(at + 1, None);
+        }
+        self.legs[at] = Some(LiveLeg { contact: contact.slot(), agent, cost, channel, queue, state });
+        if let Some(channel) = self.channels.get_mut(channel.index()) {
+            channel.units += i64::from(cost);
+        }
+    }
+
+    fn move_leg(&mut self, leg: LegId, state: LegState) {
+        let now = self.now;
+        let Some(Some(held)) = self.legs.get_mut(leg.slot() as usize) else { return };
+        let before = std::mem::replace(&mut held.state, state);
+        let held = *held;
+        self.count_states(held, before, Some(state));
+        if let Some(Some(clock)) = self.agents.get_mut(held.agent.index()) {
+            clock.leg(now, held.cost, Some(before), Some(state));
+        }
+        let record = self.contacts.get_mut(held.contact as usize).and_then(Option::as_mut).map(Arc::make_mut);
+        let Some(part) = record.and_then(|record| record.legs.iter_mut().find(|part| part.leg == leg)) else { return };
+        part.state = state;
+        match state {
+            LegState::Assigned => (part.accepted, part.offer) = (Some(now), OfferState::Accepted),
+            LegState::Connected => _ = part.connected.get_or_insert(now),
+            _ => {}
+        }
+    }
+
+    /// Counts a leg's state in its queue and channel.
+    fn count_states(&mut self, held: LiveLeg, before: LegState, after: Option<LegState>) {
+        let talks = |state: LegState| i64::from(state.is_talking());
+        let wraps = |state: LegState| i64::from(state == LegState::WrapUp);
+        let connected = after.map_or(0, talks) - talks(before);
+        let wrapping = after.map_or(0, wraps) - wraps(before);
+        if let Some(queue) = held.queue.and_then(|queue| self.queues.get_mut(queue.index())) {
+            queue.connected += connected;
+            queue.wrapping += wrapping;
+        }
+        if let Some(channel) = self.channels.get_mut(held.channel.index()) {
+            channel.connected += connected;
+        }
+    }
+
+    fn count_offer(&mut self, contact: ContactId, leg: LegId, (offer, count): (OfferState, Count)) {
+        let now = self.now;
+        let Some(record) = self.record(contact) else { return };
+        let Some(part) = record.legs.iter_mut().find(|part| part.leg == leg) else { return };
+        part.offer = offer;
+        let (agent, team, site, number) = (part.agent, part.team, part.site, part.entry);
+        let key = (record.channel, record.profile.direction);
+        let entry = record.entries.iter().rev().find(|entry| entry.number == number);
+        let slice = entry.map(|entry| Slice { team, site, ..Books::slice_of(record, entry) });
+        let counts = Counts::one(count);
+        if let Some(slice) = slice {
+            self.count(now, slice, &counts);
+        }
+        self.count_agent(Some(agent), key, &counts);
+    }
+
+    fn pass_max_handle(&mut self, contact: ContactId, facts: &Facts) {
+        let now = self.now;
+        let Some(record) = self.record(contact) else { return };
+        let entry = record.entries.iter().rev().find(|entry| entry.number == facts.entry);
+        if let Some(slice) = entry.map(|entry| Books::slice_of(record, entry)) {
+            self.count(now, slice, &Counts::one(Count::OverMaxHandle));
+        }
+    }
+
+    fn end_leg(
+        &mut self,
+        contact: ContactId,
+        leg: LegId,
+        cause: EndCause,
+        (disposition, resolved): (&Text, Option<bool>),
+        facts: &Facts,
+    ) {
+        let now = self.now;
+        let Some(held) = self.legs.get_mut(leg.slot() as usize).and_then(Option::take) else { return };
+        self.count_states(held, held.state, None);
+        if let Some(channel) = self.channels.get_mut(held.channel.index()) {
+            channel.units -= i64::from(held.cost);
+        }
+        if let Some(Some(clock)) = self.agents.get_mut(held.agent.index()) {
+            clock.leg(now, held.cost, Some(held.state), None);
+        }
+        let handle = [facts.talk, facts.hold, facts.wrap_up];
+        let rates = std::mem::take(&mut self.team_rules);
+        let rate = |team: u32| rates.get(team as usize).map_or(0, |team| team.cost_per_hour);
+        let ended = self.close_leg(contact, leg, (now, cause), handle, (disposition, resolved), &rate);
+        self.team_rules = rates;
+        if let Some(ended) = ended {
+            let key = (ended.slice.channel, ended.slice.direction);
+            if facts.handled && ended.slice.queue.is_some() {
+                self.count(now, ended.slice, &handled(ended.entry.0, ended.entry.1));
+            }
+            self.count_agent(Some(held.agent), key, &handled(handle, ended.cost));
+        }
+    }
+
+    /// Ends a leg in its contact's record; what it and its entry came to, when it was connected.
+    fn close_leg(
+        &mut self,
+        contact: ContactId,
+        leg: LegId,
+        ended: (Time, EndCause),
+        handle: [Span; 3],
+        (disposition, resolved): (&Text, Option<bool>),
+        rate: &dyn Fn(u32) -> u64,
+    ) -> Option<EndedLeg> {
+        let record = self.record(contact)?;
+        let (channel, direction) = (record.channel, record.profile.direction);
+        let part = record.legs.iter_mut().find(|part| part.leg == leg)?;
+        part.state = LegState::Ended;
+        part.ended = Some(ended);
+        part.handle = handle;
+        (part.disposition, part.resolved) = (disposition.clone(), resolved);
+        part.connected?;
+        let number = part.entry;
+        let spent: u64 = handle.iter().map(|Span(micros)| micros).sum();
+        let cost = kpi::cost(spent, rate(part.team));
+        let direct = Slice { queue: None, channel, direction, skills: 0, team: part.team, site: part.site };
+        let mut ended = EndedLeg { slice: direct, cost, entry: (handle, cost) };
+        if let Some(at) = record.entries.iter().rposition(|entry| entry.number == number && number > 0) {
+            let entry = &mut record.entries[at];
+            entry.handle.iter_mut().zip(handle).for_each(|(sum, more)| *sum += more);
+            entry.cost += cost;
+            ended.entry = (entry.handle, entry.cost);
+            ended.slice = Books::slice_of(record, &record.entries[at]);
+        }
+        Some(ended)
+    }
+
+    // ---- agents
+
+    fn count_agent(&mut self, agent: Option<AgentId>, key: (ChannelId, Direction), counts: &Counts) {
+        let now = self.now;
+        if let Some(Some(clock)) = agent.and_then(|agent| self.agents.get_mut(agent.index())) {
+            clock.count(now, key, counts);
+        }
+    }
+
+    fn take_agent(&mut self, agent: AgentId, event: &Event) {
+        let now = self.now;
+        if let Event::AgentUpserted { profile, .. } = event {
+            let team = profile.team.as_deref().unwrap_or_default();
+            let own = self.policy.teams.iter().find(|known| *known.id == *team).and_then(|team| team.site.clone());
+            let site = profile.site.clone().or(own).unwrap_or_default();
+            let (team, site) = (self.teams.place(team), self.sites.place(&site));
+            if self.agents.len() <= agent.index() {
+                self.agents.resize_with(agent.index() + 1, || None);
+            }
+            let clock = self.agents[agent.index()].get_or_insert_with(|| Clock::new(profile.clone(), now));
+            clock.tick(now);
+            clock.profile = profile.clone();
+            (clock.team, clock.site, clock.deleted) = (team, site, false);
+            return;
+        }
+        let reasons = &mut self.reasons;
+        let Some(Some(clock)) = self.agents.get_mut(agent.index()) else { return };
+        clock.tick(now);
+        let mut present = |clock: &mut Clock, presence: &crate::engine::agent::Presence| {
+            clock.presence = presence.clone();
+            if let crate::engine::agent::Presence::NotReady(reason) = presence {
+                clock.reason = u16::try_from(reasons.place(reason)).unwrap_or(0);
+            }
+        };
+        match event {
+            Event::AgentDeleted { .. } => {
+                clock.deleted = true;
+                present(clock, &crate::engine::agent::Presence::Offline);
+            }
+            Event::AgentSignedIn { presence, .. } => present(clock, presence),
+            Event::AgentSignedOut { .. } => {
+                clock.next_presence = None;
+                present(clock, &crate::engine::agent::Presence::Offline);
+            }
+            Event::AgentPresenceChanged { after, next, .. } => {
+                clock.next_presence.clone_from(next);
+                present(clock, after);
+            }
+            Event::AgentRoutingChanged { after, .. } => clock.routing = *after,
+            Event::AgentNotResponding { .. } => {
+                let quarter = clock.quarter(quarter(now));
+                *quarter.legs_of((ChannelId(0), Direction::Inbound)) += &Counts::one(Count::NotResponding);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// A handled entry, or an ended leg that was connected.
+fn handled([Span(talk), Span(hold), Span(wrap_up)]: [Span; 3], cost: u64) -> Counts {
+    Counts::one(Count::Handled)
+        .plus(Sum::Talk, talk)
+        .plus(Sum::Hold, hold)
+        .plus(Sum::WrapUp, wrap_up)
+        .plus(Sum::Cost, cost)
+}
+
+/// Adds the skills a requirement names, sorted, each once.
+fn skills_of(requirement: Option<&Requirement>, skills: &mut Vec<Text>) {
+    if let Some(requirement) = requirement {
+        requirement.expr.each_skill(&mut |skill| {
+            if let Err(place) = skills.binary_search(skill) {
+                skills.insert(place, skill.clone());
+            }
+        });
+    }
+}
