@@ -71,7 +71,7 @@ async fn run(config: Config, path: &Path, ready_file: Option<&Path>) -> anyhow::
         write_ready(ready_file, &grpc.to_string(), &http.to_string())?;
     }
     info!(config = %path.display(), %grpc, %http, tenants = config.tenants.len(), "listening");
-    let reload = running.reload.clone();
+    let (reload, shard) = (running.reload.clone(), running.shard.clone());
     if config.server.watch_config {
         tokio::spawn(reload::watch(reload.clone(), path.to_owned()));
     }
@@ -79,6 +79,10 @@ async fn run(config: Config, path: &Path, ready_file: Option<&Path>) -> anyhow::
     loop {
         tokio::select! {
             () = stop.wait() => return running.drain(stop.wait()).await,
+            asked = shard.stop_asked() => {
+                running.grace = asked.grace;
+                return running.drain(stop.wait()).await;
+            }
             ended = running.ended() => return ended,
             _ = hangups.recv() => {
                 let (reload, path) = (reload.clone(), path.to_owned());

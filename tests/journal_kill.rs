@@ -113,6 +113,20 @@ fn row_03_a_stop_lets_streams_end_and_keeps_everything() {
 }
 
 #[test]
+fn a_drain_that_is_asked_for_keeps_everything_and_ends_with_0() {
+    killed::runtime().block_on(async {
+        let mut server = Server::begin();
+        let ids = killed::wait_in_line(&server, 20).await;
+        let sequence = server.drain().await;
+        assert!(sequence > 0);
+        server.ended();
+        server.start();
+        assert_eq!(killed::line(&server).await, ids);
+        server.stop();
+    });
+}
+
+#[test]
 fn row_23_a_second_server_on_the_journal_is_refused() {
     let mut server = Server::begin();
     let said = server.second();

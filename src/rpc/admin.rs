@@ -1,6 +1,7 @@
 //! `AdminService`: the door of operators. What it changes goes through the same pipeline as a changed file.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tonic::{Code, Request, Response, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
@@ -8,7 +9,7 @@ use usher_proto::v1::admin_service_server::AdminService;
 use usher_proto::v1::{self as pb};
 
 use super::Edge;
-use super::convert::{config as render, input, text};
+use super::convert::{config as render, input, text, time};
 use super::status::{self, DOMAIN, Problem, refused};
 use crate::config::canonical;
 use crate::config::fault::Faults;
@@ -16,13 +17,19 @@ use crate::engine::command::RequestStamp;
 use crate::engine::id::Text;
 use crate::engine::limits;
 use crate::engine::policy::{PolicyTrigger, PolicyVersion, RemovedQueue};
+use crate::engine::time::Span;
 use crate::reload::{Ask, Outcome, Refusal};
+use crate::shard::Stop;
 
 type Answer<T> = Result<Response<T>, Status>;
 
 /// Numbers of the methods in request stamps, beside those of `verbs`: never changed, never reused.
 const APPLY_CONFIG: u16 = 40;
 const ROLLBACK_CONFIG: u16 = 41;
+
+/// How long a drain gives connections when it does not say, and at most.
+const GRACE: Span = Span::from_secs(10);
+const GRACE_MAX: Span = Span::from_secs(600);
 
 /// Faults told with a refusal, and bytes of them: they travel in headers. `ValidateConfig` tells them all.
 const FAULTS_TOLD: usize = 20;
@@ -102,8 +109,24 @@ impl AdminService for Edge {
         forget_customer(ForgetCustomerRequest) -> ForgetCustomerResponse;
     }
 
+    async fn drain(&self, request: Request<pb::DrainRequest>) -> Answer<pb::DrainResponse> {
+        let pb::DrainRequest { tenant, grace, request_id } = request.into_inner();
+        // A repeat finds it draining, and that is the same answer.
+        input::request_id(&request_id)?;
+        let grace = input::span("grace", grace)?.unwrap_or(GRACE);
+        if grace > GRACE_MAX {
+            return Err(Problem::field("grace", "be at most 10 min").into());
+        }
+        let now = self.shard.now();
+        let sequence = match self.query(&tenant, |state, _| state.sequence()).await {
+            Err(problem) if problem.reason == "DRAINING" => 0,
+            told => told?,
+        };
+        self.shard.ask_to_stop(Stop { grace: Duration::from_micros(grace.0) });
+        Ok(Response::new(pb::DrainResponse { stop_time: Some(time(now + grace)), sequence }))
+    }
+
     super::later_methods! {
-        drain(DrainRequest) -> DrainResponse, "Drain";
         get_status(GetStatusRequest) -> GetStatusResponse, "GetStatus";
     }
 }

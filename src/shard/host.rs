@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
 use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
 
 use crossbeam::queue::SegQueue;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 use crate::engine::command::Request;
 use crate::engine::id::Text;
@@ -48,9 +48,18 @@ struct Host {
     /// A step is wanted though nothing waits: something is due or durable.
     kicked: AtomicBool,
     draining: AtomicBool,
+    /// A client wants the server to stop, and how long connections get; who runs the server looks here.
+    stop: watch::Sender<Option<Stop>>,
     /// The instant the deadline task sleeps until.
     armed: AtomicU64,
     alarm: Notify,
+}
+
+/// How a server is to stop.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stop {
+    /// How long connections get to go.
+    pub grace: std::time::Duration,
 }
 
 /// The way to a shard, for many threads. Cloning is cheap.
@@ -80,6 +89,7 @@ pub fn start(shard: Shard, clock: Clock, capacity: usize) -> (ShardHandle, Deadl
         batch,
         kicked: AtomicBool::new(false),
         draining: AtomicBool::new(false),
+        stop: watch::Sender::new(None),
         armed: AtomicU64::new(NEVER),
         alarm: Notify::new(),
     });
@@ -296,6 +306,23 @@ impl ShardHandle {
         drop(core);
         self.host.kick();
         answer
+    }
+
+    /// Asks whoever runs the server to stop it. The first to ask says how long connections get.
+    pub fn ask_to_stop(&self, stop: Stop) {
+        self.host.stop.send_if_modified(|asked| {
+            let first = asked.is_none();
+            asked.get_or_insert(stop);
+            first
+        });
+    }
+
+    /// Waits until somebody asks for a stop.
+    pub async fn stop_asked(&self) -> Stop {
+        let mut asked = self.host.stop.subscribe();
+        let asked = asked.wait_for(Option::is_some).await;
+        // The sender is this handle's own.
+        asked.ok().and_then(|asked| *asked).unwrap_or_default()
     }
 
     /// Whether [`Self::drain`] was called.

@@ -18,7 +18,7 @@ pub mod stream;
 
 pub use call::{Detail, Done, Envelope, Maker, Pending, Query, Refused, SeatId, Show};
 pub use clock::Clock;
-pub use host::{Deadlines, ShardHandle, start};
+pub use host::{Deadlines, ShardHandle, Stop, start};
 pub use run::{Counts, Limits, Outputs, Shard, Sink};
 pub use seat::Machine;
 pub use stream::{Ended, Filter, Order, Start, Subscription, Topic};

@@ -185,9 +185,11 @@ class Table:
     can be seen to be unchanged. `free` are fields with which nothing can be wrong, each with the reason.
     """
 
-    def __init__(self, service, method, works, looks, rows, free=None):
+    def __init__(self, service, method, works, looks, rows, free=None, ends_the_server=False):
         self.service, self.method, self.works, self.looks = service, method, works, looks
         self.rows, self.free = rows, free or {}
+        # Then the request that works is not sent in the end; a test of its own does that.
+        self.ends_the_server = ends_the_server
 
 
 EVERY_STATE = [
@@ -1001,7 +1003,22 @@ WATCH_EVENTS = Table(
     free={name: ANY for name in ("queues", "channels", "agent_ids", "contact_ids", "gateway_ids")},
 )
 
+DRAIN = Table(
+    "AdminService",
+    "Drain",
+    works=lambda test, number: test.client.AdminService.Drain.request(request_id=f"drain-{number}"),
+    looks=in_force,
+    rows=[
+        *tenant(),
+        *request_id(),
+        Row("grace", moment("grace", seconds=601), label="of more than 10 min"),
+        Row("grace", moment("grace", seconds=-1), label="below zero"),
+    ],
+    ends_the_server=True,
+)
+
 TABLES = [
+    DRAIN,
     GET_SNAPSHOT,
     WATCH_SNAPSHOT,
     GET_INTERVAL_REPORT,

@@ -21,7 +21,7 @@ UNIMPLEMENTED = {
     "SupervisorService": {
         "AssignContact", "SetAgentSkills", "SetQueueOpen", "MonitorContact",
     },
-    "AdminService": {"Drain", "GetStatus"},
+    "AdminService": {"GetStatus"},
 }  # fmt: skip
 
 # Resources inside requests: the first number of their output-only fields.
@@ -99,6 +99,8 @@ class BadInput(ServerTest):
                 bad = self.spoilt(request, row)
                 self.says(self.refused(method, bad, row.code, row.reason), row)
                 self.assertEqual(table.looks(self), before, "something changed all the same")
+        if table.ends_the_server:
+            return
         # A refused request is not remembered: the same request id may now be used as it should be.
         answer = method(request)
         if method.server_streaming:

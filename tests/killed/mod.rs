@@ -19,6 +19,7 @@ use tokio::task::JoinSet;
 use tonic::transport::{Channel, Endpoint};
 use usher_proto::v1;
 pub use usher_proto::v1::Contact;
+use usher_proto::v1::admin_service_client::AdminServiceClient;
 use usher_proto::v1::agent_service_client::AgentServiceClient;
 use usher_proto::v1::contact_service_client::ContactServiceClient;
 use usher_proto::v1::{event::Payload, watch_agent_response::Item};
@@ -185,9 +186,20 @@ impl Server {
         assert!(sent.expect("kill is there").success());
     }
 
+    /// Asks it to drain; the sequence it told.
+    pub async fn drain(&self) -> u64 {
+        let mut admin = AdminServiceClient::new(self.channel().await);
+        admin.drain(v1::DrainRequest::default()).await.expect("it drains").into_inner().sequence
+    }
+
     /// SIGTERM; it ends with 0.
     pub fn stop(&mut self) {
         self.signal("TERM");
+        self.ended();
+    }
+
+    /// It ends with 0.
+    pub fn ended(&mut self) {
         let status = self.child.take().expect("running").wait().expect("a child");
         assert_eq!(status.code(), Some(0));
     }
