@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use anyhow::Context;
-use tonic::transport::Endpoint;
 use usher_proto::v1::admin_service_client::AdminServiceClient;
 use usher_proto::v1::{self, ValidateConfigRequest};
 
+use super::client;
 use crate::config::diff::{Change, Difference};
 
 /// How long a server may take to answer: a large configuration takes it some seconds to compare.
@@ -29,13 +28,11 @@ pub struct Changes {
 /// When the server cannot be reached, does not answer within 60 s, or finds faults in the text that this program does
 /// not know.
 pub fn differences(addr: &str, text: String) -> anyhow::Result<Vec<Changes>> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let answer = runtime.block_on(async {
-        let endpoint = Endpoint::from_shared(format!("http://{addr}"))?.connect_timeout(PATIENCE).timeout(PATIENCE);
-        let channel = endpoint.connect().await.with_context(|| format!("failed to reach a server at {addr}"))?;
+    let answer = client::ask(async {
+        let channel = client::channel(addr, Some(PATIENCE)).await?;
         let mut client = AdminServiceClient::new(channel).max_decoding_message_size(usize::MAX);
         let request = ValidateConfigRequest { config: text, ..ValidateConfigRequest::default() };
-        Ok::<_, anyhow::Error>(client.validate_config(request).await?.into_inner())
+        Ok(client.validate_config(request).await.map_err(client::refused)?.into_inner())
     })?;
     if let Some(fault) = answer.faults.iter().find(|_| !answer.valid) {
         anyhow::bail!("the server at {addr} refuses it: {}:{}: {}", fault.line, fault.column, fault.message);

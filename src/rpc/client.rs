@@ -62,19 +62,29 @@ pub struct Table {
 ///
 /// # Errors
 /// When there is no runtime, or as the question.
-fn ask<T>(question: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+pub(super) fn ask<T>(question: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(question)
 }
 
-async fn connect(addr: &str) -> anyhow::Result<SupervisorServiceClient<Channel>> {
+/// A connection to the server at `addr` (`host:port`) whose calls may take so long.
+///
+/// # Errors
+/// When that is no address, or nobody answers there within 5 s.
+pub(super) async fn channel(addr: &str, patience: Option<Duration>) -> anyhow::Result<Channel> {
     let endpoint =
         Endpoint::from_shared(format!("http://{addr}")).with_context(|| format!("{addr:?} is no address"))?;
-    let channel = endpoint.connect_timeout(CONNECT).connect().await;
-    let channel = channel.with_context(|| format!("failed to reach {addr}"))?;
-    Ok(SupervisorServiceClient::new(channel).max_decoding_message_size(64 << 20))
+    let endpoint = match patience {
+        Some(patience) => endpoint.timeout(patience),
+        None => endpoint,
+    };
+    endpoint.connect_timeout(CONNECT).connect().await.with_context(|| format!("failed to reach {addr}"))
 }
 
-fn refused(status: tonic::Status) -> anyhow::Error {
+async fn connect(addr: &str) -> anyhow::Result<SupervisorServiceClient<Channel>> {
+    Ok(SupervisorServiceClient::new(channel(addr, None).await?).max_decoding_message_size(64 << 20))
+}
+
+pub(super) fn refused(status: tonic::Status) -> anyhow::Error {
     anyhow::anyhow!("{}: {}", status.code(), status.message())
 }
 

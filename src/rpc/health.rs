@@ -5,6 +5,8 @@ use std::time::Duration;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 
+use super::client;
+
 /// How long a server may take to answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -13,12 +15,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// # Errors
 /// When it cannot be reached or does not answer within 5 s.
 pub fn check(addr: &str) -> anyhow::Result<bool> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
-        let endpoint = tonic::transport::Endpoint::from_shared(format!("http://{addr}"))?
-            .connect_timeout(PATIENCE)
-            .timeout(PATIENCE);
-        let mut client = HealthClient::new(endpoint.connect().await?);
+    client::ask(async {
+        let mut client = HealthClient::new(client::channel(addr, Some(PATIENCE)).await?);
         let answer = client.check(HealthCheckRequest::default()).await?.into_inner();
         Ok(answer.status() == ServingStatus::Serving)
     })
