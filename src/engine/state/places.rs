@@ -38,9 +38,6 @@ impl State {
         requirement: Option<&Requirement>,
     ) -> bool {
         let class = self.find_class(queue, channel, requirement);
-        if let Some(class) = class.filter(|_| self.registry.plain) {
-            return self.longest_idle(class, |_| true).is_some();
-        }
         let rules = self.channel(channel);
         let asked = [self.queue(queue).require.as_deref(), requirement];
         let ready = |agent: &Agent| {
@@ -49,8 +46,16 @@ impl State {
                 && self.registry.band(agent.team, queue).is_some()
                 && asked.iter().flatten().all(|asked| asked.expr.met_by(&*agent.profile))
         };
+        // Who was freed in this very batch stands in no line before it is known whether anything waits for him.
+        let apart = |agent: &&Agent| agent.in_line & (1 << channel.0) == 0 && ready(agent);
+        let mut freed = self.agenda.agents.iter().map(|&id| self.agent(id)).filter(apart);
+        if let Some(class) = class.filter(|_| self.registry.plain) {
+            return freed.next().is_some() || self.longest_idle(class, |_| true).is_some();
+        }
         let teams: Vec<Option<TeamId>> = match class {
-            Some(class) => self.in_line(class).map(|rank| self.agent(rank.agent).team).collect(),
+            Some(class) => {
+                self.in_line(class).map(|rank| self.agent(rank.agent).team).chain(freed.map(|it| it.team)).collect()
+            }
             None => {
                 self.agents_from(0).map(|id| self.agent(id)).filter(|agent| ready(agent)).map(|it| it.team).collect()
             }
