@@ -317,11 +317,11 @@ impl Counting {
 }
 
 impl Sink for Counting {
-    fn published(&mut self, tenant: &Text, events: &[Arc<Published>]) {
+    fn published(&mut self, tenant: &Text, events: &Arc<Vec<Published>>) {
         let (_, fold, view) = self.fold(tenant);
         view.push(events);
         fold.take(events.iter().map(|event| &event.recorded));
-        for event in events {
+        for event in events.iter() {
             if let Event::OfferIssued { .. } = event.recorded.event {
                 let Span(micros) = self.clock.now().since(event.recorded.time);
                 self.telemetry.offers.record(Duration::from_micros(micros));

@@ -2,6 +2,8 @@
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::ops::Deref;
 
 use super::agent::AgentProfile;
 use super::contact::{ContactProfile, EndCause, OfferState};
@@ -37,6 +39,29 @@ impl Published {
     #[must_use]
     pub fn sequence(&self) -> u64 {
         self.recorded.sequence
+    }
+}
+
+/// One of the events of a step. The step's events lie side by side and are shared by all who read any of them: one
+/// allocation, given back with the last of them.
+#[derive(Clone, Debug)]
+pub struct Shared {
+    step: Arc<Vec<Published>>,
+    at: u32,
+}
+
+impl Shared {
+    /// Each event of a step, in order.
+    pub fn each(step: &Arc<Vec<Published>>) -> impl Iterator<Item = Shared> + '_ {
+        (0..step.len() as u32).map(|at| Shared { step: step.clone(), at })
+    }
+}
+
+impl Deref for Shared {
+    type Target = Published;
+
+    fn deref(&self) -> &Published {
+        &self.step[self.at as usize]
     }
 }
 

@@ -2,7 +2,6 @@
 //! the stream; nothing here decides or changes anything.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -18,7 +17,7 @@ use super::watch::{self, Messages, OUTBOX, ended, messages, token};
 use super::{Edge, names};
 use crate::engine::contact::{Direction, Outcome};
 use crate::engine::id::Text;
-use crate::engine::publish::Published;
+use crate::engine::publish::{Published, Shared};
 use crate::engine::time::{Span, Time};
 use crate::shard::{Ended, Order, Refused, Start, Subscription, Topic};
 use crate::view::calendar::Interval;
@@ -570,7 +569,7 @@ async fn next_events(
             Err(_) => events.next().await,
         },
     };
-    let first: Arc<Published> = match first {
+    let first: Shared = match first {
         Some(Ok(first)) => first,
         Some(Err(why)) => return Told::Over(Some(why)),
         None => return Told::Over(None),

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::pin::Pin;
-use std::sync::Arc;
 
 use tokio::sync::mpsc;
 use tokio_stream::Stream;
@@ -17,7 +16,7 @@ use super::status::{Problem, refused, rejected};
 use crate::engine::command::Command;
 use crate::engine::contact::ContactState;
 use crate::engine::id::{ContactId, Text};
-use crate::engine::publish::Published;
+use crate::engine::publish::{Published, Shared};
 use crate::engine::reject::Reject;
 use crate::engine::time::Time;
 use crate::shard::{Ended, Filter, Order, Start, Subscription, Topic};
@@ -222,7 +221,7 @@ impl ContactsWatch {
     async fn run(&self, mut events: Subscription, catch_up: Option<CatchUp>, now: Time) -> Result<(), Problem> {
         use watch_contacts_response::Item;
         let from = events.sequence();
-        let mut held: Vec<Arc<Published>> = Vec::new();
+        let mut held: Vec<Shared> = Vec::new();
         let mut shown = None;
         if let Some(mut catch_up) = catch_up {
             while !catch_up.is_complete() {

@@ -12,14 +12,14 @@ use tokio::sync::mpsc::error::TrySendError;
 
 use crate::engine::event::Event;
 use crate::engine::id::{LegId, Text};
-use crate::engine::publish::Published;
+use crate::engine::publish::{Published, Shared};
 
 use super::call::Refused;
 use super::stream::{Ended, Filter, Link, Order, Start, Subscription, Topic};
 
 /// Who reads one tenant's events.
 pub(super) struct Publisher {
-    recent: VecDeque<Arc<Published>>,
+    recent: VecDeque<Shared>,
     keep: usize,
     /// Sequence of the last event published.
     last: u64,
@@ -29,7 +29,7 @@ pub(super) struct Publisher {
 }
 
 struct Reader {
-    events: mpsc::Sender<Arc<Published>>,
+    events: mpsc::Sender<Shared>,
     link: Arc<Link>,
     /// Events up to this sequence are in its snapshot or were handed over with it.
     after: u64,
@@ -46,7 +46,7 @@ enum Fate {
 }
 
 impl Reader {
-    fn give(&mut self, event: &Arc<Published>) -> Fate {
+    fn give(&mut self, event: &Shared) -> Fate {
         if self.events.is_closed() {
             return Fate::Lost;
         }
@@ -143,7 +143,7 @@ impl Publisher {
     }
 
     /// The events published after a token. Those decided but not yet published will come by the stream itself.
-    fn after(&self, token: u64, sequence: u64) -> Result<VecDeque<Arc<Published>>, Refused> {
+    fn after(&self, token: u64, sequence: u64) -> Result<VecDeque<Shared>, Refused> {
         let oldest = self.recent.front().map_or(self.last, |event| event.sequence() - 1);
         if token < oldest || token > sequence {
             return Err(Refused::OutOfRange { oldest });
@@ -153,8 +153,9 @@ impl Publisher {
     }
 
     /// Hands events to their readers; pushes to `undelivered` the offers that no stream of their agent took.
-    pub(super) fn publish(&mut self, events: &[Arc<Published>], undelivered: &mut Vec<(Text, LegId)>) {
-        for event in events {
+    pub(super) fn publish(&mut self, step: &Arc<Vec<Published>>, undelivered: &mut Vec<(Text, LegId)>) {
+        for event in Shared::each(step) {
+            let event = &event;
             self.last = event.sequence();
             if let Event::CustomerForgotten { .. } = event.recorded.event {
                 // What was kept may show him: readers begin anew with a snapshot, which does not.
@@ -178,7 +179,7 @@ impl Publisher {
         }
     }
 
-    fn keep(&mut self, event: &Arc<Published>) {
+    fn keep(&mut self, event: &Shared) {
         if self.keep == 0 {
             return;
         }
@@ -199,7 +200,7 @@ impl Publisher {
 }
 
 /// Gives an event to all readers under a name. None when nobody is registered there, else whether anybody took it.
-fn give_all(map: &mut HashMap<Text, Vec<Reader>>, name: &Text, event: &Arc<Published>) -> Option<bool> {
+fn give_all(map: &mut HashMap<Text, Vec<Reader>>, name: &Text, event: &Shared) -> Option<bool> {
     let readers = map.get_mut(name)?;
     readers.retain(|reader| !reader.link.has_left());
     let registered = !readers.is_empty();

@@ -49,7 +49,7 @@ const PAUSE: Span = Span::from_secs(5);
 /// Who follows everything that is published, on the writer: it must be quick and must not wait.
 pub trait Sink: Send {
     /// One tenant's events, durable, in order.
-    fn published(&mut self, tenant: &Text, events: &[Arc<Published>]);
+    fn published(&mut self, tenant: &Text, events: &Arc<Vec<Published>>);
 
     /// An event of one tenant that was brought back from the journal, in order; also one that was published before.
     fn recovered(&mut self, tenant: &Text, recorded: &Recorded) {
@@ -82,7 +82,7 @@ enum Effect {
     Answer(Reply<Done>, Result<Box<Done>, Refused>),
     Asked(Box<dyn Query>, Result<(), Refused>),
     Drained(Reply<()>),
-    Publish(SeatId, Vec<Arc<Published>>),
+    Publish(SeatId, Arc<Vec<Published>>),
 }
 
 /// What a step gives back.
@@ -521,7 +521,7 @@ impl Shard {
         }
     }
 
-    fn publish(&mut self, id: SeatId, events: &[Arc<Published>]) {
+    fn publish(&mut self, id: SeatId, events: &Arc<Vec<Published>>) {
         let seat = &mut self.seats[id.0 as usize];
         let mut undelivered = Vec::new();
         seat.publisher.publish(events, &mut undelivered);

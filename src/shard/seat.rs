@@ -84,7 +84,7 @@ pub(super) struct Seat {
     /// Recorded in this step, not yet appended.
     pub(super) events: Vec<Recorded>,
     /// The same with their names, for readers; nothing while nobody could want to know.
-    named: Vec<Arc<Published>>,
+    named: Vec<Published>,
     pub(super) publisher: Publisher,
     /// Where its last batch is in the journal.
     pub(super) position: Position,
@@ -201,7 +201,7 @@ impl Seat {
     /// Runs the engine and catches its panic: then nothing of this run remains and the tenant waits.
     fn guarded<R>(
         &mut self,
-        run: impl FnOnce(&mut dyn Machine, &mut Vec<Recorded>, &mut Vec<Arc<Published>>) -> R,
+        run: impl FnOnce(&mut dyn Machine, &mut Vec<Recorded>, &mut Vec<Published>) -> R,
     ) -> Option<R> {
         let Status::Running(machine) = &mut self.status else { return None };
         let (events, named) = (&mut self.events, &mut self.named);
@@ -285,9 +285,11 @@ impl Seat {
     }
 
     /// Takes what this step recorded, to be published once it is durable.
-    pub(super) fn take_published(&mut self) -> Vec<Arc<Published>> {
+    pub(super) fn take_published(&mut self) -> Arc<Vec<Published>> {
         self.events.clear();
-        std::mem::take(&mut self.named)
+        // The next step will be about as long as this one.
+        let next = Vec::with_capacity(self.named.len());
+        Arc::new(std::mem::replace(&mut self.named, next))
     }
 }
 
@@ -307,6 +309,6 @@ fn answer(state: &State, now: Time, reply: Reply, show: Show) -> Done {
 
 /// Names events just recorded. Those recorded while nobody wanted to know get no name: whoever came since begins after
 /// them.
-fn name(state: &State, events: &[Recorded], named: &mut Vec<Arc<Published>>) {
-    named.extend(events.iter().map(|recorded| Arc::new(state.publish(recorded))));
+fn name(state: &State, events: &[Recorded], named: &mut Vec<Published>) {
+    named.extend(events.iter().map(|recorded| state.publish(recorded)));
 }

@@ -11,7 +11,7 @@ use futures_core::Stream;
 use tokio::sync::mpsc;
 
 use crate::engine::id::Text;
-use crate::engine::publish::Published;
+use crate::engine::publish::{Published, Shared};
 
 /// Chooses events. Runs on the writer for every event of the tenant: it must be quick and must not wait.
 pub type Filter = Box<dyn FnMut(&Published) -> bool + Send>;
@@ -125,8 +125,8 @@ impl Link {
 /// taking leave: he is from then on as one who has no stream.
 #[derive(Debug)]
 pub struct Subscription {
-    backlog: VecDeque<Arc<Published>>,
-    events: mpsc::Receiver<Arc<Published>>,
+    backlog: VecDeque<Shared>,
+    events: mpsc::Receiver<Shared>,
     link: Arc<Link>,
     sequence: u64,
     finished: bool,
@@ -134,8 +134,8 @@ pub struct Subscription {
 
 impl Subscription {
     pub(super) fn new(
-        backlog: VecDeque<Arc<Published>>,
-        events: mpsc::Receiver<Arc<Published>>,
+        backlog: VecDeque<Shared>,
+        events: mpsc::Receiver<Shared>,
         link: Arc<Link>,
         sequence: u64,
     ) -> Subscription {
@@ -155,12 +155,12 @@ impl Subscription {
     }
 
     /// The next event; an error once, when the stream has ended and all before it is read; then none.
-    pub async fn next(&mut self) -> Option<Result<Arc<Published>, Ended>> {
+    pub async fn next(&mut self) -> Option<Result<Shared, Ended>> {
         std::future::poll_fn(|cx| Pin::new(&mut *self).poll_next(cx)).await
     }
 
     /// The next event, if it is there already.
-    pub fn try_next(&mut self) -> Option<Result<Arc<Published>, Ended>> {
+    pub fn try_next(&mut self) -> Option<Result<Shared, Ended>> {
         if let Some(event) = self.backlog.pop_front() {
             return Some(Ok(event));
         }
@@ -184,7 +184,7 @@ impl Subscription {
 }
 
 impl Stream for Subscription {
-    type Item = Result<Arc<Published>, Ended>;
+    type Item = Result<Shared, Ended>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         if let Some(event) = self.backlog.pop_front() {

@@ -39,7 +39,7 @@ pub struct Views {
 /// One tenant's view.
 pub struct View {
     tenant: Text,
-    inbox: Mutex<Vec<Arc<Published>>>,
+    inbox: Mutex<Vec<Arc<Vec<Published>>>>,
     books: Mutex<Books>,
     last: Mutex<Option<Arc<Snapshot>>>,
 }
@@ -88,8 +88,8 @@ impl View {
     }
 
     /// Hands events over. Runs on the writer: it waits for no reader.
-    pub fn push(&self, events: &[Arc<Published>]) {
-        self.inbox.lock().extend(events.iter().cloned());
+    pub fn push(&self, step: &Arc<Vec<Published>>) {
+        self.inbox.lock().push(step.clone());
     }
 
     /// Takes in what has come.
@@ -104,8 +104,8 @@ impl View {
 
     fn up_to_date(&self) -> parking_lot::MutexGuard<'_, Books> {
         let mut books = self.books.lock();
-        let events = std::mem::take(&mut *self.inbox.lock());
-        events.iter().for_each(|event| books.take(&event.recorded));
+        let steps = std::mem::take(&mut *self.inbox.lock());
+        steps.iter().flat_map(|step| step.iter()).for_each(|event| books.take(&event.recorded));
         books
     }
 

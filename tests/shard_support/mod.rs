@@ -11,7 +11,7 @@ use usher::engine::contact::{CancelCause, ContactProfile};
 use usher::engine::event::Recorded;
 use usher::engine::id::{LegId, Text};
 use usher::engine::policy::{Channel, Membership, Policy, Queue, Team};
-use usher::engine::publish::Published;
+use usher::engine::publish::Shared;
 use usher::engine::reject::Reject;
 use usher::engine::state::State;
 use usher::engine::time::{Span, Time};
@@ -307,10 +307,10 @@ pub fn cancel(contact_id: &str) -> Command {
 }
 
 /// The events that wait for a reader.
-pub fn drain(stream: &mut Subscription) -> Vec<Arc<Published>> {
+pub fn drain(stream: &mut Subscription) -> Vec<Shared> {
     std::iter::from_fn(|| stream.try_next()).map_while(Result::ok).collect()
 }
 
-pub fn sequences(events: &[Arc<Published>]) -> Vec<u64> {
+pub fn sequences(events: &[Shared]) -> Vec<u64> {
     events.iter().map(|event| event.sequence()).collect()
 }

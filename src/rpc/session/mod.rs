@@ -9,7 +9,6 @@ pub(super) mod contact;
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::Poll;
 
 use tokio::sync::mpsc;
@@ -21,7 +20,7 @@ use super::convert::event;
 use super::status::Problem;
 use super::verbs::{Addressed, Verb};
 use super::watch::{Messages, OUTBOX, ended, messages};
-use crate::engine::publish::Published;
+use crate::engine::publish::{Published, Shared};
 use crate::shard::{Ended, Filter, Subscription};
 
 /// Commands in one frame at most.
@@ -194,7 +193,7 @@ fn hand_in<S: Side>(
 /// Sends `items` and, with them, the events that are there, `next` on.
 async fn tell<S: Side>(
     session: &mut S,
-    mut next: Option<Result<Arc<Published>, Ended>>,
+    mut next: Option<Result<Shared, Ended>>,
     mut items: Vec<S::Item>,
     outbox: &Outbox<S>,
 ) -> Result<(), Problem> {
