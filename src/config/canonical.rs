@@ -116,6 +116,7 @@ fn rules(rules: &Rules) -> Table {
         retained_contacts,
         request_window,
         remembered_requests,
+        recontact_window,
     } = rules;
     let mut table = Table::new();
     for (key, span) in [
@@ -126,6 +127,7 @@ fn rules(rules: &Rules) -> Table {
         ("park_timeout", park_timeout),
         ("retention", retention),
         ("request_window", request_window),
+        ("recontact_window", recontact_window),
     ] {
         table.insert(key.into(), duration(*span));
     }

@@ -23,7 +23,7 @@ pub(super) const LATER_KEYS: [(&str, &[&str]); 9] = [
     ("Document", &["auth"]),
     ("Server", &["tls", "auth"]),
     ("Journal", &["retention"]),
-    ("Tenant", &["reserve", "calendars", "classification", "recontact_window", "pools"]),
+    ("Tenant", &["reserve", "calendars", "classification", "pools"]),
     ("Channel", &["excludes", "pool"]),
     ("Queue", &["calendar", "steps", "reserve", "score", "channels"]),
     ("Reserve", &["lender_within_target", "hysteresis"]),
@@ -251,6 +251,10 @@ pub struct Tenant {
     /// Request ids remembered at most. Default 1000000.
     #[schemars(range(min = 1, max = 10_000_000))]
     pub remembered_requests: Option<u32>,
+    /// How long a customer's coming again tells that his last contact, said to be resolved, was not: for first contact
+    /// resolution in reports. Default "7d".
+    #[schemars(extend("x-min" = "1d", "x-max" = "30d"))]
+    pub recontact_window: Option<Duration>,
     /// The skills there are.
     #[serde(default)]
     pub skills: Vec<Skill>,

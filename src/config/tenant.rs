@@ -137,6 +137,7 @@ fn rules(table: &schema::Tenant) -> Rules {
         retained_contacts: table.retained_contacts.unwrap_or(known.retained_contacts),
         request_window: span(table.request_window, known.request_window),
         remembered_requests: table.remembered_requests.unwrap_or(known.remembered_requests),
+        recontact_window: span(table.recontact_window, known.recontact_window),
     }
 }
 

@@ -137,6 +137,9 @@ pub struct Rules {
     pub request_window: Span,
     /// Request ids remembered at most, the oldest of ended contacts dropped first. Default 1 000 000.
     pub remembered_requests: u32,
+    /// How long a customer's coming again tells that the last contact did not resolve the matter; for reports. Default
+    /// 7 d.
+    pub recontact_window: Span,
 }
 
 impl Default for Rules {
@@ -152,6 +155,7 @@ impl Default for Rules {
             retained_contacts: 100_000,
             request_window: Span::from_secs(86_400),
             remembered_requests: 1_000_000,
+            recontact_window: Span::from_secs(7 * 86_400),
         }
     }
 }

@@ -134,6 +134,7 @@ record!(Rules {
     retained_contacts,
     request_window,
     remembered_requests,
+    recontact_window,
 });
 record!(Skill { id, display_name });
 record!(Channel {

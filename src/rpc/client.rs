@@ -201,7 +201,7 @@ const AGENT_COLUMNS: [Column; 11] = [
 ];
 
 /// The columns of figures: those of tables first by importance, all of them in JSON and CSV.
-fn figure_columns() -> [Column; 40] {
+fn figure_columns() -> [Column; 43] {
     [
         kept("received"),
         shown("offered", "offered"),
@@ -220,6 +220,8 @@ fn figure_columns() -> [Column; 40] {
         kept("contacts_transferred"),
         kept("transfers"),
         kept("contacts_resolved"),
+        kept("contacts_resolved_provisional"),
+        kept("contacts_recontacted"),
         kept("talk_seconds"),
         kept("hold_seconds"),
         kept("wrap_up_seconds"),
@@ -239,6 +241,7 @@ fn figure_columns() -> [Column; 40] {
         kept("fcr_of_contacts"),
         shown("fcr_of_handled", "FCR %"),
         kept("fcr_strict"),
+        kept("fcr_no_recontact"),
         shown("csat", "CSAT %"),
         kept("nps"),
         shown("cost_per_contact", "cost"),
@@ -246,7 +249,7 @@ fn figure_columns() -> [Column; 40] {
     ]
 }
 
-fn figure_cells(figures: &pb::Figures, kpis: &pb::Kpis) -> [Cell; 40] {
+fn figure_cells(figures: &pb::Figures, kpis: &pb::Kpis) -> [Cell; 43] {
     let levels = kpis.service_level.unwrap_or_default();
     let span = |given: &Option<prost_types::Duration>| number(seconds(given.as_ref()), 1);
     let millionths = |given: i64| Cell::Number(given as f64 / 1e6, 2);
@@ -268,6 +271,8 @@ fn figure_cells(figures: &pb::Figures, kpis: &pb::Kpis) -> [Cell; 40] {
         Cell::Count(figures.contacts_transferred),
         Cell::Count(figures.transfers),
         Cell::Count(figures.contacts_resolved),
+        Cell::Count(figures.contacts_resolved_provisional),
+        Cell::Count(figures.contacts_recontacted),
         span(&figures.talk),
         span(&figures.hold),
         span(&figures.wrap_up),
@@ -287,6 +292,7 @@ fn figure_cells(figures: &pb::Figures, kpis: &pb::Kpis) -> [Cell; 40] {
         share(kpis.fcr_of_contacts),
         share(kpis.fcr_of_handled),
         share(kpis.fcr_strict),
+        share(kpis.fcr_no_recontact),
         share(kpis.csat),
         number(kpis.nps, 0),
         kpis.cost_per_contact_millionths.map_or(Cell::None, millionths),

@@ -13,6 +13,7 @@ use super::calendar::{Calendar, quarter};
 use super::counts::{Count, Counts, Sum};
 use super::kpi;
 use super::names;
+use super::recontact::{Recontacts, Resolved, customer_of};
 use super::record::{Entry, Leg, Record, Survey};
 use crate::engine::command::{ContactChange, NewContact};
 use crate::engine::contact::{
@@ -94,11 +95,16 @@ impl Cell {
 
     /// Forgets what has left the windows at `minute`.
     fn roll(&mut self, before: u64, minute: u64) {
-        for (held, counts) in &self.minutes {
-            for (window, length) in self.windows.iter_mut().zip(WINDOWS) {
-                if *held + length > before && *held + length <= minute {
-                    *window -= counts;
-                }
+        for (window, length) in self.windows.iter_mut().zip(WINDOWS) {
+            let mut gone = false;
+            for (_, counts) in self.minutes.iter().filter(|(held, _)| (before..minute).contains(&(held + length - 1))) {
+                *window -= counts;
+                gone = true;
+            }
+            // The longest wait is no sum: it is looked for among what is left.
+            if gone {
+                let left = self.minutes.iter().filter(|(held, _)| held + length > minute);
+                window.longest_wait = left.map(|(_, counts)| counts.longest_wait).max().unwrap_or(0);
             }
         }
         while self.minutes.front().is_some_and(|(held, _)| held + WINDOWS[3] <= minute) {
@@ -236,6 +242,8 @@ pub struct Books {
     pub agents: Vec<Option<Clock>>,
     /// Ended contacts, oldest first; the first has this number.
     pub records: VecDeque<Arc<Record>>,
+    /// Customers whose last contact was resolved a short while ago.
+    recontacts: Recontacts,
     /// Contacts SCHEDULED.
     pub scheduled: i64,
     /// Live contacts without a queue entry.
@@ -271,6 +279,7 @@ impl Books {
             legs: Vec::new(),
             agents: Vec::new(),
             records: VecDeque::new(),
+            recontacts: Recontacts::default(),
             scheduled: 0,
             direct: 0,
         }
@@ -362,6 +371,7 @@ impl Books {
 
     /// Takes what identifies a customer out of every record; the figures stay.
     fn forget_customer(&mut self, customer_id: &str) {
+        self.recontacts.forget(customer_id);
         let is_his = |record: &Record| {
             record.profile.customer.as_ref().is_some_and(|customer| *customer.customer_id == *customer_id)
         };
@@ -571,6 +581,9 @@ impl Books {
             self.contacts.resize_with(at + 1, || None);
         }
         self.contacts[at] = Some(Arc::new(record));
+        if let Some(customer) = customer_of(&new.profile) {
+            self.comes_again(customer);
+        }
         let Some(slice) = Books::slice(facts, facts.queue) else { return };
         let mut counts = Counts::one(Count::Received);
         if slice.direction == Direction::Callback && !new.profile.callback_of.is_empty() {
@@ -582,9 +595,25 @@ impl Books {
         self.count(self.now, slice, &counts);
     }
 
+    /// A customer is here: what was resolved for him a short while ago was not.
+    fn comes_again(&mut self, customer: &Text) {
+        let window = self.policy.rules.recontact_window;
+        let Some(Resolved { at, slice, agent }) = self.recontacts.comes(customer, self.now, window) else { return };
+        let (counts, held) = (Counts::one(Count::Recontacted), quarter(at));
+        if held + QUARTERS < quarter(self.now) {
+            return;
+        }
+        self.count(at, slice, &counts);
+        let clock = self.agents.get_mut(agent.index()).and_then(Option::as_mut);
+        if let Some(part) = clock.and_then(|clock| clock.quarters.get_mut(&held)) {
+            *part.legs_of((slice.channel, slice.direction)) += &counts;
+        }
+    }
+
     fn update(&mut self, contact: ContactId, change: &ContactChange) {
         let Some(record) = self.record(contact) else { return };
         let mut profile = (*record.profile).clone();
+        let before = customer_of(&profile).cloned();
         if let Some(customer) = &change.customer {
             profile.customer.clone_from(customer);
         }
@@ -598,6 +627,11 @@ impl Books {
         record.priority = change.priority.unwrap_or(record.priority);
         if let Some(requirement) = &change.requirement {
             record.requirement.clone_from(requirement);
+        }
+        // He may be known only once he has said who he is.
+        let after = customer_of(&record.profile).filter(|after| before.as_ref() != Some(after)).cloned();
+        if let Some(customer) = after {
+            self.comes_again(&customer);
         }
     }
 
@@ -820,6 +854,7 @@ impl Books {
         let answered = record.first_answered().map(|entry| Books::slice_of(record, entry));
         let said = record.resolved().map(|(leg, resolved)| (leg.agent, resolved));
         let untransferred = record.transfers == 0;
+        let customer = customer_of(&record.profile).cloned();
         self.records.extend(self.contacts[contact.slot() as usize].clone());
         if self.records.len() > RECORDS {
             self.records.pop_front();
@@ -838,6 +873,9 @@ impl Books {
             self.count(now, slice, &counts);
         }
         self.count_agent(said.map(|(agent, _)| agent), (channel, direction), &counts);
+        if let (Some(customer), Some((agent, _)), Some(slice)) = (customer, said, answered) {
+            self.recontacts.resolved(&customer, Resolved { at: now, slice, agent });
+        }
     }
 
     // ---- legs

@@ -246,14 +246,18 @@ impl Books {
                 interval => books.calendar.interval(at, interval),
             };
             let keys = books.keys(&query.dimensions, slice);
+            let open = books.is_provisional(quarter(at));
+            let provisional = |counts: &Counts| if open { counts.resolved_for_good() } else { 0 };
             if !keys.is_empty() {
                 let key = RowKey { direction: slice.direction, ..RowKey::default() };
                 let total = totals.entry(slice.direction).or_insert_with(|| empty(from, to, key));
                 total.figures.add(counts, past);
+                total.figures.provisional += provisional(counts);
             }
             for key in keys {
                 let row = rows.entry((start, key.clone())).or_insert_with(|| empty(start, end, key));
                 row.figures.add(counts, past);
+                row.figures.provisional += provisional(counts);
             }
         };
         for (held, slices) in self.rows.range(quarter(from)..quarter(to)) {
@@ -489,6 +493,9 @@ impl Books {
             }
         }
         figures.counts[Count::NotResponding] = 0;
+        let open = clock.quarters.range(quarter(from)..quarter(to)).filter(|(held, _)| self.is_provisional(**held));
+        let legs = open.flat_map(|(_, part)| &part.legs).filter(|((_, direction), _)| *direction == query.direction);
+        figures.provisional = legs.map(|(_, counts)| counts.resolved_for_good()).sum();
         let mut card: Vec<(&'static str, Text, u64)> = times
             .card
             .iter()

@@ -289,6 +289,7 @@ impl World {
             retained_contacts: rng.pick(&[1, 3, 100]),
             request_window: secs(rng, &[10, 86_400]),
             remembered_requests: rng.pick(&[2, 5, 1_000]),
+            ..Rules::default()
         }
     }
 

@@ -9,7 +9,7 @@ mod registry;
 mod search;
 mod serve;
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -112,6 +112,8 @@ pub struct State {
     tally: Tally,
     /// QUEUED and PARKED entries by queue: waiting places taken.
     places: Vec<u32>,
+    /// PARKED entries by queue and slot.
+    parked: BTreeSet<(QueueId, u32)>,
     /// Entries in line by queue.
     queued: Vec<u32>,
     /// The agent last offered a contact, by queue.
@@ -149,6 +151,7 @@ impl State {
             timers: Timers::new(),
             tally: Tally::default(),
             places: Vec::new(),
+            parked: BTreeSet::new(),
             queued: Vec::new(),
             turns: Vec::new(),
             on_duty: Vec::new(),

@@ -33,7 +33,7 @@ fn named<'a>(pairs: impl Iterator<Item = (&'a str, i64)>) -> BTreeMap<String, i6
     found
 }
 
-/// Counts and sums. What was resolved less than `recontact_window` ago is provisional, which all that is kept is.
+/// Counts and sums.
 pub fn figures(figures: &Figures) -> v1::Figures {
     let counts = &figures.counts;
     let count = |of| counts.count(of);
@@ -69,7 +69,8 @@ pub fn figures(figures: &Figures) -> v1::Figures {
         contacts_resumed: 0,
         contacts_resolved: count(Count::Resolved),
         contacts_resolved_untransferred: count(Count::ResolvedUntransferred),
-        contacts_resolved_provisional: count(Count::Resolved),
+        contacts_resolved_provisional: figures.provisional,
+        contacts_recontacted: count(Count::Recontacted),
         contacts_resolved_unset: count(Count::ResolvedUnset),
         callbacks: named(words::CALLBACKS.iter().map(|(of, name)| (*name, count(*of)))),
         offers: named(words::OFFERS.iter().map(|(of, name)| (*name, count(*of)))),
@@ -111,6 +112,7 @@ pub fn kpis(kpis: &Kpis, occupancy: Option<f64>) -> v1::Kpis {
         fcr_of_contacts: kpis.fcr_of_contacts,
         fcr_of_handled: kpis.fcr_of_handled,
         fcr_strict: kpis.fcr_strict,
+        fcr_no_recontact: kpis.fcr_no_recontact,
         csat: kpis.csat,
         nps: kpis.nps,
         cost_per_contact_millionths: kpis.cost_per_contact,
@@ -184,6 +186,11 @@ fn queue(view: &snapshot::QueueView) -> v1::QueueSnapshot {
 }
 
 fn team(view: &snapshot::TeamView) -> v1::TeamSnapshot {
+    let others = view.others.iter().map(|(direction, day)| v1::DirectionFigures {
+        direction: names::direction_to(*direction) as i32,
+        figures: Some(figures(day)),
+        kpis: Some(kpis(&day.kpis(), None)),
+    });
     v1::TeamSnapshot {
         team: view.team.to_string(),
         display_name: view.display_name.to_string(),
@@ -195,6 +202,7 @@ fn team(view: &snapshot::TeamView) -> v1::TeamSnapshot {
         day: Some(figures(&view.day)),
         day_kpis: Some(kpis(&view.day.kpis(), None)),
         occupancy: view.occupancy,
+        other_directions: others.collect(),
     }
 }
 
@@ -230,7 +238,7 @@ pub fn snapshot(
         agent_counts: Some(agent_counts(&view.agents)),
         direct_contacts: view.direct_contacts,
         scheduled_contacts: view.scheduled_contacts,
-        stuck: 0,
+        stuck: view.stuck,
     }
 }
 
