@@ -121,14 +121,14 @@ impl Link {
 
 /// The streams that are open, for who wants to know how far behind their readers are without stopping the writer.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Lags(Arc<Mutex<Vec<mpsc::WeakSender<Arc<Published>>>>>);
+pub(super) struct Lags(Arc<Mutex<Vec<mpsc::WeakSender<Shared>>>>);
 
 impl Lags {
-    fn held(&self) -> MutexGuard<'_, Vec<mpsc::WeakSender<Arc<Published>>>> {
+    fn held(&self) -> MutexGuard<'_, Vec<mpsc::WeakSender<Shared>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn watch(&self, events: &mpsc::Sender<Arc<Published>>) {
+    pub(super) fn watch(&self, events: &mpsc::Sender<Shared>) {
         self.held().push(events.downgrade());
     }
 

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::calendar::{quarter, quarter_start};
-use super::counts::Counts;
+use super::counts::{Change, Counts};
 use super::names;
 use crate::engine::agent::{AgentProfile, Presence, Routing};
 use crate::engine::contact::{Direction, LegState};
@@ -212,7 +212,7 @@ impl Clock {
     }
 
     /// Counts something of his legs.
-    pub fn count(&mut self, now: Time, key: (ChannelId, Direction), counts: &Counts) {
+    pub fn count(&mut self, now: Time, key: (ChannelId, Direction), counts: &Change) {
         *self.quarter(quarter(now)).legs_of(key) += counts;
     }
 

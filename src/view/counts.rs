@@ -233,28 +233,6 @@ impl IndexMut<Sum> for Counts {
 }
 
 impl Counts {
-    /// One of something.
-    #[must_use]
-    pub fn one(count: Count) -> Counts {
-        let mut counts = Counts::default();
-        counts[count] = 1;
-        counts
-    }
-
-    /// With one more of something.
-    #[must_use]
-    pub fn and(mut self, count: Count) -> Counts {
-        self[count] += 1;
-        self
-    }
-
-    /// With something added to a sum.
-    #[must_use]
-    pub fn plus(mut self, sum: Sum, value: u64) -> Counts {
-        self[sum] = self[sum].saturating_add_unsigned(value);
-        self
-    }
-
     /// A count as a wide number.
     #[must_use]
     pub fn count(&self, count: Count) -> i64 {
@@ -296,6 +274,100 @@ impl AddAssign<&Counts> for Counts {
         self.sums.iter_mut().zip(&other.sums).for_each(|(sum, more)| *sum = sum.saturating_add(*more));
         self.longest_wait = self.longest_wait.max(other.longest_wait);
         other.exits.iter().for_each(|&(key, count)| self.exit(key, count));
+    }
+}
+
+/// What one event adds: a few counts and sums, perhaps the way an entry left. Adding it costs as much as is in it, while
+/// one [`Counts`] added to another costs as much as there are kinds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Change {
+    counts: [(Count, i32); Change::COUNTS],
+    counted: u8,
+    sums: [(Sum, u64); Change::SUMS],
+    summed: u8,
+    exit: Option<ExitKey>,
+    wait: u64,
+}
+
+impl Change {
+    /// Counts in one at most.
+    const COUNTS: usize = 5;
+    /// Sums in one at most.
+    const SUMS: usize = 4;
+
+    /// Nothing.
+    pub const NONE: Change = Change {
+        counts: [(Count::Received, 0); Change::COUNTS],
+        counted: 0,
+        sums: [(Sum::Talk, 0); Change::SUMS],
+        summed: 0,
+        exit: None,
+        wait: 0,
+    };
+
+    /// One of something.
+    #[must_use]
+    pub fn one(count: Count) -> Change {
+        Change::NONE.and(count)
+    }
+
+    /// One less of something.
+    #[must_use]
+    pub fn less(count: Count) -> Change {
+        Change::NONE.by(count, -1)
+    }
+
+    /// With one more of something.
+    #[must_use]
+    pub fn and(self, count: Count) -> Change {
+        self.by(count, 1)
+    }
+
+    /// With one more of something, if it is so.
+    #[must_use]
+    pub fn when(self, count: Count, so: bool) -> Change {
+        if so { self.and(count) } else { self }
+    }
+
+    fn by(mut self, count: Count, by: i32) -> Change {
+        self.counts[usize::from(self.counted)] = (count, by);
+        self.counted += 1;
+        self
+    }
+
+    /// With something added to a sum.
+    #[must_use]
+    pub fn plus(mut self, sum: Sum, value: u64) -> Change {
+        self.sums[usize::from(self.summed)] = (sum, value);
+        self.summed += 1;
+        self
+    }
+
+    /// With the measured wait of an entry that leaves, in microseconds.
+    #[must_use]
+    pub fn after(self, wait: u64) -> Change {
+        Change { wait, ..self }
+    }
+
+    /// With how and why an entry left unanswered.
+    #[must_use]
+    pub fn exit(self, exit: ExitKey) -> Change {
+        Change { exit: Some(exit), ..self }
+    }
+}
+
+impl AddAssign<&Change> for Counts {
+    fn add_assign(&mut self, change: &Change) {
+        for &(count, by) in &change.counts[..usize::from(change.counted)] {
+            self[count] += by;
+        }
+        for &(sum, value) in &change.sums[..usize::from(change.summed)] {
+            self[sum] = self[sum].saturating_add_unsigned(value);
+        }
+        self.longest_wait = self.longest_wait.max(change.wait);
+        if let Some(key) = change.exit {
+            self.exit(key, 1);
+        }
     }
 }
 

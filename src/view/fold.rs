@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use super::agents::{Clock, Places};
 use super::calendar::{Calendar, quarter};
-use super::counts::{Count, Counts, Sum};
+use super::counts::{Change, Count, Counts, Sum};
 use super::kpi;
 use super::names;
 use super::recontact::{Recontacts, Resolved, customer_of};
@@ -112,7 +112,7 @@ impl Cell {
         }
     }
 
-    fn count(&mut self, at: Time, now_minute: u64, day_start: Time, counts: &Counts) {
+    fn count(&mut self, at: Time, now_minute: u64, day_start: Time, counts: &Change) {
         self.total += counts;
         if at >= day_start {
             self.day += counts;
@@ -128,7 +128,11 @@ impl Cell {
         }
         match self.minutes.binary_search_by_key(&minute, |(held, _)| *held) {
             Ok(place) => self.minutes[place].1 += counts,
-            Err(place) => self.minutes.insert(place, (minute, counts.clone())),
+            Err(place) => {
+                let mut first = Counts::default();
+                first += counts;
+                self.minutes.insert(place, (minute, first));
+            }
         }
     }
 }
@@ -395,14 +399,14 @@ impl Books {
     }
 
     /// Counts at an instant: in its quarter's row, and in its cell.
-    fn count(&mut self, at: Time, slice: Slice, counts: &Counts) {
+    fn count(&mut self, at: Time, slice: Slice, counts: &Change) {
         self.count_row(at, slice, counts);
         let cell = self.cell((slice.queue, slice.channel, slice.direction));
         let (minute, day) = (self.minute, self.day.0);
         self.cells[cell].count(at, minute, day, counts);
     }
 
-    fn count_row(&mut self, at: Time, slice: Slice, counts: &Counts) {
+    fn count_row(&mut self, at: Time, slice: Slice, counts: &Change) {
         let quarter = quarter(at);
         if !self.rows.contains_key(&quarter) && self.row_count > ROWS {
             self.forget();
@@ -585,7 +589,7 @@ impl Books {
             self.comes_again(customer);
         }
         let Some(slice) = Books::slice(facts, facts.queue) else { return };
-        let mut counts = Counts::one(Count::Received);
+        let mut counts = Change::one(Count::Received);
         if slice.direction == Direction::Callback && !new.profile.callback_of.is_empty() {
             counts = counts.and(Count::CallbacksRequested);
             if new.schedule.is_some_and(|at| at > self.now) {
@@ -599,7 +603,7 @@ impl Books {
     fn comes_again(&mut self, customer: &Text) {
         let window = self.policy.rules.recontact_window;
         let Some(Resolved { at, slice, agent }) = self.recontacts.comes(customer, self.now, window) else { return };
-        let (counts, held) = (Counts::one(Count::Recontacted), quarter(at));
+        let (counts, held) = (Change::one(Count::Recontacted), quarter(at));
         if held + QUARTERS < quarter(self.now) {
             return;
         }
@@ -643,6 +647,10 @@ impl Books {
         let (queue_id, threshold) = (info.rules.id.clone(), info.rules.service_level.threshold);
         let Some(record) = self.record(contact) else { return };
         record.schedule = None;
+        // Most contacts have one entry and one leg, and many are kept.
+        if record.entries.is_empty() {
+            record.entries.reserve_exact(1);
+        }
         record.entries.push(Entry {
             number: facts.entry,
             queue,
@@ -666,7 +674,7 @@ impl Books {
         });
         let (channel, direction) = (record.channel, record.profile.direction);
         let slice = Slice { queue: Some(queue), channel, direction, skills, team: 0, site: 0 };
-        self.count(now, slice, &Counts::one(Count::Offered));
+        self.count(now, slice, &Change::one(Count::Offered));
         let cell = self.cell((slice.queue, slice.channel, slice.direction));
         self.cells[cell].line.insert((now, contact.slot()));
         self.cells[cell].waiting[0] += 1;
@@ -677,29 +685,28 @@ impl Books {
         let now = self.now;
         let Some(record) = self.record(contact) else { return };
         let (priority, requirement) = (record.priority, record.requirement.clone());
-        let Some(entry) = record.entries.last_mut().filter(|entry| entry.exit.is_none()) else { return };
+        let Some(slice) = record.open_entry().map(|entry| Books::slice_of(record, entry)) else { return };
+        let Some(entry) = record.entries.last_mut() else { return };
         entry.exit = Some((now, how, why));
         (entry.wait, entry.parked) = (exit.wait, facts.parked);
         (entry.within_threshold, entry.short) = (exit.within_threshold, exit.short && how == Count::Abandoned);
         (entry.priority, entry.requirement) = (priority, requirement);
-        let entry = entry.clone();
-        let slice = Books::slice_of(record, &entry);
-        let mut counts = Counts::one(how);
-        counts.longest_wait = exit.wait.0;
-        counts.exit((how, why), 1);
+        let (enter, parked) = (entry.enter, entry.parked);
+        let mut counts = Change::one(how).after(exit.wait.0).exit((how, why));
         if how == Count::Abandoned {
-            counts[Count::AbandonedShort] = i32::from(exit.short);
-            counts[Count::AbandonedWithin] = i32::from(exit.within_threshold);
-            counts = counts.plus(Sum::AbandonedWait, exit.wait.0);
+            counts = counts
+                .when(Count::AbandonedShort, exit.short)
+                .when(Count::AbandonedWithin, exit.within_threshold)
+                .plus(Sum::AbandonedWait, exit.wait.0);
         } else {
-            counts[Count::LeftPast] = i32::from(!exit.within_threshold);
+            counts = counts.when(Count::LeftPast, !exit.within_threshold);
         }
-        self.step_out(contact, &entry, slice);
-        self.count(entry.enter, slice, &counts);
+        self.step_out(contact, enter + parked, slice);
+        self.count(enter, slice, &counts);
     }
 
-    /// Takes an entry out of its cell's line.
-    fn step_out(&mut self, contact: ContactId, entry: &Entry, slice: Slice) {
+    /// Takes an entry that has waited since then, parked time added, out of its cell's line.
+    fn step_out(&mut self, contact: ContactId, since: Time, slice: Slice) {
         let state = self.record(contact).map(|record| record.state);
         let cell = self.cell((slice.queue, slice.channel, slice.direction));
         let cell = &mut self.cells[cell];
@@ -707,7 +714,7 @@ impl Books {
         cell.waiting[place] -= 1;
         let slot = contact.slot();
         if cell.parked.remove(&slot).is_none() {
-            cell.line.remove(&(entry.enter + entry.parked, slot));
+            cell.line.remove(&(since, slot));
         }
     }
 
@@ -716,33 +723,28 @@ impl Books {
         let Some(record) = self.record(contact) else { return };
         let (priority, requirement) = (record.priority, record.requirement.clone());
         let by = record.legs.iter().find(|held| held.leg == leg).map(|leg| (leg.team, leg.site, leg.profile.clone()));
-        let Some(entry) = record.entries.last_mut().filter(|entry| entry.exit.is_none()) else { return };
-        let before = entry.clone();
+        let Some(old) = record.open_entry().map(|entry| Books::slice_of(record, entry)) else { return };
+        let Some(entry) = record.entries.last_mut() else { return };
         entry.exit = Some((now, Count::Answered, Reason::None));
         (entry.wait, entry.parked, entry.within_threshold) = (answer.wait, facts.parked, answer.within_threshold);
         (entry.priority, entry.requirement) = (priority, requirement);
         if let Some((team, site, profile)) = by {
             (entry.team, entry.site, entry.agent) = (team, site, Some(profile));
         }
-        let entry = entry.clone();
-        let (old, new) = (Books::slice_of(record, &before), Books::slice_of(record, &entry));
-        let mut counts = Counts::one(Count::Answered).and(Count::AnsweredWaits).plus(Sum::AnsweredWait, answer.wait.0);
-        counts[Count::AnsweredWithin] = i32::from(answer.within_threshold);
-        counts.longest_wait = answer.wait.0;
-        if new.direction == Direction::Callback {
-            counts = counts.and(Count::CallbacksConnected);
-        }
-        let parked = Entry { parked: facts.parked, ..before };
-        self.step_out(contact, &parked, old);
+        let (enter, new) = (entry.enter, Slice { team: entry.team, site: entry.site, ..old });
+        let counts = Change::one(Count::Answered)
+            .and(Count::AnsweredWaits)
+            .when(Count::AnsweredWithin, answer.within_threshold)
+            .when(Count::CallbacksConnected, new.direction == Direction::Callback)
+            .plus(Sum::AnsweredWait, answer.wait.0)
+            .after(answer.wait.0);
+        self.step_out(contact, enter + facts.parked, old);
         if old != new {
             // Only now is it known whose the entry is: it was offered to his team.
-            let offered = Counts::one(Count::Offered);
-            let mut taken = Counts::default();
-            taken -= &offered;
-            self.count_row(entry.enter, old, &taken);
-            self.count_row(entry.enter, new, &offered);
+            self.count_row(enter, old, &Change::less(Count::Offered));
+            self.count_row(enter, new, &Change::one(Count::Offered));
         }
-        self.count(entry.enter, new, &counts);
+        self.count(enter, new, &counts);
     }
 
     fn transfer(&mut self, contact: ContactId, from: Option<QueueId>, again: bool) {
@@ -752,8 +754,7 @@ impl Books {
         let entry = record.entries.iter().rev().find(|entry| Some(entry.queue) == from);
         let Some(slice) = entry.map(|entry| Books::slice_of(record, entry)) else { return };
         let agent = record.legs.iter().rev().find(|leg| leg.state.is_talking()).map(|leg| leg.agent);
-        let mut counts = Counts::one(Count::Transfers);
-        counts[Count::ContactsTransferred] = i32::from(!again);
+        let counts = Change::one(Count::Transfers).when(Count::ContactsTransferred, !again);
         self.count(now, slice, &counts);
         self.count_agent(agent, (slice.channel, slice.direction), &counts);
     }
@@ -782,7 +783,7 @@ impl Books {
         };
         let (door, created) = (record.door, record.created);
         if callback && let Some(slice) = Books::slice(facts, door) {
-            self.count(created, slice, &Counts::one(result));
+            self.count(created, slice, &Change::one(result));
         }
     }
 
@@ -791,7 +792,7 @@ impl Books {
         let Some(record) = self.record(contact) else { return };
         record.surveys.push(survey);
         let key = (record.channel, record.profile.direction);
-        let counts = Counts::one(Count::survey(survey.kind, survey.result));
+        let counts = Change::one(Count::survey(survey.kind, survey.result));
         let slice = record.first_answered().map(|entry| Books::slice_of(record, entry));
         if record.state == ContactState::Closed
             && let Some(Some(changed)) = self.contacts.get(contact.slot() as usize)
@@ -859,16 +860,12 @@ impl Books {
         if self.records.len() > RECORDS {
             self.records.pop_front();
         }
-        self.count(created, door, &Counts::one(Count::closed(outcome)));
-        let mut counts = Counts::default();
-        match said {
-            Some((_, true)) => {
-                counts[Count::Resolved] = 1;
-                counts[Count::ResolvedUntransferred] = i32::from(untransferred);
-            }
+        self.count(created, door, &Change::one(Count::closed(outcome)));
+        let counts = match said {
+            Some((_, true)) => Change::one(Count::Resolved).when(Count::ResolvedUntransferred, untransferred),
             Some((_, false)) => return,
-            None => counts[Count::ResolvedUnset] = 1,
-        }
+            None => Change::one(Count::ResolvedUnset),
+        };
         if let Some(slice) = answered {
             self.count(now, slice, &counts);
         }
@@ -934,6 +931,9 @@ impl Books {
         let queue_id = queue.and_then(|queue| self.queues.get(queue.index())).map(|queue| queue.rules.id.clone());
         let Some(record) = self.record(contact) else { return };
         let channel = record.channel;
+        if record.legs.is_empty() {
+            record.legs.reserve_exact(1);
+        }
         record.legs.push(Leg {
             leg,
             number: facts.leg,
@@ -1011,7 +1011,7 @@ impl Books {
         let key = (record.channel, record.profile.direction);
         let entry = record.entries.iter().rev().find(|entry| entry.number == number);
         let slice = entry.map(|entry| Slice { team, site, ..Books::slice_of(record, entry) });
-        let counts = Counts::one(count);
+        let counts = Change::one(count);
         if let Some(slice) = slice {
             self.count(now, slice, &counts);
         }
@@ -1023,7 +1023,7 @@ impl Books {
         let Some(record) = self.record(contact) else { return };
         let entry = record.entries.iter().rev().find(|entry| entry.number == facts.entry);
         if let Some(slice) = entry.map(|entry| Books::slice_of(record, entry)) {
-            self.count(now, slice, &Counts::one(Count::OverMaxHandle));
+            self.count(now, slice, &Change::one(Count::OverMaxHandle));
         }
     }
 
@@ -1093,7 +1093,7 @@ impl Books {
 
     // ---- agents
 
-    fn count_agent(&mut self, agent: Option<AgentId>, key: (ChannelId, Direction), counts: &Counts) {
+    fn count_agent(&mut self, agent: Option<AgentId>, key: (ChannelId, Direction), counts: &Change) {
         let now = self.now;
         if let Some(Some(clock)) = agent.and_then(|agent| self.agents.get_mut(agent.index())) {
             clock.count(now, key, counts);
@@ -1142,7 +1142,7 @@ impl Books {
             Event::AgentRoutingChanged { after, .. } => clock.routing = *after,
             Event::AgentNotResponding { .. } => {
                 let quarter = clock.quarter(quarter(now));
-                *quarter.legs_of((ChannelId(0), Direction::Inbound)) += &Counts::one(Count::NotResponding);
+                *quarter.legs_of((ChannelId(0), Direction::Inbound)) += &Change::one(Count::NotResponding);
             }
             _ => {}
         }
@@ -1150,8 +1150,8 @@ impl Books {
 }
 
 /// A handled entry, or an ended leg that was connected.
-fn handled([Span(talk), Span(hold), Span(wrap_up)]: [Span; 3], cost: u64) -> Counts {
-    Counts::one(Count::Handled)
+fn handled([Span(talk), Span(hold), Span(wrap_up)]: [Span; 3], cost: u64) -> Change {
+    Change::one(Count::Handled)
         .plus(Sum::Talk, talk)
         .plus(Sum::Hold, hold)
         .plus(Sum::WrapUp, wrap_up)

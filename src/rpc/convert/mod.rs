@@ -28,12 +28,16 @@ pub fn span(span: Span) -> Duration {
 
 /// Bytes in lower-case hexadecimal.
 pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digit = |nibble: u8| char::from(DIGITS[usize::from(nibble)]);
+    let mut text = String::with_capacity(2 * bytes.len());
+    text.extend(bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]));
+    text
 }
 
 /// An offer's id as clients have it: the leg's handle in 16 hexadecimal digits.
 pub fn offer_id(leg: LegId) -> String {
-    format!("{:016x}", leg.to_u64())
+    hex(&leg.to_u64().to_be_bytes())
 }
 
 /// The offer an id names, if it has the form of one.
