@@ -379,10 +379,8 @@ fn level(text: &str, span: Range<usize>, faults: &mut Gathered<'_>) -> Option<u8
 }
 
 fn skill_once(skills: &mut BTreeMap<Text, u8>, skill: Text, level: u8, span: Range<usize>, faults: &mut Gathered<'_>) {
-    if skills.contains_key(&skill) {
+    if skills.insert(skill.clone(), level).is_some() {
         faults.coded(Code::Duplicate, span, format!("the level in `{skill}` is said twice"), None);
-    } else {
-        skills.insert(skill, level);
     }
 }
 
