@@ -291,6 +291,27 @@ fn every_fault_has_its_place_and_words() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
 }
 
+/// The whole table as people see it, carets and hints included; reviewed like prose. UPDATE_EXPECT=1 writes it anew.
+#[test]
+fn every_fault_is_shown_as_reviewed() {
+    let mut shown = String::new();
+    for (added, ..) in ADDED {
+        let told = faults(&format!("{BASE}{added}\n")).to_string();
+        told.lines().for_each(|line| shown.push_str(&format!("{}\n", line.trim_end())));
+        shown.push('\n');
+    }
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/config_faults.txt");
+    let shown = format!("{}\n", shown.trim_end());
+    if std::env::var_os("UPDATE_EXPECT").is_some() {
+        std::fs::write(path, &shown).expect("the file can be written");
+    }
+    let reviewed = std::fs::read_to_string(path).expect("the reviewed text");
+    for (at, (one, other)) in shown.split("\n\n").zip(reviewed.split("\n\n")).enumerate() {
+        assert_eq!(one, other, "fault {at}");
+    }
+    assert_eq!(shown, reviewed);
+}
+
 /// Faults that only show in a file whose names all hold: the agents cannot serve what is asked.
 #[test]
 fn what_nobody_can_serve_is_a_fault() {

@@ -85,8 +85,14 @@ pub fn parse(text: &str, file: &str) -> Result<Config, Faults> {
         return Err(faults.finish(file));
     }
     let validate::Checked { server, telemetry, journal, tenants, removed_queues } = checked;
-    let hash = Sha256::digest(text.as_bytes()).into();
+    let hash = hash(text);
     Ok(Config { server, telemetry, journal, tenants, removed_queues, hash, warnings: warnings.finish(file) })
+}
+
+/// What a text is known by: its SHA-256.
+#[must_use]
+pub fn hash(text: &str) -> [u8; 32] {
+    Sha256::digest(text.as_bytes()).into()
 }
 
 /// Reads the text the faults are gathered of as a document of some kind; none when its faults leave nothing to read.

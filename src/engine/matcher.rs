@@ -144,6 +144,7 @@ pub struct Class {
     pub(super) rest: Vec<Arc<Requirement>>,
     /// The skills they name, each once, sorted.
     pub(super) named: Vec<SkillId>,
+    pool: PoolId,
     /// The lines in which those who may serve it stand.
     pub(super) lines: Vec<LineId>,
     /// Whether others stand there too: its pool is not filled yet.
@@ -215,6 +216,7 @@ impl Index {
             levels: Vec::new(),
             rest: Vec::new(),
             named: Vec::new(),
+            pool: PoolId::NONE,
             lines: Vec::new(),
             mixed: false,
             waiting: Waiting::default(),
@@ -232,7 +234,15 @@ impl Index {
         let (pool, level) = self.pools.of(held.channel, &held.levels, &held.rest, rarest);
         let asks = Asks { class, queue: held.queue, level };
         self.pools.join(pool, asks);
+        self.classes[class.0].pool = pool;
         self.link(pool, asks);
+    }
+
+    /// Takes a class out of its pool: it will ask for something else.
+    pub(super) fn leave_pool(&mut self, class: ClassId) {
+        let held = &mut self.classes[class.0];
+        let lines = core::mem::take(&mut held.lines);
+        self.pools.leave(held.pool, class, &lines);
     }
 
     /// The pool filled first now has all its agents: its classes look nowhere else any more.

@@ -43,6 +43,61 @@ pub struct Policy {
     pub rules: Rules,
 }
 
+impl Policy {
+    /// Whether two policies are equal, their versions left aside. Agents they share cost nothing.
+    #[must_use]
+    pub fn says_the_same(&self, other: &Policy) -> bool {
+        let Policy {
+            version: _,
+            tenant,
+            time_zone,
+            not_ready_reasons,
+            dispositions,
+            skills,
+            channels,
+            queues,
+            queue_groups,
+            reserves,
+            teams,
+            agents,
+            rules,
+        } = self;
+        let same = |(one, other): (&Arc<AgentProfile>, &Arc<AgentProfile>)| Arc::ptr_eq(one, other) || one == other;
+        *tenant == other.tenant
+            && *time_zone == other.time_zone
+            && *not_ready_reasons == other.not_ready_reasons
+            && *dispositions == other.dispositions
+            && *skills == other.skills
+            && *channels == other.channels
+            && *queue_groups == other.queue_groups
+            && *reserves == other.reserves
+            && *rules == other.rules
+            && *teams == other.teams
+            && *queues == other.queues
+            && agents.len() == other.agents.len()
+            && agents.iter().zip(&other.agents).all(same)
+    }
+
+    /// Takes from an older policy the agents that are the same in it, so that both share them.
+    pub fn share_agents(&mut self, other: &Policy) {
+        let mut known: alloc::collections::BTreeMap<&Text, &Arc<AgentProfile>> = Default::default();
+        for (at, profile) in self.agents.iter_mut().enumerate() {
+            let held = match other.agents.get(at).filter(|held| held.agent_id == profile.agent_id) {
+                Some(held) => Some(held),
+                None => {
+                    if known.is_empty() {
+                        known = other.agents.iter().map(|held| (&held.agent_id, held)).collect();
+                    }
+                    known.get(&profile.agent_id).copied()
+                }
+            };
+            if let Some(held) = held.filter(|held| **held == *profile) {
+                *profile = held.clone();
+            }
+        }
+    }
+}
+
 /// What put a policy in force.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum PolicyTrigger {

@@ -4,6 +4,7 @@ use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use super::registry::Reach;
 use super::{Due, Gate, Gateway, State};
 use crate::engine::Reply;
 use crate::engine::agent::{Agent, AgentProfile, Fault, Presence};
@@ -12,13 +13,16 @@ use crate::engine::contact::{
     Bar, Contact, Direction, EndCause, Entry, EntryRules, FailCause, Leg, LegState, NONE, OfferState, Outcome, Reason,
 };
 use crate::engine::event::{Answer, EntryCause, EntryExit, Event};
-use crate::engine::id::{AgentId, BarId, ClassId, ContactId, GatewayId, LegId, QueueId, Text};
+use crate::engine::id::{AgentId, BarId, ContactId, GatewayId, LegId, QueueId, Text};
 use crate::engine::limits;
 use crate::engine::occupancy::Occupancy;
 use crate::engine::order::Links;
 use crate::engine::policy::{Policy, PolicyChange, Trigger, WrapUp};
 use crate::engine::table::hash_bytes;
 use crate::engine::time::{MaybeTime, Span, Time};
+
+/// Pools that nobody asks for any more, kept before all are made anew.
+const SPARE_POOLS: u32 = 64;
 
 impl State {
     /// Takes in one event.
@@ -69,13 +73,8 @@ impl State {
     }
 
     fn apply_policy(&mut self, policy: &Arc<Policy>, change: &Arc<PolicyChange>) {
-        let other = |id: &QueueId| {
-            let known = &self.registry.queues[id.index()].rules;
-            policy.queues.iter().any(|queue| queue.id == known.id && queue.overflow != known.overflow)
-        };
-        let changed: Vec<QueueId> = (0..self.queue_count() as u32).map(QueueId).filter(other).collect();
         let window = self.registry.occupancy_window;
-        self.registry.apply(policy);
+        let reach = self.registry.apply(policy);
         self.registry.hand_over(&change.removed_queues);
         self.registry.remember(policy, change, self.now);
         self.forget_gates();
@@ -87,14 +86,25 @@ impl State {
         self.arm_retention();
         self.measure_occupancy(window);
         self.renew_lending();
-        self.enrol_all();
-        if !changed.is_empty() {
-            self.renew_overflow(&changed);
+        match reach.whole || self.index.pools.forsaken() > SPARE_POOLS {
+            true => self.enrol_all(),
+            false => self.enrol_reached(&reach),
         }
-        let classes = (0..self.index.len() as u32).map(|class| &self.index.class(ClassId(class)).waiting);
-        let mut again: Vec<u32> = classes.flat_map(|waiting| waiting.iter(&self.contacts)).collect();
-        for agent in 0..self.agents.len() {
-            again.extend(self.agents[agent].only.iter(&self.contacts));
+        if !reach.overflow.is_empty() {
+            self.renew_overflow(&reach.overflow);
+        }
+        self.look_again(&reach);
+    }
+
+    /// Puts those on the agenda who wait in queues that a policy reached. Others wait as they did: nobody else may take
+    /// them, and no rule acts at another time.
+    fn look_again(&mut self, reach: &Reach) {
+        let classes = self.index.iter().filter(|(_, class)| reach.has_queue(class.queue));
+        let mut again: Vec<u32> = classes.flat_map(|(_, class)| class.waiting.iter(&self.contacts)).collect();
+        if reach.whole || reach.queues.contains(&true) {
+            for agent in 0..self.agents.len() {
+                again.extend(self.agents[agent].only.iter(&self.contacts));
+            }
         }
         for contact in again.into_iter().map(|slot| self.contact_at(slot)).collect::<Vec<_>>() {
             // Waits at which more agents may take it, or a rule may act, may have changed.

@@ -12,8 +12,8 @@ use crate::engine::contact::EntryRules;
 use crate::engine::id::{ChannelId, QueueId, SkillId, TeamId, Text};
 use crate::engine::limits;
 use crate::engine::policy::{
-    Channel, ContactOrder, Hysteresis, Policy, PolicyChange, PolicyVersion, Queue, RemovedQueue, Reserve, Selection,
-    Team, Trigger,
+    Channel, ContactOrder, Hysteresis, Membership, Policy, PolicyChange, PolicyVersion, Queue, RemovedQueue, Reserve,
+    Selection, Team, Trigger,
 };
 use crate::engine::pools::RosterId;
 use crate::engine::rank::Aging;
@@ -117,6 +117,31 @@ pub(in crate::engine) struct More {
 
 const NO_MORE: More = More { delay: Span::ZERO, rank: 1, ratio_ppm: 0 };
 
+/// Rosters kept beside those in use before all are made anew.
+const SPARE_ROSTERS: usize = 64;
+
+/// What a policy changes of the one before it, as far as it matters for who may serve whom.
+#[derive(Debug, Default)]
+pub(in crate::engine) struct Reach {
+    /// Whether everything is to be made anew.
+    pub(in crate::engine) whole: bool,
+    /// By handle, the queues whose contacts are to be looked at again.
+    pub(in crate::engine) queues: Vec<bool>,
+    /// Queues known before with other rules: they may ask for something else.
+    pub(in crate::engine) asks: Vec<QueueId>,
+    /// Those of them with other overflow rules.
+    pub(in crate::engine) overflow: Vec<QueueId>,
+    /// By handle, the teams whose agents serve other queues.
+    pub(in crate::engine) teams: Vec<bool>,
+}
+
+impl Reach {
+    /// Whether a queue's contacts are to be looked at again.
+    pub(in crate::engine) fn has_queue(&self, queue: QueueId) -> bool {
+        self.whole || self.queues.get(queue.index()).copied().unwrap_or(true)
+    }
+}
+
 /// The policy in force, by handle.
 #[derive(Clone, Debug, Default)]
 pub(in crate::engine) struct Registry {
@@ -151,9 +176,11 @@ pub(in crate::engine) struct Registry {
 }
 
 impl Registry {
-    /// Puts a policy in force: known names keep their handles, names it lacks stay as they last were, not live.
-    pub(in crate::engine) fn apply(&mut self, policy: &Arc<Policy>) {
-        self.policy = policy.clone();
+    /// Puts a policy in force: known names keep their handles, names it lacks stay as they last were, not live. Queues and
+    /// teams that are as they were are not made anew. What it says that matters for who may serve whom is returned.
+    pub(in crate::engine) fn apply(&mut self, policy: &Arc<Policy>) -> Reach {
+        let before = core::mem::replace(&mut self.policy, policy.clone());
+        let (skills, plain, lent) = (self.skills.all.len(), self.plain, !self.lenders.is_empty());
         self.live_skills.fill(false);
         for skill in &policy.skills {
             place(&mut self.live_skills, self.skills.intern(&skill.id), true);
@@ -161,36 +188,128 @@ impl Registry {
         for channel in &policy.channels {
             place(&mut self.channels, self.channel_names.intern(&channel.id), channel.clone());
         }
-        self.queues.iter_mut().for_each(|queue| {
-            queue.live = false;
-            queue.groups.clear();
-            queue.reserves.clear();
-        });
-        for queue in &policy.queues {
-            let rules = QueueRules::new(queue.clone());
-            place(&mut self.queues, self.queue_names.intern(&queue.id), rules);
-        }
+        let mut reach = Reach {
+            // The places of agents go by channel and skill, and what they have room for by the channels.
+            whole: before.channels != policy.channels
+                || skills != self.skills.all.len()
+                || self.rosters.len() > 2 * policy.teams.len() + SPARE_ROSTERS,
+            ..Reach::default()
+        };
+        let same_names = self.renew_queues(&before, policy, &mut reach);
         self.group(policy);
-        self.teams.iter_mut().for_each(|team| team.live = false);
-        self.rosters.clear();
-        for team in &policy.teams {
-            let (bands, more) = self.bands(team);
-            let roster = self.roster_of(&bands);
-            let rules = TeamRules { bands, more, roster, live: true, contact_order: team.contact_order };
-            place(&mut self.teams, self.team_names.intern(&team.id), rules);
+        self.renew_teams(&before, policy, same_names, &mut reach);
+        if before.reserves != policy.reserves || before.rules != policy.rules {
+            reach.queues.fill(true);
         }
         self.reserve(policy);
-        self.list(policy);
+        self.list(policy, &mut reach);
         let occupied = policy.queues.iter().any(|queue| queue.selection == Selection::LeastOccupied);
         self.occupancy_window = occupied.then_some(policy.rules.occupancy_window);
         self.plain = self.is_plain();
+        reach.whole |= self.plain != plain || lent || !self.lenders.is_empty();
+        reach
+    }
+
+    /// Takes over the queues; whether the policy before had the same names in the same order.
+    fn renew_queues(&mut self, before: &Policy, policy: &Policy, reach: &mut Reach) -> bool {
+        let same =
+            |at: usize| before.queues.get(at).zip(policy.queues.get(at)).is_some_and(|(old, new)| old.id == new.id);
+        let same_names = before.queues.len() == policy.queues.len() && (0..policy.queues.len()).all(same);
+        let mut was_live = alloc::vec![false; self.queues.len()];
+        for (was_live, queue) in was_live.iter_mut().zip(&mut self.queues) {
+            *was_live = core::mem::replace(&mut queue.live, false);
+            queue.groups.clear();
+            queue.reserves.clear();
+        }
+        reach.queues = alloc::vec![false; self.queues.len()];
+        for queue in &policy.queues {
+            let handle = self.queue_names.intern(&queue.id);
+            let at = handle as usize;
+            if let Some(held) = self.queues.get_mut(at).filter(|held| held.rules == *queue) {
+                held.live = true;
+                held.successor = None;
+            } else {
+                if let Some(held) = self.queues.get(at) {
+                    reach.asks.push(QueueId(handle));
+                    if held.rules.overflow != queue.overflow {
+                        reach.overflow.push(QueueId(handle));
+                    }
+                }
+                place(&mut self.queues, handle, QueueRules::new(queue.clone()));
+                place(&mut reach.queues, handle, true);
+            }
+            if !was_live.get(at).copied().unwrap_or(false) {
+                place(&mut reach.queues, handle, true);
+            }
+        }
+        for (at, lived) in was_live.into_iter().enumerate() {
+            reach.queues[at] |= lived != self.queues[at].live;
+        }
+        same_names
+    }
+
+    /// Takes over the teams. Those that serve other queues than before are told, and the queues that others serve.
+    fn renew_teams(&mut self, before: &Policy, policy: &Policy, same_names: bool, reach: &mut Reach) {
+        if reach.whole {
+            self.rosters.clear();
+        }
+        let known: BTreeMap<&Text, &Team> = match same_names && !reach.whole && before.teams != policy.teams {
+            true => before.teams.iter().map(|team| (&team.id, team)).collect(),
+            false => BTreeMap::new(),
+        };
+        let untouched = same_names && !reach.whole && before.teams == policy.teams;
+        if untouched {
+            return;
+        }
+        let was_live: Vec<bool> = self.teams.iter_mut().map(|team| core::mem::replace(&mut team.live, false)).collect();
+        reach.teams = alloc::vec![false; self.teams.len()];
+        for team in &policy.teams {
+            let handle = self.team_names.intern(&team.id);
+            let at = handle as usize;
+            let lived = was_live.get(at).copied().unwrap_or(false);
+            if lived && known.get(&team.id).is_some_and(|before| *before == team) {
+                self.teams[at].live = true;
+                continue;
+            }
+            let (bands, more) = self.bands(team);
+            let roster = self.roster_of(&bands);
+            let rules = TeamRules { bands, more, roster, live: true, contact_order: team.contact_order };
+            self.compare(lived.then(|| &self.teams[at]), &rules, reach);
+            let moved = !lived || self.teams[at].roster != roster;
+            place(&mut reach.teams, handle, moved);
+            place(&mut self.teams, handle, rules);
+        }
+        for (at, lived) in was_live.into_iter().enumerate() {
+            if lived && !self.teams[at].live {
+                reach.teams[at] = true;
+                let (roster, contact_order) = (self.teams[at].roster, self.teams[at].contact_order);
+                let none = TeamRules { live: false, bands: Vec::new(), more: Vec::new(), contact_order, roster };
+                self.compare(Some(&self.teams[at]), &none, reach);
+            }
+        }
+    }
+
+    /// Notes the queues in which a team's part is another one.
+    fn compare(&self, before: Option<&TeamRules>, after: &TeamRules, reach: &mut Reach) {
+        let order = before.is_none_or(|before| before.contact_order != after.contact_order);
+        for (at, reached) in reach.queues.iter_mut().enumerate() {
+            let band = |rules: &TeamRules| rules.bands.get(at).copied().unwrap_or(0);
+            let more = |rules: &TeamRules| rules.more.get(at).copied().unwrap_or(NO_MORE);
+            let same = before.map_or(band(after) == 0, |before| {
+                band(before) == band(after) && more(before) == more(after) && (band(after) == 0 || !order)
+            });
+            *reached |= !same;
+        }
     }
 
     fn roster_of(&mut self, bands: &[u8]) -> RosterId {
-        let serves = bands.iter().map(|band| *band > 0);
-        let known = self.rosters.iter().position(|roster| serves.clone().eq(roster.iter().copied()));
+        let serves = |at: usize| bands.get(at).is_some_and(|band| *band > 0);
+        let same = |roster: &Vec<bool>| {
+            (0..roster.len().max(bands.len())).all(|at| roster.get(at).copied().unwrap_or(false) == serves(at))
+        };
+        let known = self.rosters.iter().position(same);
         RosterId(known.unwrap_or_else(|| {
-            self.rosters.push(serves.collect());
+            self.rosters.push((0..bands.len()).map(serves).collect());
             self.rosters.len() - 1
         }) as u32)
     }
@@ -253,21 +372,25 @@ impl Registry {
     /// Membership priority by queue, and what else the memberships say.
     fn bands(&self, team: &Team) -> (Vec<u8>, Vec<More>) {
         let mut bands = alloc::vec![0; self.queues.len()];
-        let mut more = alloc::vec![NO_MORE; self.queues.len()];
-        for membership in &team.queues {
-            let says = More { delay: membership.delay, rank: membership.rank, ratio_ppm: membership.ratio_ppm };
-            if &*membership.queue == "*" {
-                for (at, queue) in self.queues.iter().enumerate() {
-                    if queue.live && bands[at] == 0 {
-                        (bands[at], more[at]) = (membership.priority, says);
-                    }
-                }
-            } else if let Some(queue) = self.queue(&membership.queue) {
-                (bands[queue.index()], more[queue.index()]) = (membership.priority, says);
-            }
+        let mut more = Vec::new();
+        let says = |membership: &Membership| More {
+            delay: membership.delay,
+            rank: membership.rank,
+            ratio_ppm: membership.ratio_ppm,
+        };
+        if team.queues.iter().any(|membership| says(membership) != NO_MORE) {
+            more.resize(self.queues.len(), NO_MORE);
         }
-        if more.iter().all(|more| *more == NO_MORE) {
-            more.clear();
+        for membership in &team.queues {
+            let all = &*membership.queue == "*";
+            let named = self.queue(&membership.queue).filter(|_| !all).map(QueueId::index);
+            let rest = (0..self.queues.len()).filter(|&at| all && self.queues[at].live && bands[at] == 0);
+            for at in named.into_iter().chain(rest).collect::<Vec<_>>() {
+                bands[at] = membership.priority;
+                if let Some(more) = more.get_mut(at) {
+                    *more = says(membership);
+                }
+            }
         }
         (bands, more)
     }
@@ -282,8 +405,9 @@ impl Registry {
                 self.queues[queue as usize].reserves.push(ReserveRules { team, keep_idle, release_after, lender });
             }
         }
+        let says: Vec<&TeamRules> = self.teams.iter().filter(|team| team.live && !team.more.is_empty()).collect();
         for (at, queue) in self.queues.iter_mut().enumerate() {
-            let delays = self.teams.iter().filter(|team| team.live).filter_map(|team| team.more.get(at));
+            let delays = says.iter().filter_map(|team| team.more.get(at));
             let released = queue.reserves.iter().filter_map(|reserve| reserve.release_after);
             let waits = queue.rules.overflow.iter().filter_map(|rule| match rule.trigger {
                 Trigger::Wait(wait) => Some(wait),
@@ -313,10 +437,16 @@ impl Registry {
     }
 
     /// Keeps the order of the configuration's agents when a queue goes by it.
-    fn list(&mut self, policy: &Policy) {
+    fn list(&mut self, policy: &Policy, reach: &mut Reach) {
         let wanted = policy.queues.iter().any(|queue| queue.selection == Selection::Ordered);
+        if !wanted && self.listed.is_empty() {
+            return;
+        }
         let agents = policy.agents.iter().zip(0u32..).filter(|_| wanted);
-        self.listed = agents.map(|(agent, at)| (agent.agent_id.clone(), at)).collect();
+        let listed = agents.map(|(agent, at)| (agent.agent_id.clone(), at)).collect();
+        // Every agent knows his place.
+        reach.whole |= listed != self.listed;
+        self.listed = listed;
     }
 
     fn is_plain(&self) -> bool {

@@ -4,6 +4,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::State;
+use super::registry::Reach;
 use crate::engine::agent::Agent;
 use crate::engine::contact::{Contact, Entry, LegState, NONE};
 use crate::engine::id::{AgentId, ChannelId, ClassId, ContactId, LegId, QueueId, SkillId};
@@ -162,6 +163,42 @@ impl State {
         // All are enrolled, in every pool.
         while self.index.pools.growing().is_some() {
             self.index.fill_pool();
+        }
+    }
+
+    /// Makes anew what a policy reached: classes of queues that ask for something else, and agents who serve other queues.
+    /// A pass over the agents, most of whom it leaves as they are; a pool never seen is filled by its turn.
+    pub(super) fn enrol_reached(&mut self, reach: &Reach) {
+        self.index.pools.know_rosters(&self.registry.rosters);
+        let mut asks = alloc::vec![false; self.registry.queues.len()];
+        reach.asks.iter().for_each(|queue| asks[queue.index()] = true);
+        for class in (0..self.index.len() as u32).map(ClassId) {
+            if asks[self.index.class(class).queue.index()] {
+                self.index.leave_pool(class);
+                self.compile_class(class);
+            }
+        }
+        let moves = reach.teams.contains(&true);
+        if !moves && reach.asks.is_empty() {
+            return;
+        }
+        for agent in (0..self.agents.len()).map(AgentId) {
+            let held = &self.agents[agent.0];
+            let moved = moves
+                && match held.team {
+                    Some(team) => reach.teams.get(team.index()).copied().unwrap_or(true),
+                    None => held.profile.team.is_some(),
+                };
+            let offered = held.offering > 0;
+            if moved {
+                let profile = held.profile.clone();
+                self.compile_agent(agent, &profile);
+                self.enrol_agent(agent);
+            }
+            // An offer to him may no longer be allowed.
+            if moved || offered {
+                self.touch(agent);
+            }
         }
     }
 
