@@ -18,6 +18,7 @@ pub mod scale;
 pub mod schema;
 pub mod settings;
 mod shape;
+mod shifts;
 pub mod tenant;
 pub mod text_rules;
 mod validate;

@@ -480,6 +480,35 @@ pub struct Team {
     pub queues: Vec<Membership>,
     /// What an hour of one of its agents costs, in millionths of the tenant's currency; for reports.
     pub cost_per_hour: u64,
+    /// When its agents are due to work; for reports.
+    pub shifts: Vec<Shift>,
+}
+
+/// When agents of a team are due to work. Times are seconds since midnight by the clock on the wall of the tenant's zone;
+/// past 86 400 they are of the next day.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Shift {
+    /// Whose it is, by id; everybody's of the team when empty.
+    pub agents: Vec<Text>,
+    /// The days of the week on which it begins, a bit each, Monday the lowest.
+    pub days: u8,
+    /// When it begins.
+    pub from: u32,
+    /// When it ends, later than that.
+    pub to: u32,
+    /// Its breaks, each inside it.
+    pub breaks: Vec<ShiftBreak>,
+}
+
+/// A break in a shift.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ShiftBreak {
+    /// When it begins.
+    pub from: u32,
+    /// When it ends, later than that.
+    pub to: u32,
+    /// The NOT_READY reason it is taken with; any when empty.
+    pub reason: Text,
 }
 
 impl Team {

@@ -16,7 +16,8 @@ use crate::engine::event::{Answer, EntryCause, EntryExit, Event, Facts, Recorded
 use crate::engine::id::Text;
 use crate::engine::policy::{
     Action, Channel, Connect, ContactOrder, IdleClock, Membership, Overflow, Policy, PolicyChange, PolicyTrigger,
-    Queue, QueueGroup, RemovedQueue, Reserve, Rules, Selection, ServiceLevel, Skill, Team, Trigger, WrapUp,
+    Queue, QueueGroup, RemovedQueue, Reserve, Rules, Selection, ServiceLevel, Shift, ShiftBreak, Skill, Team, Trigger,
+    WrapUp,
 };
 use crate::engine::requirement::{Comparison, Expr, Requirement, Value};
 use crate::engine::time::Time;
@@ -173,7 +174,9 @@ record!(Overflow { trigger, action });
 record!(QueueGroup { id, queues, limit });
 record!(Reserve { team, queue, keep_idle, release_after });
 record!(Membership { queue, priority, delay, rank, ratio_ppm });
-record!(Team { id, display_name, parent, leader, site, queues, cost_per_hour, contact_order });
+record!(Team { id, display_name, parent, leader, site, queues, cost_per_hour, contact_order, shifts });
+record!(Shift { agents, days, from, to, breaks });
+record!(ShiftBreak { from, to, reason });
 record!(Requirement { text, expr });
 
 names!(Direction { 0 = Inbound, 1 = Outbound, 2 = Callback, 3 = Internal });

@@ -165,6 +165,7 @@ async fn agents(client: &mut SupervisorServiceClient<Channel>, tenant: &str, day
                 Cell::Number(not_ready, 0),
                 share(row.occupancy),
                 share(row.capacity_use),
+                share(row.adherence),
                 number(row.handled_per_signed_in_hour, 1),
                 Cell::Count(row.not_responding),
             ];
@@ -186,7 +187,7 @@ const fn kept(name: &'static str) -> Column {
     Column { name, head: None }
 }
 
-const AGENT_COLUMNS: [Column; 11] = [
+const AGENT_COLUMNS: [Column; 12] = [
     shown("agent", "agent"),
     shown("team", "team"),
     shown("signed_in_seconds", "signed in"),
@@ -196,6 +197,7 @@ const AGENT_COLUMNS: [Column; 11] = [
     shown("not_ready_seconds", "not ready"),
     shown("occupancy", "occ %"),
     kept("capacity_use"),
+    shown("adherence", "adh. %"),
     shown("handled_per_signed_in_hour", "per h"),
     kept("not_responding"),
 ];

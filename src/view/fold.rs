@@ -437,7 +437,7 @@ impl Books {
     // ---- the policy
 
     fn apply_policy(&mut self, policy: &Arc<Policy>) {
-        self.policy = policy.clone();
+        let before = std::mem::replace(&mut self.policy, policy.clone());
         self.calendar = Calendar::new(&policy.time_zone);
         self.day = (Time(0), Time(0));
         self.queues.iter_mut().for_each(|queue| queue.live = false);
@@ -468,6 +468,11 @@ impl Books {
         }
         for team in &policy.teams {
             self.teams.place(&team.id);
+        }
+        let shifts = |policy: &Policy| policy.teams.iter().any(|team| !team.shifts.is_empty());
+        if shifts(policy) || shifts(&before) {
+            self.tick_agents();
+            self.schedule_all();
         }
         self.team_rules = (0..self.teams.len() as u32).map(|team| self.rules_of(team)).collect();
         self.move_to(self.now);
@@ -1107,6 +1112,7 @@ impl Books {
             let own = self.policy.teams.iter().find(|known| *known.id == *team).and_then(|team| team.site.clone());
             let site = profile.site.clone().or(own).unwrap_or_default();
             let (team, site) = (self.teams.place(team), self.sites.place(&site));
+            let schedule = self.schedule_of(profile);
             if self.agents.len() <= agent.index() {
                 self.agents.resize_with(agent.index() + 1, || None);
             }
@@ -1114,6 +1120,7 @@ impl Books {
             clock.tick(now);
             clock.profile = profile.clone();
             (clock.team, clock.site, clock.deleted) = (team, site, false);
+            clock.set_schedule(schedule);
             return;
         }
         let reasons = &mut self.reasons;
@@ -1128,6 +1135,7 @@ impl Books {
         match event {
             Event::AgentDeleted { .. } => {
                 clock.deleted = true;
+                clock.set_schedule(None);
                 present(clock, &crate::engine::agent::Presence::Offline);
             }
             Event::AgentSignedIn { presence, .. } => present(clock, presence),

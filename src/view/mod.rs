@@ -15,6 +15,7 @@ pub mod names;
 pub mod recontact;
 pub mod record;
 pub mod report;
+pub mod shifts;
 pub mod snapshot;
 
 use std::sync::Arc;
