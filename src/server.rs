@@ -163,6 +163,12 @@ impl Running {
         self.http
     }
 
+    /// The metrics of the process.
+    #[must_use]
+    pub fn telemetry(&self) -> &Arc<Telemetry> {
+        &self.telemetry
+    }
+
     /// The books of a tenant's queues, all directions together, and the sequence of the last event they hold.
     ///
     /// # Errors

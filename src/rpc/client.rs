@@ -167,7 +167,11 @@ async fn agents(client: &mut SupervisorServiceClient<Channel>, tenant: &str, day
                 share(row.capacity_use),
                 share(row.adherence),
                 number(row.handled_per_signed_in_hour, 1),
+                number(row.handled_per_productive_hour, 1),
+                number(row.resolved_per_signed_in_hour, 1),
+                number(row.resolved_per_productive_hour, 1),
                 Cell::Count(row.not_responding),
+                Cell::Text(outliers(&row.outliers)),
             ];
             cells.extend(figure_cells(&row.figures.unwrap_or_default(), &row.kpis.unwrap_or_default()));
             table.rows.push(cells);
@@ -179,6 +183,12 @@ async fn agents(client: &mut SupervisorServiceClient<Channel>, tenant: &str, day
     }
 }
 
+/// The figures in which an agent stands out, each with how many standard deviations he is away from his peers.
+fn outliers(found: &[pb::Outlier]) -> String {
+    let words = found.iter().map(|outlier| format!("{} {:+.1}", outlier.figure, outlier.deviations));
+    words.collect::<Vec<_>>().join(", ")
+}
+
 const fn shown(name: &'static str, head: &'static str) -> Column {
     Column { name, head: Some(head) }
 }
@@ -187,7 +197,7 @@ const fn kept(name: &'static str) -> Column {
     Column { name, head: None }
 }
 
-const AGENT_COLUMNS: [Column; 12] = [
+const AGENT_COLUMNS: [Column; 16] = [
     shown("agent", "agent"),
     shown("team", "team"),
     shown("signed_in_seconds", "signed in"),
@@ -199,7 +209,11 @@ const AGENT_COLUMNS: [Column; 12] = [
     kept("capacity_use"),
     shown("adherence", "adh. %"),
     shown("handled_per_signed_in_hour", "per h"),
+    kept("handled_per_productive_hour"),
+    kept("resolved_per_signed_in_hour"),
+    kept("resolved_per_productive_hour"),
     kept("not_responding"),
+    kept("outliers"),
 ];
 
 /// The columns of figures: those of tables first by importance, all of them in JSON and CSV.
