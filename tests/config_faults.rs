@@ -96,7 +96,11 @@ const ADDED: &[(&str, u32, u32, &[&str])] = &[
     ("[[tenants.skills]]\nid = \"x\"\ndisplay_name = \"a\\nb\"", 3, 16, &["control character"]),
     ("[[tenants.channels]]\nid = \"voice\"\ncost = 0", 3, 8, &["1 to 1000"]),
     ("[[tenants.channels]]\nid = \"voice\"\nconnect = \"explict\"", 3, 11, &["did you mean \"explicit\""]),
-    ("[[tenants.channels]]\nid = \"voice\"\nexcludes = [\"chat\"]", 3, 1, &["`excludes` is known, but not available"]),
+    ("[[tenants.channels]]\nid = \"voice\"\npool = \"chat\"", 3, 1, &["`pool` is known, but not available"]),
+    ("[[tenants.channels]]\nid = \"voice\"\nexcludes = [\"voise\"]", 3, 13, &["no channel `voise`", "`voice`"]),
+    ("[[tenants.channels]]\nid = \"voice\"\nexcludes = [\"voice\"]", 3, 13, &["excludes itself", "max = 1"]),
+    ("[[tenants.teams]]\nid = \"x\"\nmax_occupancy = 1.5", 3, 17, &["`max_occupancy` is 1.5"]),
+    ("[[tenants.teams]]\nid = \"x\"\noffer_rate_limit = { offers = 3 }", 3, 20, &["`per` is missing"]),
     ("[[tenants.channels]]\nid = \"voice\"\noffer_time = \"20s\"", 3, 1, &["did you mean `offer_timeout`"]),
     ("[[tenants.channels]]\nid = \"voice\"\n[[tenants.channels]]\nid = \"voice\"", 4, 6, &["two channels `voice`"]),
     // Queues.

@@ -22,7 +22,8 @@ macro_rules! scenarios {
 }
 
 scenarios! {
-    aging connect deadlines direct leases lifecycle offers order orders overflow places policy presence requests reserve
+    aging capacity connect deadlines direct leases lifecycle offers order orders overflow places policy presence published requests
+    reserve
     selection supervise transfer
 }
 

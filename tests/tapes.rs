@@ -136,7 +136,7 @@ fn tapes_reach_every_event() {
     assert!(rare.is_empty(), "hardly ever seen: {rare:?} in {seen:?}");
 }
 
-const EVENTS: [&str; 43] = [
+const EVENTS: [&str; 45] = [
     "RequestRemembered",
     "PolicyApplied",
     "ContactCreated",
@@ -177,6 +177,8 @@ const EVENTS: [&str; 43] = [
     "AgentRoutingChanged",
     "AgentNotResponding",
     "AgentResponding",
+    "AgentRestStarted",
+    "AgentRestEnded",
     "AgentSessionLost",
     "GatewaySessionOpened",
     "GatewaySessionLost",

@@ -27,6 +27,8 @@ impl Witness for Model {
         self.check_arrivals()?;
         self.check_nothing_left()?;
         self.check_people()?;
+        self.check_interrupted()?;
+        self.check_rests(batch.quiet && batch.command.is_none())?;
         if batch.quiet && batch.command.is_none() {
             self.check_nothing_stuck(batch.now)?;
         }

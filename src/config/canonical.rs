@@ -12,8 +12,8 @@ use super::{Config, Journal, Keepalive, Limits, Server, Telemetry};
 use crate::engine::agent::{AgentProfile, AgentType};
 use crate::engine::id::Text;
 use crate::engine::policy::{
-    Action, Channel, Connect, ContactOrder, Hysteresis, IdleClock, Membership, Overflow, Policy, Queue, QueueGroup,
-    Reserve, Rules, Selection, ServiceLevel, Skill, Team, Trigger, WrapUp,
+    Action, Channel, Connect, ContactOrder, Hysteresis, IdleClock, Membership, OfferRate, Overflow, Policy, Queue,
+    QueueGroup, Reserve, Rules, Selection, ServiceLevel, Skill, Team, Trigger, WrapUp,
 };
 use crate::engine::requirement;
 use crate::engine::time::Span;
@@ -151,6 +151,8 @@ fn channel(channel: &Channel) -> Table {
         id,
         cost,
         max,
+        excludes,
+        interrupts,
         connect,
         auto_accept,
         offer_timeout,
@@ -167,6 +169,8 @@ fn channel(channel: &Channel) -> Table {
         Connect::OnAccept => "on_accept",
     };
     put(&mut table, "connect", connect);
+    table.insert("excludes".into(), texts(excludes));
+    table.insert("interrupts".into(), texts(interrupts));
     table.insert("auto_accept".into(), Value::Boolean(*auto_accept));
     for (key, count) in [("cost", cost), ("max", max), ("rona", rona)] {
         table.insert(key.into(), number(*count));
@@ -364,7 +368,18 @@ fn queue_group(group: &QueueGroup) -> Table {
 }
 
 fn team(team: &Team) -> Table {
-    let Team { id, display_name, parent, leader, site, queues, cost_per_hour, contact_order } = team;
+    let Team {
+        id,
+        display_name,
+        parent,
+        leader,
+        site,
+        queues,
+        cost_per_hour,
+        contact_order,
+        max_occupancy,
+        offer_rate_limit,
+    } = team;
     let mut table = named(id, display_name);
     for (key, name) in [("parent", parent), ("leader", leader), ("site", site)] {
         if let Some(name) = name {
@@ -373,6 +388,15 @@ fn team(team: &Team) -> Table {
     }
     table.insert("cost_per_hour".into(), decimal(i64::try_from(*cost_per_hour).unwrap_or(i64::MAX)));
     self::contact_order(&mut table, *contact_order);
+    if let Some(bound) = max_occupancy {
+        table.insert("max_occupancy".into(), Value::Float(f64::from(*bound) / 1e6));
+    }
+    if let Some(OfferRate { offers, per }) = offer_rate_limit {
+        let mut rate = Table::new();
+        rate.insert("offers".into(), number(*offers));
+        rate.insert("per".into(), duration(*per));
+        table.insert("offer_rate_limit".into(), Value::Table(rate));
+    }
     let row = |membership: &Membership| {
         let Membership { queue, priority, delay, rank, ratio_ppm } = membership;
         let mut row = Table::new();

@@ -12,6 +12,7 @@ use super::fault::Gathered;
 use super::schema::{self, At, ContactOrder, Measure, Then, When};
 use super::score;
 use super::tenant::{Known, read_in_file, text};
+use super::validate::Names;
 
 /// A number of at most six decimals that matter, as whole millionths. Its bounds were checked before.
 pub(super) fn millionths(number: f64) -> i64 {
@@ -253,6 +254,22 @@ pub(super) fn comparable(table: &schema::Tenant, faults: &mut Gathered<'_>) {
         if let (Some(with), Some(without)) = (of(true), of(false)) {
             let message = format!("queue `{with}` has an `expected_patience` and queue `{without}` has none");
             faults.hinted(order.span(), message, "\"cmu_theta\" needs it of every queue of the team, or of none");
+        }
+    }
+}
+
+/// Reports channels that exclude or interrupt one that is not there, or themselves.
+pub(super) fn mixes(table: &schema::Tenant, channels: &Names, faults: &mut Gathered<'_>) {
+    for channel in &table.channels {
+        let max = "`max = 1` has an agent hold one of them at a time";
+        let excluded = channel.excludes.iter().map(|other| (other, "excludes", max));
+        let each = "conversations of one channel do not interrupt each other";
+        for (other, does, hint) in excluded.chain(channel.interrupts.iter().map(|other| (other, "interrupts", each))) {
+            if *other.get() == channel.id.get().0 {
+                faults.hinted(other.span(), format!("channel `{}` {does} itself", other.get()), hint);
+            } else if !channels.has(other.get()) {
+                faults.unknown(other.span(), "channel", other.get(), channels.iter());
+            }
         }
     }
 }

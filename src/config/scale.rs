@@ -26,6 +26,9 @@ pub fn faster(policy: &mut Policy, by: u32) {
     channels.iter_mut().for_each(|channel| channel_faster(channel, by));
     queues.iter_mut().for_each(|queue| queue_faster(queue, by));
     let released = reserves.iter_mut().filter_map(|reserve| reserve.release_after.as_mut());
+    for rate in teams.iter_mut().filter_map(|team| team.offer_rate_limit.as_mut()) {
+        shorten(&mut rate.per, by);
+    }
     let memberships = teams.iter_mut().flat_map(|team| team.queues.iter_mut());
     released.chain(memberships.map(|membership| &mut membership.delay)).for_each(|time| shorten(time, by));
 }
@@ -54,6 +57,8 @@ fn channel_faster(channel: &mut Channel, by: u32) {
         id: _,
         cost: _,
         max: _,
+        excludes: _,
+        interrupts: _,
         connect: _,
         auto_accept: _,
         offer_timeout,

@@ -24,10 +24,10 @@ pub(super) const LATER_KEYS: [(&str, &[&str]); 8] = [
     ("Server", &["tls", "auth"]),
     ("Journal", &["retention"]),
     ("Tenant", &["reserve", "calendars", "classification", "recontact_window", "pools"]),
-    ("Channel", &["excludes", "pool"]),
+    ("Channel", &["pool"]),
     ("Queue", &["calendar", "steps", "reserve", "channels"]),
-    ("Team", &["shifts", "max_occupancy", "offer_rate_limit"]),
-    ("Agent", &["shifts", "cost_per_hour", "max_occupancy"]),
+    ("Team", &["shifts"]),
+    ("Agent", &["shifts", "cost_per_hour"]),
 ];
 
 /// Values of later releases, by the type they will belong to.
@@ -250,7 +250,7 @@ pub struct Tenant {
     /// Request ids remembered at most. Default 1000000.
     #[schemars(range(min = 1, max = 10_000_000))]
     pub remembered_requests: Option<u32>,
-    /// Over which time of late an agent's occupancy is taken for routing (selection "least_occupied"). Default "1h".
+    /// Over which time of late an agent's occupancy is taken for routing ("least_occupied", max_occupancy). Default "1h".
     #[schemars(extend("x-min" = "1s", "x-max" = "12h"))]
     pub occupancy_window: Option<Duration>,
     /// The skills there are.
@@ -301,6 +301,13 @@ pub struct Channel {
     /// Contacts of this channel one agent holds at most. Default 1 for voice and video, 4 for others.
     #[schemars(range(min = 1, max = 1000))]
     pub max: Option<u32>,
+    /// Channels whose contacts no agent holds together with this one's, nor this one's with theirs. Default: none.
+    #[serde(default)]
+    pub excludes: Vec<At<String>>,
+    /// Channels whose conversations give way to a contact of this one: when an agent accepts it they are put on hold, as
+    /// many as it needs room for, the last connected first, and go on when it is over. Default: none.
+    #[serde(default)]
+    pub interrupts: Vec<At<String>>,
     /// When an accepted contact counts as connected. Default "explicit" for voice and video, "on_accept" for others.
     pub connect: Option<Connect>,
     /// Whether offers are accepted for the agent as they are issued. Default false.
@@ -596,6 +603,12 @@ pub struct Team {
     /// What an hour of one of its agents costs, in the tenant's currency, for reports: 0 to 1 000 000. Default: unset.
     #[schemars(range(min = 0.0, max = 1_000_000.0))]
     pub cost_per_hour: Option<f64>,
+    /// Occupancy of late (over the tenant's `occupancy_window`), 0.01 to 1, above which an agent gets no new offers until,
+    /// idle, he has come down to it. Default: no bound.
+    #[schemars(range(min = 0.01, max = 1.0))]
+    pub max_occupancy: Option<f64>,
+    /// Offers an agent gets at most in a time. Default: no bound.
+    pub offer_rate_limit: Option<OfferRate>,
     /// In which order an agent of this team takes contacts. Default "priority".
     pub contact_order: Option<At<ContactOrder>>,
     /// What contact_order "queue_ratio" goes by. Default { measure = "delay" }.
@@ -603,6 +616,18 @@ pub struct Team {
     /// What it serves.
     #[serde(default)]
     pub queues: Vec<Membership>,
+}
+
+/// Offers an agent gets at most in a time.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct OfferRate {
+    /// How many.
+    #[schemars(range(min = 1, max = 1000))]
+    pub offers: u32,
+    /// In how long a time.
+    #[schemars(extend("x-min" = "1s", "x-max" = "1d"))]
+    pub per: Duration,
 }
 
 /// In which order an agent takes contacts of his team's queues; among queues of one priority in the team.

@@ -58,7 +58,8 @@ pub(super) fn policy(
         agents: unique("agent", table.agents.iter().map(|agent| &agent.id), faults),
     };
     unique("queue group", table.queue_groups.iter().map(|group| &group.id), faults);
-    unique("channel", table.channels.iter().map(|channel| &channel.id), faults);
+    let media = unique("channel", table.channels.iter().map(|channel| &channel.id), faults);
+    routing::mixes(&table, &media, faults);
     counts(&table, faults);
     parents(&table.teams, faults);
     routing::comparable(&table, faults);
@@ -171,6 +172,8 @@ fn channel(table: schema::Channel) -> policy::Channel {
     policy::Channel {
         cost: table.cost.map_or(known.cost, |cost| *cost.get()),
         max: table.max.unwrap_or(known.max),
+        excludes: table.excludes.iter().map(|other| other.get().as_str().into()).collect(),
+        interrupts: table.interrupts.iter().map(|other| other.get().as_str().into()).collect(),
         connect: match table.connect {
             None => known.connect,
             Some(schema::Connect::Explicit) => policy::Connect::Explicit,
@@ -323,6 +326,8 @@ fn team(table: schema::Team, known: &Known, faults: &mut Gathered<'_>) -> policy
         site: table.site.map(|site| site.0.into()),
         contact_order,
         queues: table.queues.iter().map(membership).collect(),
+        max_occupancy: table.max_occupancy.map(ppm),
+        offer_rate_limit: table.offer_rate_limit.map(|rate| policy::OfferRate { offers: rate.offers, per: rate.per.0 }),
         cost_per_hour: table.cost_per_hour.map_or(0, |cost| (cost.max(0.0) * 1e6).round() as u64),
     }
 }

@@ -1,6 +1,7 @@
 //! Agents: who they are, the states they go through, and what follows from them.
 
 use alloc::boxed::Box;
+use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -110,6 +111,26 @@ pub enum Fault {
     Connect,
 }
 
+/// Why an agent rests: he gets no new offers for a while.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Rest {
+    /// His occupancy of late is above his team's `max_occupancy`.
+    MaxOccupancy,
+    /// He was offered as many contacts as his team's `offer_rate_limit` allows in its time.
+    OfferRate,
+}
+
+impl Rest {
+    /// All of them, in order.
+    pub const ALL: [Rest; 2] = [Rest::MaxOccupancy, Rest::OfferRate];
+
+    /// Its bit in [`Agent::resting`].
+    #[must_use]
+    pub const fn bit(self) -> u8 {
+        1 << self as u8
+    }
+}
+
 /// A skill and a level of it, in four bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct SkillLevel(u32);
@@ -164,6 +185,8 @@ pub struct Agent {
     pub routing_since: Time,
     /// Units in use and reserved.
     pub used: u32,
+    /// Units that interrupted legs have left and keep a claim to.
+    pub claimed: u32,
     /// Units he has: the profile's, kept here because every search asks for them.
     pub(super) capacity: u32,
     /// Contacts in hand per channel.
@@ -178,6 +201,10 @@ pub struct Agent {
     pub(super) listed: Option<u32>,
     /// How much he worked of late, where anything goes by it.
     pub(super) occupancy: Option<Box<Occupancy>>,
+    /// When he was offered contacts of late, oldest first, where his pace is bounded.
+    pub(super) offered: VecDeque<Time>,
+    /// Why he rests from offers, by [`Rest::bit`].
+    pub resting: u8,
     /// Newest live leg (slot), the others follow by `Leg::agent_links`.
     pub(super) legs: u32,
     /// Live legs with an open offer, busy, and wrapping.
@@ -228,6 +255,7 @@ impl Agent {
             signed_in_since: Time(0),
             routing_since: Time(0),
             used: 0,
+            claimed: 0,
             capacity: 0,
             in_hand: [0; limits::CHANNELS],
             idle_since: None,
@@ -235,6 +263,8 @@ impl Agent {
             available_since: None,
             listed: None,
             occupancy: None,
+            offered: VecDeque::new(),
+            resting: 0,
             legs: super::contact::NONE,
             offering: 0,
             busy: 0,
@@ -280,7 +310,7 @@ impl Agent {
         }
     }
 
-    /// Whether he may get new offers, room aside.
+    /// Whether he takes new offers, room and rest aside.
     #[must_use]
     pub fn takes_offers(&self) -> bool {
         self.presence == Presence::Available
@@ -290,10 +320,16 @@ impl Agent {
             && !self.removed
     }
 
-    /// Whether he has room for one more contact of a channel.
+    /// Whether he may get new offers now, room aside: he does not rest from them.
+    #[must_use]
+    pub fn may_be_offered(&self) -> bool {
+        self.resting == 0 && self.takes_offers()
+    }
+
+    /// Whether he has room for one more contact of a channel, what he holds of others aside.
     #[must_use]
     pub fn has_room(&self, channel: ChannelId, cost: u32, max: u32) -> bool {
-        self.used + cost <= self.capacity && u32::from(self.in_hand[channel.index()]) < max
+        self.used + self.claimed + cost <= self.capacity && u32::from(self.in_hand[channel.index()]) < max
     }
 
     /// The routing word, derived: the first that holds.

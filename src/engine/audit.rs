@@ -6,6 +6,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use super::agent::Rest;
 use super::contact::{Contact, ContactState, Direction, Leg, LegState, OfferState};
 use super::id::{AgentId, ContactId, QueueId};
 use super::state::State;
@@ -21,7 +22,7 @@ impl State {
         self.audit_books(&mut faults);
         self.audit_places(&mut faults);
         self.audit_contacts(now, &mut faults);
-        self.audit_agents(&mut faults);
+        self.audit_agents(now, &mut faults);
         self.audit_lines(&mut faults);
         self.audit_work_conservation(&mut faults);
         if faults.is_empty() { Ok(()) } else { Err(faults) }
@@ -135,12 +136,18 @@ impl State {
     }
 
     /// What is counted per agent. Invariant 3 is asserted as an offer is issued: capacity may shrink under one.
-    fn audit_agents(&self, faults: &mut Vec<String>) {
+    fn audit_agents(&self, now: Time, faults: &mut Vec<String>) {
         for agent in self.agents_from(0) {
             let held = self.agent(agent);
             let legs: Vec<_> = self.agent_legs(agent).map(|leg| self.leg(leg)).collect();
-            let used: u32 = legs.iter().map(|leg| leg.cost).sum();
-            check(faults, used == held.used, || format!("{agent:?} uses {used} units, not {}", held.used));
+            let units =
+                |out: bool| legs.iter().filter(|leg| leg.interrupted.is_some() == out).map(|leg| leg.cost).sum();
+            let units: (u32, u32) = (units(false), units(true));
+            check(faults, units == (held.used, held.claimed), || {
+                format!("{agent:?} uses and claims {units:?} units, not {:?}", (held.used, held.claimed))
+            });
+            let out = legs.iter().filter(|leg| leg.interrupted.is_some()).all(|leg| leg.state == LegState::OnHold);
+            check(faults, out && self.to_return(agent).is_empty(), || format!("{agent:?} is interrupted by nothing"));
             let count = |of: fn(LegState) -> bool| legs.iter().filter(|leg| of(leg.state)).count() as u32;
             let counted = (
                 count(|state| state == LegState::Offered),
@@ -151,6 +158,10 @@ impl State {
                 format!("{agent:?} has {counted:?} offered, busy and wrapping legs, not as counted")
             });
             let (said, derived) = (held.routing, held.derive_routing());
+            for cause in Rest::ALL.into_iter().filter(|cause| held.resting & cause.bit() != 0) {
+                let until = self.rests_until(agent, cause);
+                check(faults, until.is_none_or(|at| at > now), || format!("{agent:?} rests past {until:?}: {cause:?}"));
+            }
             check(faults, said == derived, || format!("{agent:?} is said {said:?}, but is {derived:?}"));
         }
     }
@@ -158,10 +169,9 @@ impl State {
     /// The lines: whoever should stand in one does, and nobody else, in order.
     fn audit_lines(&self, faults: &mut Vec<String>) {
         for (id, class) in self.index().iter() {
-            let channel = self.channel(class.channel);
             let should = self.agents_from(0).filter(|&agent| {
                 let held = self.agent(agent);
-                self.meets(agent, id) && held.takes_offers() && held.has_room(class.channel, channel.cost, channel.max)
+                self.meets(agent, id) && held.may_be_offered() && self.has_room(held, class.channel)
             });
             let mut should: Vec<_> = should.map(|agent| self.line_rank(agent)).collect();
             should.sort_unstable();

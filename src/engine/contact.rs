@@ -478,6 +478,8 @@ pub struct Leg {
     pub cost: u32,
     /// The channel, for the agent's count.
     pub channel: ChannelId,
+    /// The leg that interrupted it: it is ON_HOLD, holds no units and keeps a claim to them.
+    pub interrupted: Option<LegId>,
     /// Whether it was ever CONNECTED.
     pub connected_once: bool,
     /// Whether `max_handle` was passed and said.

@@ -5,7 +5,7 @@
 
 use alloc::sync::Arc;
 
-use super::agent::{AgentProfile, Fault, Presence, Routing};
+use super::agent::{AgentProfile, Fault, Presence, Rest, Routing};
 use super::command::{ContactChange, NewContact, RequestStamp};
 use super::contact::{
     ContactState, Customer, DeclineReason, Direction, EndCause, FailCause, Outcome, Reason, SurveyKind, SurveyResult,
@@ -395,6 +395,8 @@ pub enum Event {
         contact: ContactId,
         /// The leg.
         leg: LegId,
+        /// The leg that interrupts it; none when the gateway asked.
+        by: Option<LegId>,
     },
     /// The customer is back.
     LegResumed {
@@ -402,6 +404,8 @@ pub enum Event {
         contact: ContactId,
         /// The leg.
         leg: LegId,
+        /// Whether it was interrupted, and nothing that interrupted it is left.
+        interrupted: bool,
     },
     /// The agent wraps up.
     LegWrapUpStarted {
@@ -502,6 +506,22 @@ pub enum Event {
     AgentResponding {
         /// The agent.
         agent: AgentId,
+    },
+    /// An agent gets no new offers for a while.
+    AgentRestStarted {
+        /// The agent.
+        agent: AgentId,
+        /// Why.
+        cause: Rest,
+        /// When that is over by itself; none while he works.
+        until: Option<Time>,
+    },
+    /// An agent gets new offers again, as far as this cause is concerned.
+    AgentRestEnded {
+        /// The agent.
+        agent: AgentId,
+        /// Why he rested.
+        cause: Rest,
     },
     /// An agent's session is alive again.
     AgentSessionOpened {
@@ -617,6 +637,8 @@ impl Event {
             | AgentRoutingChanged { agent, .. }
             | AgentNotResponding { agent, .. }
             | AgentResponding { agent }
+            | AgentRestStarted { agent, .. }
+            | AgentRestEnded { agent, .. }
             | AgentSessionOpened { agent }
             | AgentSessionLost { agent } => Some(agent),
             _ => None,

@@ -69,6 +69,8 @@ pub const SWEEP: usize = 256;
 pub const GATEWAY_SWEEP: usize = 64;
 /// Waiting contacts looked at to tell a position; past it the position is not told.
 pub const POSITION_SEARCH: u32 = 10_000;
+/// Offers an `offer_rate_limit` may allow: the instants of as many are kept per agent.
+pub const OFFER_RATE: u32 = 1_000;
 /// Operations of one score: each is looked at for every agent in line.
 pub const SCORE_OPERATIONS: usize = 64;
 /// Requirement texts and scores longer than this are refused.

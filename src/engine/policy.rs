@@ -187,6 +187,11 @@ pub struct Channel {
     pub cost: u32,
     /// Contacts of this channel an agent holds at most, 1-1000.
     pub max: u32,
+    /// Channels whose contacts no agent holds together with this one's, nor this one's with theirs.
+    pub excludes: Vec<Text>,
+    /// Channels whose conversations give way to a contact of this one when their agent accepts it: they are ON_HOLD until
+    /// it is over. Agents who need not be interrupted come first. O(legs of an agent).
+    pub interrupts: Vec<Text>,
     /// When an accepted contact counts as connected.
     pub connect: Connect,
     /// Whether offers are accepted for the agent as they are issued.
@@ -219,6 +224,8 @@ impl Channel {
         Channel {
             cost: if live { 100 } else { 25 },
             max: if live { 1 } else { 4 },
+            excludes: Vec::new(),
+            interrupts: Vec::new(),
             connect: if live { Connect::Explicit } else { Connect::OnAccept },
             auto_accept: false,
             offer_timeout: Span::from_secs(offer_secs),
@@ -487,6 +494,15 @@ pub struct Hysteresis {
     pub ratio_ppm: u32,
 }
 
+/// So many offers in any span of this length.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OfferRate {
+    /// How many, 1 to [`super::limits::OFFER_RATE`].
+    pub offers: u32,
+    /// In how long a time.
+    pub per: Span,
+}
+
 /// A team: agents who serve the same queues.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Team {
@@ -504,6 +520,11 @@ pub struct Team {
     pub contact_order: ContactOrder,
     /// What it serves.
     pub queues: Vec<Membership>,
+    /// Occupancy of late, in parts per million, above which an agent gets no new offers until, idle, he has come down to
+    /// it; none is no bound. Noted whenever something of his changes: O(1), and 150 bytes per agent.
+    pub max_occupancy: Option<u32>,
+    /// Offers an agent gets at most in a time; none is no bound. O(1), and eight bytes per offer and agent.
+    pub offer_rate_limit: Option<OfferRate>,
     /// What an hour of one of its agents costs, in millionths of the tenant's currency; for reports.
     pub cost_per_hour: u64,
 }

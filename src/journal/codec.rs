@@ -9,7 +9,7 @@
 use std::sync::Arc;
 
 use super::wire::{Malformed, Reader, Wire, Writer, names, record, variants};
-use crate::engine::agent::{AgentProfile, AgentType, Fault, Presence, Routing};
+use crate::engine::agent::{AgentProfile, AgentType, Fault, Presence, Rest, Routing};
 use crate::engine::command::{ChangeCause, ContactChange, NewContact, RequestStamp};
 use crate::engine::contact::{
     ContactProfile, Customer, DeclineReason, Direction, EndCause, FailCause, Outcome, Reason, SurveyKind, SurveyResult,
@@ -17,9 +17,9 @@ use crate::engine::contact::{
 use crate::engine::event::{Answer, EntryCause, EntryExit, Event, Facts, Recorded};
 use crate::engine::id::Text;
 use crate::engine::policy::{
-    Action, Channel, Connect, ContactOrder, Hysteresis, IdleClock, Membership, Overflow, Policy, PolicyChange,
-    PolicyTrigger, Queue, QueueGroup, RemovedQueue, Reserve, Rules, Selection, ServiceLevel, Skill, Team, Trigger,
-    WrapUp,
+    Action, Channel, Connect, ContactOrder, Hysteresis, IdleClock, Membership, OfferRate, Overflow, Policy,
+    PolicyChange, PolicyTrigger, Queue, QueueGroup, RemovedQueue, Reserve, Rules, Selection, ServiceLevel, Skill, Team,
+    Trigger, WrapUp,
 };
 use crate::engine::requirement::{Comparison, Expr, Requirement, Value};
 use crate::engine::score::{Operation, Score, ScoreExpr};
@@ -54,8 +54,8 @@ variants!(Event, EVENTS {
     21 = OfferFailed { contact, leg, cause, barred }
     22 = LegAssigned { contact, leg, agent, cost, connect_by }
     23 = LegConnected { contact, leg, answer }
-    24 = LegHeld { contact, leg }
-    25 = LegResumed { contact, leg }
+    24 = LegHeld { contact, leg, by }
+    25 = LegResumed { contact, leg, interrupted }
     26 = LegWrapUpStarted { contact, leg, until, cause }
     27 = LegEnded { contact, leg, cause, barred, disposition, resolved }
     28 = MaxHandlePassed { contact, leg }
@@ -80,6 +80,8 @@ variants!(Event, EVENTS {
     47 = WaitReached { contact, wait }
     48 = CustomerForgotten { customer, contacts }
     49 = ContactOverflowed { contact, rule, trigger, action }
+    50 = AgentRestStarted { agent, cause, until }
+    51 = AgentRestEnded { agent, cause }
 });
 
 // ---- what events hold
@@ -145,6 +147,8 @@ record!(Channel {
     id,
     cost,
     max,
+    excludes,
+    interrupts,
     connect,
     auto_accept,
     offer_timeout,
@@ -180,13 +184,26 @@ record!(QueueGroup { id, queues, limit });
 record!(Reserve { team, queue, keep_idle, release_after, lender_within_target, hysteresis });
 record!(Hysteresis { start, stop, ratio_ppm });
 record!(Membership { queue, priority, delay, rank, ratio_ppm });
-record!(Team { id, display_name, parent, leader, site, queues, cost_per_hour, contact_order });
+record!(Team {
+    id,
+    display_name,
+    parent,
+    leader,
+    site,
+    queues,
+    cost_per_hour,
+    contact_order,
+    max_occupancy,
+    offer_rate_limit
+});
+record!(OfferRate { offers, per });
 record!(Requirement { text, expr });
 record!(Score { text, expr });
 
 names!(Direction { 0 = Inbound, 1 = Outbound, 2 = Callback, 3 = Internal });
 names!(AgentType { 0 = Human, 1 = Ai });
 names!(Fault { 0 = Expired, 1 = Delivery, 2 = Connect });
+names!(Rest { 0 = MaxOccupancy, 1 = OfferRate });
 names!(Routing {
     0 = Draining, 1 = OffQueue, 2 = NotResponding, 3 = Offering, 4 = Busy, 5 = WrapUp, 6 = Idle,
 });

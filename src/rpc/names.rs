@@ -2,7 +2,7 @@
 
 use usher_proto::v1;
 
-use crate::engine::agent::{AgentType, Fault, Presence, Routing};
+use crate::engine::agent::{AgentType, Fault, Presence, Rest, Routing};
 use crate::engine::command::ChangeCause;
 use crate::engine::contact::{
     CancelCause, ContactState, DeclineReason, Direction, EndCause, LegState, OfferState, Outcome, Reason, RequeueCause,
@@ -231,7 +231,15 @@ pub fn agent_type_from(agent_type: i32) -> Option<AgentType> {
     })
 }
 
-/// Why an agent does not respond.
+/// Why an agent rests.
+pub fn rest_to(cause: Rest) -> v1::RestCause {
+    match cause {
+        Rest::MaxOccupancy => v1::RestCause::MaxOccupancy,
+        Rest::OfferRate => v1::RestCause::OfferRate,
+    }
+}
+
+/// What an agent failed at.
 pub fn fault_to(fault: Fault) -> v1::AgentFault {
     match fault {
         Fault::Expired => v1::AgentFault::OfferExpired,

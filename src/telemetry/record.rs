@@ -53,6 +53,8 @@ struct LiveLeg {
     key: Key,
     connected: bool,
     over_max_handle: bool,
+    /// Whether it was interrupted and has left its units.
+    out: bool,
 }
 
 /// One tenant's books.
@@ -269,7 +271,12 @@ impl Books {
             }
             Event::LegConnected { .. } => return self.mark(leg, |held| held.connected = true),
             Event::MaxHandlePassed { .. } => return self.pass_max_handle(leg),
-            Event::LegWrapUpStarted { .. } => return self.leave_conversation(leg),
+            Event::LegHeld { by, .. } => return self.hold_units(leg, by.is_none()),
+            Event::LegResumed { .. } => return self.hold_units(leg, true),
+            Event::LegWrapUpStarted { .. } => {
+                self.hold_units(leg, true);
+                return self.leave_conversation(leg);
+            }
             Event::LegEnded { .. } => None,
             Event::OfferAccepted { .. } => Some(OfferResult::Accepted),
             Event::OfferDeclined { .. } => Some(OfferResult::Declined),
@@ -291,6 +298,7 @@ impl Books {
             cell.series.handle(facts);
         }
         self.leave_conversation(leg);
+        self.hold_units(leg, true);
         self.agents.use_units(held.agent, held.cost, false);
         self.legs[leg.slot() as usize] = None;
     }
@@ -301,8 +309,18 @@ impl Books {
         // Without an entry it is direct work.
         let queue = facts.queue.filter(|_| facts.entry > 0);
         let key = (queue, channel, facts.direction);
-        let begun = LiveLeg { agent, cost, key, connected: false, over_max_handle: false };
+        let begun = LiveLeg { agent, cost, key, connected: false, over_max_handle: false, out: false };
         *place(&mut self.legs, leg.slot()) = Some(begun);
+    }
+
+    /// A leg holds units or, interrupted, has left them.
+    fn hold_units(&mut self, leg: LegId, holds: bool) {
+        if let Some(Some(held)) = self.legs.get_mut(leg.slot() as usize)
+            && core::mem::replace(&mut held.out, !holds) != !holds
+        {
+            let held = *held;
+            self.agents.use_units(held.agent, held.cost, holds);
+        }
     }
 
     fn mark(&mut self, leg: LegId, change: impl FnOnce(&mut LiveLeg)) {

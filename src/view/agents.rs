@@ -241,6 +241,13 @@ impl Clock {
         }
     }
 
+    /// A leg of his takes units back, or leaves them (below zero).
+    pub fn units(&mut self, now: Time, change: i64) {
+        self.tick(now);
+        let used = i64::from(self.in_hand.used) + change;
+        self.in_hand.used = u32::try_from(used).unwrap_or(0);
+    }
+
     /// What passed between two quarters, the second left out, in one.
     #[must_use]
     pub fn between(&self, from: u64, to: u64) -> Quarter {

@@ -170,6 +170,8 @@ struct LiveLeg {
     channel: ChannelId,
     queue: Option<QueueId>,
     state: LegState,
+    /// Whether it was interrupted and has left its units.
+    out: bool,
 }
 
 /// What an ended leg came to.
@@ -862,9 +864,18 @@ impl Books {
                 }
                 return;
             }
-            Event::LegHeld { .. } => return self.move_leg(leg, LegState::OnHold),
-            Event::LegResumed { .. } => return self.move_leg(leg, LegState::Connected),
-            Event::LegWrapUpStarted { .. } => return self.move_leg(leg, LegState::WrapUp),
+            Event::LegHeld { by, .. } => {
+                self.hold_units(leg, by.is_none());
+                return self.move_leg(leg, LegState::OnHold);
+            }
+            Event::LegResumed { .. } => {
+                self.hold_units(leg, true);
+                return self.move_leg(leg, LegState::Connected);
+            }
+            Event::LegWrapUpStarted { .. } => {
+                self.hold_units(leg, true);
+                return self.move_leg(leg, LegState::WrapUp);
+            }
             Event::MaxHandlePassed { .. } => return self.pass_max_handle(contact, facts),
             Event::LegEnded { cause, disposition, resolved, .. } => {
                 return self.end_leg(contact, leg, *cause, (disposition, *resolved), facts);
@@ -924,9 +935,25 @@ impl Books {
         if self.legs.len() <= at {
             self.legs.resize(at + 1, None);
         }
-        self.legs[at] = Some(LiveLeg { contact: contact.slot(), agent, cost, channel, queue, state });
+        self.legs[at] = Some(LiveLeg { contact: contact.slot(), agent, cost, channel, queue, state, out: false });
         if let Some(channel) = self.channels.get_mut(channel.index()) {
             channel.units += i64::from(cost);
+        }
+    }
+
+    /// A leg holds units or, interrupted, has left them.
+    fn hold_units(&mut self, leg: LegId, holds: bool) {
+        let Some(Some(held)) = self.legs.get_mut(leg.slot() as usize) else { return };
+        if std::mem::replace(&mut held.out, !holds) == !holds {
+            return;
+        }
+        let held = *held;
+        let sign = if holds { 1 } else { -1 };
+        if let Some(channel) = self.channels.get_mut(held.channel.index()) {
+            channel.units += sign * i64::from(held.cost);
+        }
+        if let Some(Some(clock)) = self.agents.get_mut(held.agent.index()) {
+            clock.units(self.now, sign * i64::from(held.cost));
         }
     }
 
@@ -998,6 +1025,7 @@ impl Books {
         facts: &Facts,
     ) {
         let now = self.now;
+        self.hold_units(leg, true);
         let Some(held) = self.legs.get_mut(leg.slot() as usize).and_then(Option::take) else { return };
         self.count_states(held, held.state, None);
         if let Some(channel) = self.channels.get_mut(held.channel.index()) {

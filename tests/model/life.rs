@@ -1,11 +1,13 @@
 //! What each event may do, and what it does.
 
+use std::collections::BTreeSet;
+
 use usher::engine::agent::{Fault, Presence};
 use usher::engine::command::{ContactChange, NewContact};
 use usher::engine::contact::{ContactState, Direction, EndCause, FailCause, LegState, OfferState, Outcome, Reason};
 use usher::engine::event::{Answer, EntryCause, EntryExit, Event, Recorded};
 use usher::engine::id::{AgentId, BarId, ContactId, LegId, QueueId};
-use usher::engine::policy::{Channel, Policy, Selection};
+use usher::engine::policy::{Channel, Policy};
 use usher::engine::time::{Span, Time};
 
 use super::{Agent, Contact, Entry, Gateway, Leg, Model, Promise, must};
@@ -88,8 +90,7 @@ impl Model {
 
     fn policy_applied(&mut self, policy: &std::sync::Arc<Policy>) -> Check {
         must(policy.version == self.policy.version + 1, || "a policy version is skipped".into())?;
-        let window = self.occupancy_window();
-        self.policy = policy.clone();
+        let before = std::mem::replace(&mut self.policy, policy.clone());
         for channel in &policy.channels {
             self.channels.insert(channel.id.clone(), channel.clone());
         }
@@ -107,33 +108,9 @@ impl Model {
                 None => self.queues.push(queue.clone()),
             }
         }
-        if window != self.occupancy_window() {
-            self.agents.values_mut().for_each(|agent| agent.did.clear());
-        }
+        self.measure_anew(&before);
         self.renew_lending();
         Ok(())
-    }
-
-    /// The window of occupancies, where anything goes by them.
-    fn occupancy_window(&self) -> Option<Span> {
-        let wanted = self.policy.queues.iter().any(|queue| queue.selection == Selection::LeastOccupied);
-        wanted.then_some(self.policy.rules.occupancy_window)
-    }
-
-    /// Notes for every agent what he does from now on.
-    fn note_doing(&mut self, now: Time) {
-        if self.occupancy_window().is_none() {
-            return;
-        }
-        for id in self.agents.keys().copied().collect::<Vec<_>>() {
-            let some = |wanted: fn(LegState) -> bool| self.agent_legs(id).any(|leg| wanted(leg.state));
-            let does = match (some(|state| state != LegState::Offered), some(|state| state == LegState::Offered)) {
-                (true, _) => Some(true),
-                (false, false) if self.takes_offers(id) => Some(false),
-                (false, _) => None,
-            };
-            self.agent(id).did.push((now, does));
-        }
     }
 
     // ---- contacts
@@ -329,9 +306,11 @@ impl Model {
     fn leg_event(&mut self, now: Time, id: ContactId, leg: LegId, event: &Event) -> Check {
         match event {
             Event::OfferIssued { agent, cost, expires, wait, .. } => {
+                self.check_none_returns(*agent)?;
                 self.check_offer(now, id, *agent)?;
                 let queue = self.entry(id)?.queue;
                 self.turns.insert(queue, *agent);
+                self.note_offer(now, *agent);
                 let rules = self.rules(id);
                 must(*wait == self.entry(id)?.wait(now), || "an offer says another wait".into())?;
                 must(*cost == rules.cost && *expires == now + rules.offer_timeout, || "an offer's terms".into())?;
@@ -349,11 +328,22 @@ impl Model {
                 Ok(())
             }
             Event::LegConnected { answer, .. } => self.connected(now, id, leg, *answer),
-            Event::LegHeld { .. } => self.pass(leg, LegState::Connected, (LegState::OnHold, None)),
-            Event::LegResumed { .. } => self.pass(leg, LegState::OnHold, (LegState::Connected, None)),
+            Event::LegHeld { by, .. } => {
+                if let Some(by) = by {
+                    self.kept(&Promise::Interrupted(leg, *by))?;
+                }
+                self.legs.get_mut(&leg).ok_or("no such leg")?.interrupted = *by;
+                self.pass(leg, LegState::Connected, (LegState::OnHold, None))
+            }
+            Event::LegResumed { interrupted, .. } => {
+                self.check_return(leg, *interrupted)?;
+                self.legs.get_mut(&leg).expect("it was found").interrupted = None;
+                self.pass(leg, LegState::OnHold, (LegState::Connected, None))
+            }
             Event::LegWrapUpStarted { until, .. } => {
                 must(self.legs[&leg].state != LegState::Assigned, || "wrap-up of nothing".into())?;
-                self.legs.get_mut(&leg).ok_or("no such leg")?.state = LegState::WrapUp;
+                let held = self.legs.get_mut(&leg).ok_or("no such leg")?;
+                (held.state, held.interrupted) = (LegState::WrapUp, None);
                 self.pass(leg, LegState::WrapUp, (LegState::WrapUp, Some(*until)))
             }
             Event::LegEnded { cause, barred, .. } => self.leg_ended(now, leg, *cause, *barred),
@@ -383,7 +373,20 @@ impl Model {
         held.legs.push(leg);
         let channel = held.channel.clone();
         let until = Some(until);
-        let new = Leg { contact, agent, channel, cost, state, offer, connected_once: false, until };
+        let number = self.sequence;
+        let new = Leg {
+            number,
+            contact,
+            agent,
+            channel,
+            cost,
+            state,
+            offer,
+            connected_once: false,
+            connected: None,
+            interrupted: None,
+            until,
+        };
         must(self.legs.insert(leg, new).is_none(), || "a leg's id is used twice".into())
     }
 
@@ -398,7 +401,7 @@ impl Model {
     fn connected(&mut self, now: Time, id: ContactId, leg: LegId, answer: Option<Answer>) -> Check {
         self.pass(leg, LegState::Assigned, (LegState::Connected, None))?;
         let held = self.legs.get_mut(&leg).expect("it was found");
-        held.connected_once = true;
+        (held.connected_once, held.connected) = (true, Some(now));
         let agent = held.agent;
         self.agent(agent).faults[Fault::Connect as usize] = 0;
         self.agent(agent).connected += 1;
@@ -490,14 +493,16 @@ impl Model {
         let agent = held.agent;
         let held = self.agent(agent);
         (held.faults[Fault::Expired as usize], held.faults[Fault::Delivery as usize], held.declines) = (0, 0, 0);
+        self.promise_interruptions(leg);
         self.pass(leg, LegState::Offered, (LegState::Assigned, Some(until)))
     }
 
     fn end(&mut self, leg: LegId, barred: Option<(BarId, Time)>) -> Check {
         let held = self.legs.get_mut(&leg).ok_or("no such leg")?;
         must(held.state != LegState::Ended, || "a leg ends twice".into())?;
-        (held.state, held.until) = (LegState::Ended, None);
+        (held.state, held.until, held.interrupted) = (LegState::Ended, None, None);
         let (contact, agent) = (held.contact, held.agent);
+        self.hand_on(agent, leg);
         let contact = self.contacts.get_mut(&contact).ok_or("an unknown contact")?;
         contact.owner = contact.owner.filter(|&owner| owner != leg);
         if let Some(entry) = &mut contact.entry {
@@ -551,6 +556,11 @@ impl Model {
             self.agent(id).away = Some(*until);
             return Ok(());
         }
+        match event {
+            Event::AgentRestStarted { cause, .. } => return self.rested(now, id, *cause, true),
+            Event::AgentRestEnded { cause, .. } => return self.rested(now, id, *cause, false),
+            _ => {}
+        }
         let works = self.agent_legs(id).any(|leg| leg.state != LegState::Offered);
         let held = self.agent(id);
         match event {
@@ -559,6 +569,7 @@ impl Model {
                 must(held.removed && !works, || "an agent at work is deleted".into())?;
                 (held.deleted, held.presence, held.session) = (true, Presence::Offline, false);
                 (held.streams, held.lease_until) = (0, None);
+                held.rests.clear();
             }
             Event::AgentSignedIn { presence, lease, .. } => {
                 must(held.presence == Presence::Offline, || "a shift begins twice".into())?;
@@ -608,6 +619,8 @@ impl Agent {
             available_since: None,
             connected: 0,
             did: Vec::new(),
+            offered: Vec::new(),
+            rests: BTreeSet::new(),
             faults: [0; 3],
             declines: 0,
             removed: false,

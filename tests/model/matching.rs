@@ -6,7 +6,7 @@ use usher::engine::policy::{Membership, Team};
 use usher::engine::requirement::{Comparison, Expr, Value};
 use usher::engine::time::{Span, Time};
 
-use super::{Contact, Entry, Model, must};
+use super::{Contact, Entry, Leg, Model, must};
 
 /// Whether a profile meets a requirement.
 fn meets(profile: &AgentProfile, expr: &Expr) -> bool {
@@ -88,15 +88,42 @@ impl Model {
     }
 
     fn has_room(&self, id: AgentId, channel: &Text) -> bool {
+        let all: Vec<&Leg> = self.agent_legs(id).collect();
+        // As it is; or all that may be interrupted given way, and what is interrupted in nobody's way.
+        self.fits_as_is(id, channel)
+            || self.interrupts_any(channel) && {
+                let stay = all.iter().copied().filter(|leg| !self.gives_way(leg, channel) && leg.interrupted.is_none());
+                let claimed: u32 = all.iter().filter(|leg| leg.interrupted.is_some()).map(|leg| leg.cost).sum();
+                self.fits(id, channel, &stay.collect::<Vec<_>>(), claimed)
+            }
+    }
+
+    /// Whether one more contact of a channel fits beside all an agent holds.
+    pub fn fits_as_is(&self, id: AgentId, channel: &Text) -> bool {
+        self.fits(id, channel, &self.agent_legs(id).collect::<Vec<_>>(), 0)
+    }
+
+    /// Whether one more contact of a channel fits beside these legs of an agent and so many units more.
+    fn fits(&self, id: AgentId, channel: &Text, beside: &[&Leg], more: u32) -> bool {
         let rules = &self.channels[channel];
-        let used: u32 = self.agent_legs(id).map(|leg| leg.cost).sum();
+        let used: u32 = more + beside.iter().map(|leg| leg.cost).sum::<u32>();
         let in_hand = self.agent_legs(id).filter(|leg| leg.channel == *channel).count();
-        used + rules.cost <= self.agents[&id].profile.capacity && in_hand < rules.max as usize
+        let apart = |leg: &Leg| {
+            let live = |id: &Text| self.policy.channels.iter().find(|known| known.id == *id);
+            let names = |one: &Text, other: &Text| live(one).is_some_and(|known| known.excludes.contains(other));
+            names(channel, &leg.channel) || names(&leg.channel, channel)
+        };
+        used + rules.cost <= self.agents[&id].profile.capacity
+            && in_hand < rules.max as usize
+            && !beside.iter().copied().any(apart)
     }
 
     /// Whether an agent stands ready for a contact that waits: eligible, offers wanted, room.
     fn ready(&self, agent: AgentId, contact: &Contact) -> bool {
-        self.takes_offers(agent) && self.eligible(agent, contact) && self.has_room(agent, &contact.channel)
+        self.takes_offers(agent)
+            && self.agents[&agent].rests.is_empty()
+            && self.eligible(agent, contact)
+            && self.has_room(agent, &contact.channel)
     }
 
     /// Whether this pair could be matched now.

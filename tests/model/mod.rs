@@ -4,17 +4,19 @@
 //! should, `lending` when agents kept back are lent, `life` says what each event may do, `rest` what must hold once nothing is due. Where it disagrees with the engine, one
 //! of the two is wrong.
 
+pub mod interruption;
 pub mod lending;
 pub mod life;
 pub mod matching;
 pub mod overflow;
 pub mod rest;
+pub mod rests;
 pub mod turns;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use usher::engine::agent::{AgentProfile, Presence, Routing};
+use usher::engine::agent::{AgentProfile, Presence, Rest, Routing};
 use usher::engine::contact::{ContactState, LegState, OfferState, Outcome};
 use usher::engine::id::{AgentId, BarId, ContactId, GatewayId, LegId, QueueId, Text};
 use usher::engine::policy::{Channel, Policy, Queue};
@@ -78,6 +80,8 @@ pub struct Contact {
 }
 
 pub struct Leg {
+    /// Its place among all legs ever begun.
+    pub number: u64,
     pub contact: ContactId,
     pub agent: AgentId,
     pub channel: Text,
@@ -85,6 +89,9 @@ pub struct Leg {
     pub state: LegState,
     pub offer: OfferState,
     pub connected_once: bool,
+    /// When it was last connected, and the leg that interrupted it.
+    pub connected: Option<Time>,
+    pub interrupted: Option<LegId>,
     /// When its state ends by itself; none for a conversation.
     pub until: Option<Time>,
 }
@@ -102,6 +109,10 @@ pub struct Agent {
     pub connected: u32,
     /// What he did from when on, while anything goes by it: worked, was idle, or neither.
     pub did: Vec<(Time, Option<bool>)>,
+    /// When he was offered contacts, while anything goes by it.
+    pub offered: Vec<Time>,
+    /// Why he rests from offers.
+    pub rests: BTreeSet<Rest>,
     pub faults: [u32; 3],
     pub declines: u32,
     pub removed: bool,
@@ -127,6 +138,7 @@ pub struct Gateway {
 pub enum Promise {
     NotResponding(AgentId),
     NoWillingAgent(ContactId),
+    Interrupted(LegId, LegId),
 }
 
 /// The second engine.

@@ -151,7 +151,7 @@ impl Model {
         must(state.contact_count() as usize == self.contacts.len(), || "another number of contacts".into())?;
         for (&id, agent) in &self.agents {
             let held = state.agent(id);
-            let used: u32 = self.agent_legs(id).map(|leg| leg.cost).sum();
+            let used = self.used(id);
             must(held.used == used, || format!("{id:?} uses {used}, said {}", held.used))?;
             must(held.idle_since == agent.idle_since, || {
                 format!("{id:?} is idle since {:?}, said {:?}", agent.idle_since, held.idle_since)

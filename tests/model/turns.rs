@@ -162,7 +162,8 @@ impl Model {
                 IdleClock::Inbound => held.inbound_since,
                 IdleClock::Available => held.available_since,
             };
-            (self.key(rules, contact, agent), clock, held.idle_since, agent)
+            let interrupts = !self.fits_as_is(agent, &contact.channel);
+            (interrupts, self.key(rules, contact, agent), clock, held.idle_since, agent)
         })
     }
 

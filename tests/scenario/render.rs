@@ -203,8 +203,10 @@ impl Names {
                     format!("connected {pair} answered {} after {}{within}", queue(state, answer.queue), answer.wait)
                 }
             },
-            Event::LegHeld { .. } => format!("held {pair}"),
-            Event::LegResumed { .. } => format!("resumed {pair}"),
+            Event::LegHeld { by, .. } => format!("held {pair}{}", if by.is_some() { " interrupted" } else { "" }),
+            Event::LegResumed { interrupted, .. } => {
+                format!("resumed {pair}{}", if *interrupted { " interrupted" } else { "" })
+            }
             Event::LegWrapUpStarted { until, cause, .. } => {
                 format!("wrap_up {pair} {} until {}", snake(cause), ago(*until))
             }
@@ -258,6 +260,11 @@ fn agent_event(state: &State, event: &Event) -> Option<String> {
             format!("not_responding {name} {} until {}", snake(fault), ago(*until))
         }
         Event::AgentResponding { .. } => format!("responding {name}"),
+        Event::AgentRestStarted { cause, until, .. } => {
+            let until = until.map_or_else(String::new, |at| format!(" until {}", ago(at)));
+            format!("rest_started {name} {}{until}", snake(cause))
+        }
+        Event::AgentRestEnded { cause, .. } => format!("rest_ended {name} {}", snake(cause)),
         Event::AgentSessionOpened { .. } => format!("session_opened {name}"),
         Event::AgentSessionLost { .. } => format!("session_lost {name}"),
         _ => return None,

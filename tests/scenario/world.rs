@@ -3,13 +3,14 @@
 //! ```text
 //! rules     lease:30s grace:30s retry:30s declines:3 transfer:60s park:1h retention:1h kept:10 window:24h remembered:10
 //!           occupancy:1h
-//! channel   voice cost:100 max:1 connect:explicit auto offer:20s connecting:30s max_wait:24h max_handle:4h rona:1 reset:60s
+//! channel   voice cost:100 max:1 connect:explicit excludes:chat interrupts:chat auto offer:20s connecting:30s max_wait:24h max_handle:4h rona:1 reset:60s
 //! queue     sales wrap_up:timed/30s max_wait:5m short:5s threshold:20s limit:5 select:ranked clock:inbound aging:1.5 aging_cap:10
 //!           first:5m cost:1.8 handle:5m patience:80s needs fr>=3
 //! reserve   t1 sales keep:1 release:30s within start:3 stop:1 ratio:0.5
 //! score     sales because 10 * fr + attr.years
 //! group     g1 queues:sales,support limit:5
-//! team      t1 queues:sales/1,support/2/delay=10s/rank=2/ratio=370000 order:cmu_theta
+//! team      t1 queues:sales/1,support/2/delay=10s/rank=2/ratio=370000 order:cmu_theta occupied:850000
+//!           offers:3/30s
 //! managed   ana fr:5 team:t1
 //! reasons   lunch break
 //! dispositions sale
@@ -22,8 +23,8 @@ use usher::config::score;
 use usher::engine::agent::{AgentProfile, AgentType};
 use usher::engine::id::Text;
 use usher::engine::policy::{
-    Action, Channel, Connect, ContactOrder, Hysteresis, IdleClock, Membership, Overflow, Policy, Queue, QueueGroup,
-    Reserve, Rules, Selection, Skill, Team, Trigger, WrapUp,
+    Action, Channel, Connect, ContactOrder, Hysteresis, IdleClock, Membership, OfferRate, Overflow, Policy, Queue,
+    QueueGroup, Reserve, Rules, Selection, Skill, Team, Trigger, WrapUp,
 };
 use usher::engine::requirement::Value;
 use usher::engine::time::Span;
@@ -88,6 +89,12 @@ pub fn change(policy: &mut Policy, words: &Words) {
         "team" => {
             let mut team = team(words.name(0), words.option("queues").unwrap_or_default());
             team.contact_order = words.option("order").map_or(ContactOrder::Priority, order);
+            team.max_occupancy = words.number("occupied").map(|ppm| ppm as u32);
+            team.offer_rate_limit =
+                words.option("offers").and_then(|text| text.split_once('/')).map(|(offers, per)| OfferRate {
+                    offers: offers.parse().expect("offers are a number"),
+                    per: span(per),
+                });
             put(&mut policy.teams, team, |held| held.id.clone());
         }
         "score" => {
@@ -187,6 +194,8 @@ fn channel(channel: &mut Channel, words: &Words) {
                 channel.connect = if value == "explicit" { Connect::Explicit } else { Connect::OnAccept };
             }
             "offer" => channel.offer_timeout = span(value),
+            "excludes" => channel.excludes = value.split(',').map(Text::from).collect(),
+            "interrupts" => channel.interrupts = value.split(',').map(Text::from).collect(),
             "connecting" => channel.connect_timeout = span(value),
             "max_wait" => channel.max_wait = span(value),
             "max_handle" => channel.max_handle = span(value),

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use usher::engine::agent::{AgentProfile, AgentType};
 use usher::engine::id::Text;
 use usher::engine::policy::{
-    Action, Channel, Connect, ContactOrder, Hysteresis, IdleClock, Membership, Overflow, Policy, Queue, QueueGroup,
-    Reserve, Rules, Selection, ServiceLevel, Skill, Team, Trigger, WrapUp,
+    Action, Channel, Connect, ContactOrder, Hysteresis, IdleClock, Membership, OfferRate, Overflow, Policy, Queue,
+    QueueGroup, Reserve, Rules, Selection, ServiceLevel, Skill, Team, Trigger, WrapUp,
 };
 use usher::engine::requirement::{Attributes, Comparison, Expr, Requirement, Value};
 use usher::engine::score::{Operation, Score, ScoreExpr};
@@ -57,6 +57,11 @@ pub struct World {
     pub ages: bool,
     pub delays: bool,
     pub reserves: bool,
+    /// Whether channels are not mixed, and agents rest from offers.
+    pub mixes: bool,
+    /// Whether conversations give way to others.
+    pub interrupts: bool,
+    pub rests: bool,
     /// Whether queues have overflow rules.
     pub overflows: bool,
     pub requirements: Vec<Arc<Requirement>>,
@@ -125,6 +130,9 @@ impl World {
             ages: rng.one_in(3),
             delays: rng.one_in(3),
             reserves: rng.one_in(3),
+            mixes: rng.one_in(3),
+            interrupts: rng.one_in(3),
+            rests: rng.one_in(3),
             overflows: rng.one_in(3),
             requirements: Vec::new(),
             policies: Vec::new(),
@@ -212,6 +220,14 @@ impl World {
         Channel {
             cost: rng.pick(&[1, 1, 2]),
             max: rng.pick(&[1, 2, 3]),
+            excludes: (0..self.channels)
+                .filter(|&other| other != at && self.mixes && rng.one_in(3))
+                .map(channel_id)
+                .collect(),
+            interrupts: (0..self.channels)
+                .filter(|&other| other != at && self.interrupts && rng.one_in(2))
+                .map(channel_id)
+                .collect(),
             connect: rng.pick(&[Connect::Explicit, Connect::Explicit, Connect::OnAccept]),
             auto_accept: rng.one_in(5),
             offer_timeout: secs(rng, &[5, 10, 20]),
@@ -289,7 +305,10 @@ impl World {
         }
         let id: Text = format!("t{at}").into();
         let contact_order = if self.orders { rng.pick(&ORDERS) } else { ContactOrder::Priority };
-        Team { contact_order, queues, ..Team::named(id) }
+        let max_occupancy = (self.rests && rng.one_in(2)).then(|| rng.pick(&[200_000, 500_000, 850_000]));
+        let offer_rate_limit = (self.rests && rng.one_in(2))
+            .then(|| OfferRate { offers: rng.pick(&[1, 2, 3]), per: secs(rng, &[5, 20, 60]) });
+        Team { contact_order, queues, max_occupancy, offer_rate_limit, ..Team::named(id) }
     }
 
     fn membership(&self, rng: &mut Rng, queue: Text, priorities: &[u8]) -> Membership {

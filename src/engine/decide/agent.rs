@@ -249,7 +249,7 @@ pub(super) fn accept(state: &State, now: Time, agent_id: &Text, offer: LegId, ou
     let (agent, at) = own_offer(state, agent_id, offer)?;
     match at {
         OfferState::Accepted => {}
-        OfferState::Issued => leg::accept(state, now, state.leg(offer).contact, offer, out),
+        OfferState::Issued => leg::accept(state, now, state.leg(offer).contact, (offer, agent), out),
         over => return Err(Reject::OfferOver { state: over }),
     }
     Ok(about(state, agent, offer))

@@ -194,7 +194,7 @@ pub(super) fn hold(state: &State, contact_id: &Text, out: &mut Vec<Event>) -> Ve
     let (contact, held, at) = open_contact(state, contact_id)?;
     match (at, held.owner) {
         (ContactState::OnHold, _) => {}
-        (ContactState::Connected, Some(leg)) => out.push(Event::LegHeld { contact, leg }),
+        (ContactState::Connected, Some(leg)) => out.push(Event::LegHeld { contact, leg, by: None }),
         _ => return Err(Reject::ContactState { state: at }),
     }
     Ok(contact.into())
@@ -204,7 +204,10 @@ pub(super) fn resume(state: &State, contact_id: &Text, out: &mut Vec<Event>) -> 
     let (contact, held, at) = open_contact(state, contact_id)?;
     match (at, held.owner) {
         (ContactState::Connected, _) => {}
-        (ContactState::OnHold, Some(leg)) => out.push(Event::LegResumed { contact, leg }),
+        (ContactState::OnHold, Some(leg)) if state.leg(leg).interrupted.is_some() => {
+            return Err(Reject::LegInterrupted);
+        }
+        (ContactState::OnHold, Some(leg)) => out.push(Event::LegResumed { contact, leg, interrupted: false }),
         _ => return Err(Reject::ContactState { state: at }),
     }
     Ok(contact.into())

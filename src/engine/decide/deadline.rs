@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use super::agent::lose_session;
 use super::contact::{assigned, can_be_given_work, leaving};
 use super::leg::{bar, connect_failed, end_contact, ended, fault, unrestrict};
-use crate::engine::agent::Fault;
+use crate::engine::agent::{Fault, Rest};
 use crate::engine::contact::{CancelCause, Contact, EndCause, LegState, Outcome, Reason};
 use crate::engine::event::{EntryCause, Event};
 use crate::engine::id::{AgentId, ContactId, GatewayId, LegId, Text};
@@ -22,6 +22,13 @@ pub(in crate::engine) fn deadline(state: &State, now: Time, (due, slot): (Due, u
         Due::Bar => {
             let (bar, held) = state.bar_at(slot);
             out.push(Event::BarLifted { bar, contact: held.contact, agent: held.agent });
+        }
+        Due::Rest => {
+            let agent = AgentId(slot);
+            let over = |cause: &Rest| state.rests_until(agent, *cause).is_some_and(|at| at <= now);
+            let held = state.agent(agent).resting;
+            let causes = Rest::ALL.into_iter().filter(|cause| held & cause.bit() != 0).filter(over);
+            out.extend(causes.map(|cause| Event::AgentRestEnded { agent, cause }));
         }
         Due::Lease => lose_session(state, now, AgentId(slot), out),
         Due::Gateway => gateway_due(state, now, GatewayId(slot), out),

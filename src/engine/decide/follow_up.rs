@@ -11,7 +11,7 @@ use super::deadline::contact_due;
 use super::leg::accept;
 use super::overflow::{Moment, overflow};
 use super::supervise::move_one;
-use crate::engine::agent::Presence;
+use crate::engine::agent::{Presence, Rest};
 use crate::engine::contact::{Contact, ContactState};
 use crate::engine::event::Event;
 use crate::engine::id::{AgentId, ContactId, QueueId};
@@ -121,7 +121,7 @@ fn offer(state: &State, now: Time, contact: ContactId, agent: AgentId, out: &mut
     let expires = now + channel.offer_timeout;
     out.push(Event::OfferIssued { contact, leg, agent, cost: channel.cost, expires, wait });
     if channel.auto_accept {
-        accept(state, now, contact, leg, out);
+        accept(state, now, contact, (leg, agent), out);
     }
 }
 
@@ -160,10 +160,26 @@ fn signs_out(state: &State, agent: AgentId) -> bool {
     !held.signed_in() || held.removed || held.next_presence == Some(Presence::Offline)
 }
 
-/// An agent's waiting presence may apply, he may go, or an offer to him may no longer be allowed.
+/// An agent's rest may begin or end, what was interrupted may go on, his waiting presence may apply, he may go, or an offer to him may no longer be allowed.
 fn check_agent(state: &State, agent: AgentId, out: &mut Vec<Event>) {
     let held = state.agent(agent);
     if held.deleted {
+        return;
+    }
+    for cause in Rest::ALL {
+        match (held.resting & cause.bit() != 0, state.should_rest(agent, cause)) {
+            (false, true) if held.takes_offers() => {
+                let until = state.rests_until(agent, cause);
+                out.push(Event::AgentRestStarted { agent, cause, until });
+            }
+            (true, false) => out.push(Event::AgentRestEnded { agent, cause }),
+            (true, true) | (false, _) => {}
+        }
+    }
+    let back = state.to_return(agent).into_iter();
+    out.extend(back.map(|(contact, leg)| Event::LegResumed { contact, leg, interrupted: true }));
+    // Each of these has him looked at again.
+    if !out.is_empty() {
         return;
     }
     // An agent may hold a thousand contacts; only open offers are looked at, and mostly there is none.

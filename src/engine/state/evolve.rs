@@ -71,7 +71,7 @@ impl State {
             policy.queues.iter().any(|queue| queue.id == known.id && queue.overflow != known.overflow)
         };
         let changed: Vec<QueueId> = (0..self.queue_count() as u32).map(QueueId).filter(other).collect();
-        let window = self.registry.occupancy_window;
+        let before = (self.registry.occupancy_window, self.registry.pace);
         self.registry.apply(policy);
         self.registry.hand_over(&change.removed_queues);
         self.registry.remember(policy, change, self.now);
@@ -81,7 +81,7 @@ impl State {
         self.skilled.resize(self.registry.skills.all.len(), 0);
         self.receipts.set_window(policy.rules.request_window);
         self.arm_retention();
-        self.measure_occupancy(window);
+        self.measure_agents(before);
         self.renew_lending();
         self.enrol_all();
         if !changed.is_empty() {
@@ -184,7 +184,7 @@ impl State {
         gateway
     }
 
-    fn arm(&mut self, due: Due, slot: u32, at: Option<Time>) {
+    pub(super) fn arm(&mut self, due: Due, slot: u32, at: Option<Time>) {
         match at {
             Some(at) => self.timers.set(due as u8, slot, at.0),
             None => {
@@ -622,11 +622,17 @@ impl State {
             Event::OfferCancelled { .. } => self.end_offer(leg, OfferState::Cancelled, None),
             Event::OfferRevoked { .. } => self.end_offer(leg, OfferState::Revoked, None),
             Event::LegConnected { answer, .. } => self.connect(contact, leg, *answer),
-            Event::LegHeld { .. } => self.move_leg(leg, LegState::OnHold, None),
-            Event::LegResumed { .. } => self.move_leg(leg, LegState::Connected, None),
+            Event::LegHeld { by, .. } => self.hold(leg, *by),
+            Event::LegResumed { .. } => {
+                self.take_back(leg);
+                self.move_leg(leg, LegState::Connected, None);
+                self.interruptible_changed(self.legs.at(leg.slot()).agent);
+            }
             Event::LegWrapUpStarted { until, cause, .. } => {
+                self.take_back(leg);
                 self.legs.at_mut(leg.slot()).end_cause = Some(*cause);
                 self.move_leg(leg, LegState::WrapUp, Some(*until));
+                self.interruptible_changed(self.legs.at(leg.slot()).agent);
             }
             Event::LegEnded { cause, barred, disposition, resolved, .. } => {
                 self.end_leg(leg, *cause, *barred, disposition, *resolved);
@@ -641,9 +647,9 @@ impl State {
     }
 
     fn issue(&mut self, contact: ContactId, leg: LegId, agent: AgentId, cost: u32, expires: Time) {
-        let (held, channel) = (&self.agents[agent.0], self.contacts.at(contact.slot()).channel);
-        let most = self.registry.channels[channel.index()].max;
-        assert!(held.has_room(channel, cost, most), "an offer exceeds the capacity of {agent:?}");
+        let channel = self.contacts.at(contact.slot()).channel;
+        assert!(self.has_room(&self.agents[agent.0], channel), "an offer exceeds the capacity of {agent:?}");
+        self.note_offer(agent);
         self.step_out(contact);
         self.leave_place(contact);
         self.begin_leg(contact, leg, agent, cost, (LegState::Offered, OfferState::Issued), expires);
@@ -682,6 +688,7 @@ impl State {
             max_handle: self.registry.channels[channel.index()].max_handle,
             cost,
             channel,
+            interrupted: None,
             connected_once: false,
             over_max_handle: false,
             older: held.last_leg,
@@ -769,6 +776,14 @@ impl State {
         self.count_leg(agent, state, 1);
     }
 
+    fn hold(&mut self, leg: LegId, by: Option<LegId>) {
+        if let Some(by) = by {
+            self.interrupt(leg, by);
+        }
+        self.move_leg(leg, LegState::OnHold, None);
+        self.interruptible_changed(self.legs.at(leg.slot()).agent);
+    }
+
     fn connect(&mut self, contact: ContactId, leg: LegId, answer: Option<Answer>) {
         let now = self.now;
         let held = self.legs.at_mut(leg.slot());
@@ -778,6 +793,7 @@ impl State {
         self.agents[agent.0].faults[Fault::Connect as usize] = 0;
         self.agents[agent.0].contacts += 1;
         self.move_leg(leg, LegState::Connected, None);
+        self.interruptible_changed(agent);
         if let Some(answer) = answer {
             let direction = self.contacts.at(contact.slot()).direction;
             self.tally.answer(answer.queue, direction, answer.within_threshold);
@@ -803,6 +819,7 @@ impl State {
         disposition: &Text,
         resolved: Option<bool>,
     ) {
+        self.take_back(leg);
         self.move_leg(leg, LegState::Ended, None);
         let now = self.now;
         let held = self.legs.at_mut(leg.slot());
@@ -820,6 +837,7 @@ impl State {
         if !connected_once && matches!(cause, EndCause::ConnectTimeout | EndCause::AgentUnreachable) {
             held.faults[Fault::Connect as usize] += 1;
         }
+        self.hand_on(agent, leg);
         if connected_once {
             self.move_clocks(agent, contact);
         }
@@ -875,7 +893,8 @@ impl State {
                 self.count_duty(agent, false);
                 let held = &mut self.agents[agent.0];
                 (held.deleted, held.presence, held.session) = (true, Presence::Offline, false);
-                held.streams = 0;
+                (held.streams, held.resting) = (0, 0);
+                self.arm(Due::Rest, agent.0, None);
                 self.enrol_agent(agent);
             }
             Event::AgentSignedIn { presence, lease, .. } => {
@@ -909,6 +928,8 @@ impl State {
                 (held.not_responding, held.faults) = (None, [0; 3]);
                 self.arm(Due::Agent, agent.0, None);
             }
+            Event::AgentRestStarted { cause, .. } => self.rest(agent, *cause, true),
+            Event::AgentRestEnded { cause, .. } => self.rest(agent, *cause, false),
             Event::AgentSessionOpened { .. } => self.agents[agent.0].session = true,
             Event::AgentSessionLost { .. } => self.agents[agent.0].session = false,
             _ => unreachable!("{event:?} is not an agent's"),

@@ -1,9 +1,10 @@
 //! The state of one tenant: private fields, read accessors, and `evolve`, the one thing that changes it.
 //!
-//! `registry` has the policy by handle, `evolve` what each event does, `serve` who may be matched with whom, `search`
+//! `registry` has the policy by handle, `capacity` what an agent has room for, `evolve` what each event does, `serve` who may be matched with whom, `search`
 //! whose turn it is where rules say more than the lines do, `lending` when agents kept back are lent, `places` where
 //! contacts may wait.
 
+mod capacity;
 mod evolve;
 mod lending;
 mod places;
@@ -47,14 +48,16 @@ pub enum Due {
     Lease,
     /// A gateway's lease, or the end of its grace.
     Gateway,
+    /// The end of an agent's rest from offers.
+    Rest,
     /// The oldest ended contact's retention.
     Retention,
 }
 
 impl Due {
     /// Those of which there are many; the one retention deadline stands beside their heap.
-    const COUNT: usize = 6;
-    const ALL: [Due; Self::COUNT] = [Due::Contact, Due::Leg, Due::Agent, Due::Bar, Due::Lease, Due::Gateway];
+    const COUNT: usize = 7;
+    const ALL: [Due; Self::COUNT] = [Due::Contact, Due::Leg, Due::Agent, Due::Bar, Due::Lease, Due::Gateway, Due::Rest];
 }
 
 /// A gateway as the engine keeps it.

@@ -38,11 +38,10 @@ impl State {
         requirement: Option<&Requirement>,
     ) -> bool {
         let class = self.find_class(queue, channel, requirement);
-        let rules = self.channel(channel);
         let asked = [self.queue(queue).require.as_deref(), requirement];
         let ready = |agent: &Agent| {
-            agent.takes_offers()
-                && agent.has_room(channel, rules.cost, rules.max)
+            agent.may_be_offered()
+                && self.has_room(agent, channel)
                 && self.registry.band(agent.team, queue).is_some()
                 && asked.iter().flatten().all(|asked| asked.expr.met_by(&*agent.profile))
         };

@@ -12,8 +12,8 @@ use crate::engine::contact::EntryRules;
 use crate::engine::id::{ChannelId, QueueId, SkillId, TeamId, Text};
 use crate::engine::limits;
 use crate::engine::policy::{
-    Channel, ContactOrder, Hysteresis, Policy, PolicyChange, PolicyVersion, Queue, RemovedQueue, Reserve, Selection,
-    Team, Trigger,
+    Channel, ContactOrder, Hysteresis, OfferRate, Policy, PolicyChange, PolicyVersion, Queue, RemovedQueue, Reserve,
+    Selection, Team, Trigger,
 };
 use crate::engine::pools::RosterId;
 use crate::engine::rank::Aging;
@@ -103,8 +103,17 @@ pub(in crate::engine) struct TeamRules {
     /// The rest of each membership, by queue; empty when none says more.
     more: Vec<More>,
     pub(in crate::engine) contact_order: ContactOrder,
+    pauses: Pauses,
     /// Which queues those are.
     roster: RosterId,
+}
+
+/// What gives a team's agents a rest from offers.
+#[derive(Clone, Copy, Debug, Default)]
+pub(in crate::engine) struct Pauses {
+    /// In parts per million.
+    pub(in crate::engine) max_occupancy: Option<u32>,
+    pub(in crate::engine) offer_rate: Option<OfferRate>,
 }
 
 /// What a membership says beside its priority.
@@ -146,6 +155,12 @@ pub(in crate::engine) struct Registry {
     pub(in crate::engine) plain: bool,
     /// The window over which agents' occupancies are taken, where anything goes by them.
     pub(in crate::engine) occupancy_window: Option<Span>,
+    /// Offers of each agent that are remembered, where a team is offered no more than so many in a time; else 0.
+    pub(in crate::engine) pace: usize,
+    /// By channel those that are never mixed with it, a bit each.
+    pub(in crate::engine) apart: Vec<u16>,
+    /// By channel those whose conversations it may interrupt, a bit each.
+    pub(in crate::engine) interrupts: Vec<u16>,
     /// Agents by their place in the configuration's list, where some queue goes by it.
     listed: BTreeMap<Text, u32>,
 }
@@ -176,12 +191,17 @@ impl Registry {
         for team in &policy.teams {
             let (bands, more) = self.bands(team);
             let roster = self.roster_of(&bands);
-            let rules = TeamRules { bands, more, roster, live: true, contact_order: team.contact_order };
+            let pauses = Pauses { max_occupancy: team.max_occupancy, offer_rate: team.offer_rate_limit };
+            let rules = TeamRules { bands, more, roster, live: true, contact_order: team.contact_order, pauses };
             place(&mut self.teams, self.team_names.intern(&team.id), rules);
         }
         self.reserve(policy);
         self.list(policy);
-        let occupied = policy.queues.iter().any(|queue| queue.selection == Selection::LeastOccupied);
+        self.part(policy);
+        let occupied = policy.queues.iter().any(|queue| queue.selection == Selection::LeastOccupied)
+            || policy.teams.iter().any(|team| team.max_occupancy.is_some());
+        let paces = policy.teams.iter().filter_map(|team| team.offer_rate_limit);
+        self.pace = paces.map(|rate| rate.offers as usize).max().unwrap_or(0);
         self.occupancy_window = occupied.then_some(policy.rules.occupancy_window);
         self.plain = self.is_plain();
     }
@@ -204,6 +224,24 @@ impl Registry {
                 self.queues[queue.index()].groups.push(self.groups.len() as u32);
             }
             self.groups.push(GroupRules { queues, limit: group.limit });
+        }
+    }
+
+    /// Which channels are never mixed, both ways, and which interrupt which.
+    fn part(&mut self, policy: &Policy) {
+        self.apart.clear();
+        self.apart.resize(self.channels.len(), 0);
+        self.interrupts.clear();
+        self.interrupts.resize(self.channels.len(), 0);
+        for channel in &policy.channels {
+            let Some(one) = self.channel_names.find(&channel.id) else { continue };
+            for other in channel.excludes.iter().filter_map(|name| self.channel_names.find(name)) {
+                self.apart[one as usize] |= 1 << other;
+                self.apart[other as usize] |= 1 << one;
+            }
+            for other in channel.interrupts.iter().filter_map(|name| self.channel_names.find(name)) {
+                self.interrupts[one as usize] |= 1 << other;
+            }
         }
     }
 
@@ -325,7 +363,9 @@ impl Registry {
         };
         let delays = |team: &TeamRules| team.more.iter().any(|more| !more.delay.is_zero());
         let team = |team: &TeamRules| team.contact_order == ContactOrder::Priority && !delays(team);
-        self.queues.iter().all(queue) && self.teams.iter().filter(|team| team.live).all(team)
+        self.interrupts.iter().all(|others| *others == 0)
+            && self.queues.iter().all(queue)
+            && self.teams.iter().filter(|team| team.live).all(team)
     }
 
     /// What a team's membership in a queue says beside its priority.
@@ -337,6 +377,12 @@ impl Registry {
     pub(in crate::engine) fn teams_of(&self, queue: QueueId) -> impl Iterator<Item = TeamId> + '_ {
         let teams = (0..self.teams.len() as u32).map(TeamId);
         teams.filter(move |&team| self.band(Some(team), queue).is_some())
+    }
+
+    /// What gives a team's agents a rest.
+    pub(in crate::engine) fn pauses(&self, team: Option<TeamId>) -> Pauses {
+        let team = team.map(|team| &self.teams[team.index()]).filter(|team| team.live);
+        team.map_or(Pauses::default(), |team| team.pauses)
     }
 
     /// Which of its queues a team serves first.

@@ -4,14 +4,12 @@
 //! A pair may be matched when the contact waits, the agent stands in line for its requirement class, the pair is not
 //! barred, the team's delay is over and the agent is not kept back. Read `rank` for the keys, `serve` for the lines.
 
-use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use super::State;
 use super::registry::ReserveRules;
 use crate::engine::contact::{Contact, Entry};
 use crate::engine::id::{AgentId, ChannelId, ClassId, ContactId, QueueId, SkillId, TeamId};
-use crate::engine::occupancy::Occupancy;
 use crate::engine::policy::{ContactOrder, IdleClock, Queue, Selection};
 use crate::engine::rank::{AgentRank, Aging, ContactRank, POINT, draw};
 use crate::engine::time::{Span, Time};
@@ -185,7 +183,8 @@ impl State {
             let team = self.agents[agent.0].team;
             self.may_match(held, agent) && self.delay_over(&entry, team) && !kept.contains(&team)
         };
-        if by_line(rules) {
+        let interrupts = self.registry.interrupts[held.channel.index()] != 0;
+        if by_line(rules) && !interrupts {
             return self.longest_idle(entry.class, fits).map(|rank| rank.agent);
         }
         let ranks = self.in_line(entry.class).filter(|rank| fits(rank.agent));
@@ -200,7 +199,13 @@ impl State {
             IdleClock::Inbound => held.inbound_since,
             IdleClock::Available => held.available_since,
         };
-        AgentRank { key: self.agent_key(contact, rules, line.agent), clock: clock.unwrap_or_default(), ..line }
+        AgentRank {
+            interrupts: self.registry.interrupts[contact.channel.index()] != 0
+                && !self.has_free_room(held, contact.channel),
+            key: self.agent_key(contact, rules, line.agent),
+            clock: clock.unwrap_or_default(),
+            ..line
+        }
     }
 
     /// What a queue's selection measures of an agent for a contact, lower first.
@@ -231,36 +236,6 @@ impl State {
             Selection::RoundRobin => i64::from(agent.0.wrapping_sub(self.next_turn(entry.queue))),
             Selection::Ordered => held.listed.map_or(i64::MAX - i64::from(u32::MAX - agent.0), i64::from),
             Selection::Random => draw(contact.serial, contact.legs, agent),
-        }
-    }
-
-    /// An agent's occupancy of late, in parts per million; 0 while nothing asks for it.
-    #[must_use]
-    pub fn occupancy_ppm(&self, agent: AgentId) -> u32 {
-        self.agents[agent.0].occupancy.as_ref().map_or(0, |held| held.ppm(self.now))
-    }
-
-    /// Notes what an agent does from here on, where anything goes by it.
-    pub(super) fn note_doing(&mut self, agent: AgentId) {
-        let held = &mut self.agents[agent.0];
-        if held.occupancy.is_none() {
-            return;
-        }
-        let doing = held.doing();
-        if let Some(occupancy) = held.occupancy.as_mut().filter(|occupancy| occupancy.doing() != doing) {
-            occupancy.turn(self.now, doing);
-        }
-    }
-
-    /// Begins or ends the taking of occupancies, as the policy just put in force wants it; another window begins anew.
-    pub(super) fn measure_occupancy(&mut self, window_before: Option<Span>) {
-        let window = self.registry.occupancy_window;
-        if window == window_before {
-            return;
-        }
-        for agent in (0..self.agents.len()).map(AgentId) {
-            self.agents[agent.0].occupancy = window.map(|window| Box::new(Occupancy::new(window, self.now)));
-            self.note_doing(agent);
         }
     }
 

@@ -169,13 +169,11 @@ impl State {
 
     /// The channels an agent could take one more contact of just now, a bit each.
     fn open_channels(&self, agent: &Agent) -> u16 {
-        if !agent.takes_offers() {
+        if !agent.may_be_offered() {
             return 0;
         }
-        let channels = self.registry.channels.iter().enumerate();
-        channels.fold(0, |open, (at, channel)| {
-            open | u16::from(agent.has_room(ChannelId(at as u32), channel.cost, channel.max)) << at
-        })
+        let channels = (0..self.registry.channels.len()).filter(|&at| self.has_room(agent, ChannelId(at as u32)));
+        channels.fold(0, |open, at| open | 1 << at)
     }
 
     /// Takes an agent out of line wherever he has no room any more, and puts him on the agenda when he gained room: he

@@ -90,6 +90,8 @@ pub fn name(event: &Event) -> Option<&'static str> {
         Event::AgentRoutingChanged { .. } => "agent_routing_changed",
         Event::AgentNotResponding { .. } => "agent_not_responding",
         Event::AgentResponding { .. } => "agent_responding",
+        Event::AgentRestStarted { .. } => "agent_rest_started",
+        Event::AgentRestEnded { .. } => "agent_rest_ended",
         Event::AgentSessionOpened { .. } => "agent_session_opened",
         Event::AgentSessionLost { .. } => "agent_session_lost",
         Event::GatewaySessionOpened { .. } => "gateway_session_opened",
@@ -542,8 +544,13 @@ fn leg_payload(about: &About<'_>, event: &Event) -> Payload {
                 after: after,
             }
         ),
-        Event::LegHeld { .. } => leg!(about, LegHeld { talk: talk, hold: hold, before: before, after: after }),
-        Event::LegResumed { .. } => leg!(about, LegResumed { talk: talk, hold: hold, before: before, after: after }),
+        Event::LegHeld { by, .. } => {
+            let interrupted = by.is_some();
+            leg!(about, LegHeld { talk: talk, hold: hold, before: before, after: after, interrupted: interrupted })
+        }
+        Event::LegResumed { interrupted, .. } => {
+            leg!(about, LegResumed { talk: talk, hold: hold, before: before, after: after, interrupted: *interrupted })
+        }
         Event::LegWrapUpStarted { until, cause, .. } => leg!(
             about,
             LegWrapUpStarted {
@@ -652,6 +659,16 @@ fn other_payload(published: &Published) -> Option<Payload> {
         }),
         Event::AgentResponding { .. } => {
             Payload::AgentResponding(v1::AgentResponding { agent_id, team, ..v1::AgentResponding::default() })
+        }
+        Event::AgentRestStarted { cause, until, .. } => Payload::AgentRestStarted(v1::AgentRestStarted {
+            agent_id,
+            team,
+            cause: names::rest_to(*cause) as i32,
+            until_time: until.map(time),
+        }),
+        Event::AgentRestEnded { cause, .. } => {
+            let cause = names::rest_to(*cause) as i32;
+            Payload::AgentRestEnded(v1::AgentRestEnded { agent_id, team, cause })
         }
         Event::AgentSessionOpened { .. } => Payload::AgentSessionOpened(v1::AgentSessionOpened {
             agent_id,
