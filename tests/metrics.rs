@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use usher::engine::Engine;
-use usher::engine::agent::{AgentProfile, Presence, Routing};
+use usher::engine::agent::{AgentProfile, Presence, Routing, UpsertCause};
 use usher::engine::command::{Command, NewContact, TransferTarget};
 use usher::engine::contact::{CancelCause, ContactProfile, ContactState, DeclineReason, Direction, Outcome, Reason};
 use usher::engine::event::{EntryCause, EntryExit, Event, Facts, Recorded};
@@ -427,7 +427,12 @@ fn events_seen_twice_count_once() {
                 reevaluated: 0,
             },
         ),
-        recorded(2, START, None, Event::AgentUpserted { agent, profile: self::agent("ana") }),
+        recorded(2, START, None, Event::AgentUpserted {
+            agent,
+            profile: self::agent("ana"),
+            cause: UpsertCause::Request,
+            overrides: Vec::new(),
+        }),
         recorded(3, START, None, Event::AgentSignedIn { agent, presence: Presence::Available, lease: Span::ZERO }),
         recorded(4, START, None, Event::AgentRoutingChanged { agent, before: Routing::OffQueue, after: Routing::Idle }),
         recorded(5, START, states(ContactState::Scheduled, ContactState::Queued), queued),

@@ -23,7 +23,7 @@ macro_rules! scenarios {
 
 scenarios! {
     aging connect deadlines direct gates give leases lifecycle offers order orders overflow places policy presence requests reserve
-    selection supervise transfer
+    selection skills supervise transfer
 }
 
 #[test]

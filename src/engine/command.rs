@@ -220,6 +220,15 @@ pub enum Command {
         /// Who he is.
         profile: Arc<AgentProfile>,
     },
+    /// A supervisor changes what an agent can do.
+    SetAgentSkills {
+        /// The agent's id.
+        agent_id: Text,
+        /// Levels by skill, 0 taking one away.
+        skills: Vec<(Text, u8)>,
+        /// When the levels before return; never when none.
+        until: Option<Time>,
+    },
     /// Deletes an agent, or marks him to go with his last leg.
     DeleteAgent {
         /// The agent's id.

@@ -4,8 +4,9 @@
 //! after) stands beside it in [`Recorded`].
 
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 
-use super::agent::{AgentProfile, Fault, Presence, Routing};
+use super::agent::{AgentProfile, Fault, Presence, Routing, SkillOverride, UpsertCause};
 use super::command::{ContactChange, NewContact, RequestStamp};
 use super::contact::{
     AssignCause, ContactState, Customer, DeclineReason, Direction, EndCause, FailCause, Outcome, Reason, SurveyKind,
@@ -460,8 +461,12 @@ pub enum Event {
     AgentUpserted {
         /// The agent.
         agent: AgentId,
-        /// Who he is.
+        /// Who he is, with what was set over it for a time.
         profile: Arc<AgentProfile>,
+        /// Why.
+        cause: UpsertCause,
+        /// What was set over it.
+        overrides: Vec<SkillOverride>,
     },
     /// An agent is to go with his last leg.
     AgentRemoved {

@@ -53,6 +53,8 @@ pub const LEGS_PER_CONTACT: u32 = 64;
 pub const ARRIVAL_AGE: Span = Span::from_secs(86_400);
 /// How far ahead a callback may be asked for.
 pub const CALLBACK_AHEAD: Span = Span::from_secs(30 * 86_400);
+/// How far ahead the end of a skill set for a time may lie.
+pub const SKILL_OVERRIDE: Span = Span::from_secs(30 * 86_400);
 /// Contacts one MoveContacts may name.
 pub const MOVE_NAMES: usize = 1_000;
 /// Longest age credit: as far as an arrival may lie back.

@@ -5,7 +5,7 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::agent::{AgentProfile, Presence, Routing};
+use super::agent::{AgentProfile, Presence, Routing, SkillOverride};
 use super::contact::{ContactProfile, ContactState, EndCause, LegState, OfferState, Outcome, Reason};
 use super::event::{Event, Facts};
 use super::id::{AgentId, ContactId, LegId, QueueId, Text};
@@ -134,6 +134,8 @@ pub struct AgentView {
     pub agent: AgentId,
     /// Who he is.
     pub profile: Arc<AgentProfile>,
+    /// What was set over it for a time, sorted by skill.
+    pub overrides: Vec<SkillOverride>,
     /// What he chose.
     pub presence: Presence,
     /// What waits for his last leg.
@@ -350,6 +352,7 @@ impl State {
         AgentView {
             agent,
             profile: held.profile.clone(),
+            overrides: held.overrides.clone(),
             presence: held.presence.clone(),
             next_presence: held.next_presence.clone(),
             routing: held.routing,

@@ -9,7 +9,7 @@
 use std::sync::Arc;
 
 use super::wire::{Malformed, Reader, Wire, Writer, names, record, variants};
-use crate::engine::agent::{AgentProfile, AgentType, Fault, Presence, Routing};
+use crate::engine::agent::{AgentProfile, AgentType, Fault, Presence, Routing, SkillOverride, UpsertCause};
 use crate::engine::command::{ChangeCause, ContactChange, NewContact, RequestStamp};
 use crate::engine::contact::{
     AssignCause, ContactProfile, Customer, DeclineReason, Direction, EndCause, FailCause, Outcome, Reason, SurveyKind,
@@ -60,7 +60,7 @@ variants!(Event, EVENTS {
     26 = LegWrapUpStarted { contact, leg, until, cause }
     27 = LegEnded { contact, leg, cause, barred, disposition, resolved }
     28 = MaxHandlePassed { contact, leg }
-    29 = AgentUpserted { agent, profile }
+    29 = AgentUpserted { agent, profile, cause, overrides }
     30 = AgentRemoved { agent }
     31 = AgentDeleted { agent }
     32 = AgentSignedIn { agent, presence, lease }
@@ -110,6 +110,7 @@ record!(AgentProfile {
     capacity,
     managed_by_config,
 });
+record!(SkillOverride { skill, level, configured, until });
 record!(EntryExit { queue, wait, within_threshold, short });
 record!(Answer { queue, wait, within_threshold });
 record!(Policy {
@@ -188,6 +189,7 @@ record!(Score { text, expr });
 
 names!(Direction { 0 = Inbound, 1 = Outbound, 2 = Callback, 3 = Internal });
 names!(AgentType { 0 = Human, 1 = Ai });
+names!(UpsertCause { 0 = Request, 1 = Config, 2 = Skills, 3 = SkillsExpired });
 names!(Fault { 0 = Expired, 1 = Delivery, 2 = Connect });
 names!(Routing {
     0 = Draining, 1 = OffQueue, 2 = NotResponding, 3 = Offering, 4 = Busy, 5 = WrapUp, 6 = Idle,

@@ -2,7 +2,7 @@
 
 use usher_proto::v1;
 
-use crate::engine::agent::{AgentType, Fault, Presence, Routing};
+use crate::engine::agent::{AgentType, Fault, Presence, Routing, UpsertCause};
 use crate::engine::command::ChangeCause;
 use crate::engine::contact::{
     AssignCause, CancelCause, ContactState, DeclineReason, Direction, EndCause, LegState, OfferState, Outcome, Reason,
@@ -160,6 +160,16 @@ pub fn offer_state_to(state: OfferState) -> v1::OfferState {
         OfferState::Cancelled => v1::OfferState::Cancelled,
         OfferState::Revoked => v1::OfferState::Revoked,
         OfferState::Failed => v1::OfferState::Failed,
+    }
+}
+
+/// Why an agent was created or changed.
+pub fn upsert_cause_to(cause: UpsertCause) -> v1::AgentUpsertCause {
+    match cause {
+        UpsertCause::Request => v1::AgentUpsertCause::Request,
+        UpsertCause::Config => v1::AgentUpsertCause::Config,
+        UpsertCause::Skills => v1::AgentUpsertCause::Skills,
+        UpsertCause::SkillsExpired => v1::AgentUpsertCause::SkillsExpired,
     }
 }
 

@@ -779,6 +779,33 @@ ASSIGN_CONTACT = Table(
     free={"force": "either value is right"},
 )
 
+SET_AGENT_SKILLS = agent_verb(
+    "SupervisorService",
+    "SetAgentSkills",
+    Row("skills", clear("skills"), label="left out"),
+    *(
+        Row("skills", lambda request, skill=skill, level=level: request.skills.update({skill: level}), **wrong)
+        for skill, level, wrong in (
+            ("french", 11, {"path": 'skills["french"]', "label": "above 10"}),
+            ("french", -1, {"path": 'skills["french"]', "label": "below 0"}),
+            ("klingon", 5, {"reason": "SKILL_NOT_FOUND", "label": "that nobody has"}),
+            (LONG_ID, 5, {"path": "skills*", "label": "of 129 bytes"}),
+        )
+    ),
+    Row("expire_time", moment("expire_time", from_now=-60), label="past"),
+    Row("expire_time", moment("expire_time", from_now=31 * 86_400), label="more than 30 d ahead"),
+    Row("expire_time", moment("expire_time", from_now=60, nanos=-1), label="that is no time"),
+    Row(
+        "agent_id",
+        both(put("agent_id", "fixed"), clear("expire_time")),
+        "FAILED_PRECONDITION",
+        "MANAGED_BY_CONFIG",
+        label="of the file, for good",
+    ),
+    skills={"french": 2},
+    expire_time=after(3600),
+)
+
 SET_QUEUE_OPEN = Table(
     "SupervisorService",
     "SetQueueOpen",
@@ -1090,6 +1117,7 @@ TABLES = [
     ROLLBACK_CONFIG,
     PICK_CONTACT,
     SET_QUEUE_OPEN,
+    SET_AGENT_SKILLS,
     ASSIGN_CONTACT,
     CREATE_CONTACT,
     GET_CONTACT,

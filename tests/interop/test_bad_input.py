@@ -19,7 +19,7 @@ UNIMPLEMENTED = {
     "ContactService": {"ReclassifyContact", "ConsultContact", "EstimateWait", "ExplainContact"},
     "AgentService": {"HandoffContact"},
     "SupervisorService": {
-        "SetAgentSkills", "MonitorContact",
+        "MonitorContact",
     },
     "AdminService": {"GetStatus"},
 }  # fmt: skip

@@ -1,10 +1,10 @@
 //! What each event may do, and what it does.
 
-use usher::engine::agent::{Fault, Presence};
+use usher::engine::agent::{AgentProfile, Fault, Presence, SkillOverride, UpsertCause};
 use usher::engine::command::{ContactChange, NewContact};
 use usher::engine::contact::{ContactState, Direction, EndCause, FailCause, LegState, OfferState, Outcome, Reason};
 use usher::engine::event::{Answer, EntryCause, EntryExit, Event, Recorded};
-use usher::engine::id::{AgentId, BarId, ContactId, LegId, QueueId};
+use usher::engine::id::{AgentId, BarId, ContactId, LegId, QueueId, Text};
 use usher::engine::policy::{Channel, Policy, Queue, Selection};
 use usher::engine::time::{Span, Time};
 
@@ -557,10 +557,36 @@ impl Model {
         self.agents.get_mut(&agent).expect("an event names an agent that is there")
     }
 
+    /// What is set over an agent's skills shows in them, and goes at its time alone.
+    fn check_overrides(
+        &self,
+        now: Time,
+        id: AgentId,
+        profile: &AgentProfile,
+        (cause, overrides): (UpsertCause, &[SkillOverride]),
+    ) -> Check {
+        let level = |skill: &Text| profile.skills.iter().find(|held| held.0 == *skill).map_or(0, |held| held.1);
+        let shown = overrides.iter().all(|held| level(&held.skill) == held.level && held.until > now);
+        must(shown, || format!("{overrides:?} does not show in {profile:?}"))?;
+        let before = self.agents.get(&id).map(|agent| &agent.overrides[..]).unwrap_or_default();
+        let kept = |held: &SkillOverride| overrides.iter().any(|now| now.skill == held.skill);
+        let gone: Vec<_> = before.iter().filter(|held| !kept(held)).collect();
+        match cause {
+            UpsertCause::Skills => Ok(()),
+            UpsertCause::SkillsExpired => must(
+                !gone.is_empty() && gone.iter().all(|held| held.until <= now && level(&held.skill) == held.configured),
+                || format!("{gone:?} does not return in {profile:?}"),
+            ),
+            UpsertCause::Request | UpsertCause::Config => must(gone.is_empty(), || format!("{gone:?} is lost")),
+        }
+    }
+
     fn agent_event(&mut self, now: Time, id: AgentId, event: &Event) -> Check {
-        if let Event::AgentUpserted { profile, .. } = event {
+        if let Event::AgentUpserted { profile, cause, overrides, .. } = event {
+            self.check_overrides(now, id, profile, (*cause, overrides))?;
             let held = self.agents.entry(id).or_insert_with(|| Agent::new(profile.clone()));
             (held.profile, held.removed, held.deleted) = (profile.clone(), false, false);
+            held.overrides.clone_from(overrides);
             return Ok(());
         }
         if let Event::AgentNotResponding { until, fault, .. } = event {
@@ -578,6 +604,7 @@ impl Model {
                 must(held.removed && !works, || "an agent at work is deleted".into())?;
                 (held.deleted, held.presence, held.session) = (true, Presence::Offline, false);
                 (held.streams, held.lease_until) = (0, None);
+                held.overrides.clear();
             }
             Event::AgentSignedIn { presence, lease, .. } => {
                 must(held.presence == Presence::Offline, || "a shift begins twice".into())?;
@@ -618,6 +645,7 @@ impl Agent {
     fn new(profile: std::sync::Arc<usher::engine::agent::AgentProfile>) -> Agent {
         Agent {
             profile,
+            overrides: Vec::new(),
             presence: Presence::Offline,
             next: None,
             session: false,

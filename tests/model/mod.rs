@@ -14,7 +14,7 @@ pub mod turns;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use usher::engine::agent::{AgentProfile, Presence, Routing};
+use usher::engine::agent::{AgentProfile, Presence, Routing, SkillOverride};
 use usher::engine::contact::{ContactState, LegState, OfferState, Outcome};
 use usher::engine::id::{AgentId, BarId, ContactId, GatewayId, LegId, QueueId, Text};
 use usher::engine::policy::{Channel, Policy, Queue};
@@ -93,6 +93,8 @@ pub struct Leg {
 
 pub struct Agent {
     pub profile: Arc<AgentProfile>,
+    /// What was set over it for a time.
+    pub overrides: Vec<SkillOverride>,
     pub presence: Presence,
     pub next: Option<Presence>,
     pub session: bool,

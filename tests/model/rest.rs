@@ -88,6 +88,7 @@ impl Model {
         }
         for (id, agent) in &self.agents {
             ahead(&format!("{id:?}"), agent.away)?;
+            ahead("a skill", agent.overrides.iter().map(|held| held.until).min())?;
             ahead(&format!("the lease of {id:?}"), agent.lease_until)?;
         }
         self.gates.values().try_for_each(|gate| ahead("a queue", gate.1))?;

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use usher::engine::agent::Presence;
+use usher::engine::agent::{Presence, UpsertCause};
 use usher::engine::contact::{AssignCause, Outcome, Reason};
 use usher::engine::event::{Event, Recorded};
 use usher::engine::id::{AgentId, BarId, ContactId, LegId, QueueId};
@@ -244,7 +244,17 @@ fn queue(state: &State, queue: QueueId) -> &str {
 fn agent_event(state: &State, event: &Event) -> Option<String> {
     let name = agent(state, event.agent()?);
     Some(match event {
-        Event::AgentUpserted { .. } => format!("agent_upserted {name}"),
+        Event::AgentUpserted { cause: UpsertCause::Request | UpsertCause::Config, .. } => {
+            format!("agent_upserted {name}")
+        }
+        Event::AgentUpserted { profile, cause, overrides, .. } => {
+            let skills: Vec<String> = profile.skills.iter().map(|(skill, level)| format!("{skill}:{level}")).collect();
+            let mut text = format!("agent_{} {name} {}", snake(cause), skills.join(" "));
+            for held in overrides {
+                text.push_str(&format!(" ({}:{} until {})", held.skill, held.configured, ago(held.until)));
+            }
+            text
+        }
         Event::AgentRemoved { .. } => format!("agent_removed {name}"),
         Event::AgentDeleted { .. } => format!("agent_deleted {name}"),
         Event::AgentSignedIn { presence: at, lease, .. } => {

@@ -12,6 +12,7 @@
 //! 0s  callback c1 k1 schedule:60s address:x | survey c1 [nps] score:5 | set_presence ana not_ready
 //! 0s  heartbeat ana | open ana | close ana
 //! 0s  accept ana c1 | decline ana c1 [busy | unreachable] retry:5s | fail ana c1 | wrapped ana c1 as:sale resolved:yes
+//! 0s  skills ana fr:7 de:0 until:60s
 //! 0s  set_open sales no until:60s | set_open sales yes | set_open sales
 //! 0s  pick ana c1 | assign c1 to:ana [force]
 //! 0s  gateway_open g1 lease:10s | gateway_renew g1 | gateway_close g1
@@ -316,6 +317,14 @@ impl Run {
 fn parse_agent(words: &Words) -> Command {
     let agent_id = words.name(0).into();
     match words.verb.as_str() {
+        "skills" => Command::SetAgentSkills {
+            agent_id,
+            skills: words
+                .others(&["until"])
+                .map(|(skill, level)| (skill.into(), level.parse().expect("a level is a number")))
+                .collect(),
+            until: words.time("until"),
+        },
         "delete" => Command::DeleteAgent { agent_id },
         "sign_in" => Command::SignIn {
             agent_id,

@@ -7,7 +7,7 @@ use usher::engine::contact::{CancelCause, ContactState, DeclineReason, Direction
 use usher::engine::time::Span;
 
 use super::rng::Rng;
-use super::world::World;
+use super::world::{SKILLS, World};
 
 /// A contact: the `nth` of those in a state (of all, when there is none there), or by its number, known or not.
 #[derive(Clone, Copy, Debug)]
@@ -105,6 +105,13 @@ pub enum Op {
     OpenGateway(usize, u64),
     RenewGateway(usize),
     CloseGateway(usize),
+    /// Sets an agent's level of a skill, for so many seconds.
+    Skills {
+        agent: usize,
+        skill: usize,
+        level: u8,
+        secs: Option<u64>,
+    },
     /// Sets a queue open or closed, or takes that back, for so many seconds.
     SetOpen {
         queue: usize,
@@ -160,7 +167,7 @@ pub struct Tape {
     pub steps: Vec<Step>,
 }
 
-const KINDS: usize = 21;
+const KINDS: usize = 22;
 const VERBS: usize = 16;
 
 /// What a tape likes to do: swarm testing, so that rare things meet often in some tapes.
@@ -295,6 +302,10 @@ fn op(rng: &mut Rng, world: &World, swarm: &Swarm) -> Op {
         16 => Op::RenewGateway(rng.below(world.gateways + 1)),
         17 => Op::CloseGateway(rng.below(world.gateways + 1)),
         18 => relocate(rng, world, swarm),
+        20 => {
+            let (skill, secs) = (rng.below(SKILLS.len()), rng.pick(&[None, Some(5), Some(5), Some(40)]));
+            Op::Skills { agent, skill, level: rng.pick(&[0, 1, 3, 5, 10]), secs }
+        }
         19 => {
             let open = rng.pick(&[None, Some(true), Some(false)]);
             Op::SetOpen { queue: rng.below(world.queues), open, secs: rng.pick(&[None, Some(0), Some(5), Some(40)]) }

@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use super::agent::lose_session;
 use super::contact::{assigned, can_be_given_work, leaving};
 use super::gate::gate_due;
+use super::skills::skills_due;
 use super::leg::{bar, connect_failed, end_contact, ended, fault, unrestrict};
 use crate::engine::agent::Fault;
 use crate::engine::contact::{AssignCause, CancelCause, Contact, EndCause, LegState, Outcome, Reason};
@@ -25,6 +26,7 @@ pub(in crate::engine) fn deadline(state: &State, now: Time, (due, slot): (Due, u
             out.push(Event::BarLifted { bar, contact: held.contact, agent: held.agent });
         }
         Due::Lease => lose_session(state, now, AgentId(slot), out),
+        Due::Skills => skills_due(state, now, AgentId(slot), out),
         Due::Queue => gate_due(state, QueueId(slot), out),
         Due::Gateway => gateway_due(state, now, GatewayId(slot), out),
         Due::Retention => retention_due(state, now, out),

@@ -4,9 +4,9 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::agent::remove;
+use super::agent::{remove, upserted};
 use super::{Subject, Verdict};
-use crate::engine::agent::AgentProfile;
+use crate::engine::agent::{AgentProfile, UpsertCause, lay_over};
 use crate::engine::contact::{Contact, LegState};
 use crate::engine::event::Event;
 use crate::engine::id::{AgentId, LegId, TeamId, Text};
@@ -121,18 +121,20 @@ impl State {
         for agent in self.agents_from(0) {
             let held = self.agent(agent);
             let id = &held.profile.agent_id;
+            let mut overrides = held.overrides.clone();
             let profile = match configured.get(id) {
                 None if held.profile.managed_by_config => {
                     preview.draining.push(id.clone());
                     None
                 }
-                found => Some(found.copied().unwrap_or(&held.profile)),
+                None => Some(held.profile.clone()),
+                Some(found) => Some(lay_over(found, &mut overrides)),
             };
-            let team = profile.and_then(|profile| rules.team(profile.team.as_deref()?));
+            let team = profile.as_ref().and_then(|profile| rules.team(profile.team.as_deref()?));
             if held.signed_in() && team.is_none() && !held.profile.managed_by_config && !configured.contains_key(id) {
                 preview.without_team.push(id.clone());
             }
-            let keeps = |leg: &LegId| profile.is_some_and(|profile| self.would_keep(&rules, team, profile, *leg));
+            let keeps = |leg: &LegId| profile.as_ref().is_some_and(|profile| self.would_keep(&rules, team, profile, *leg));
             preview.offers_revoked += self.agent_legs(agent).filter(|leg| !keeps(leg)).count() as u32;
         }
         Ok(preview)
@@ -162,14 +164,14 @@ fn agents(state: &State, next: &mut Policy) -> Vec<Event> {
             slot += 1;
             AgentId(slot - 1)
         });
-        match known.map(|agent| state.agent(agent)).filter(|held| !held.deleted && held.profile == *profile) {
+        match known.map(|agent| state.agent(agent)).filter(|held| !held.deleted && held.base() == *profile) {
             Some(held) => {
-                *profile = held.profile.clone();
+                *profile = held.base();
                 if held.removed {
-                    upserts.push(Event::AgentUpserted { agent, profile: profile.clone() });
+                    upserts.push(upserted(state, agent, profile, UpsertCause::Config));
                 }
             }
-            None => upserts.push(Event::AgentUpserted { agent, profile: profile.clone() }),
+            None => upserts.push(upserted(state, agent, profile, UpsertCause::Config)),
         }
     }
     upserts

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use super::{Due, Gate, Gateway, State};
 use crate::engine::Reply;
-use crate::engine::agent::{Agent, AgentProfile, Fault, Presence};
+use crate::engine::agent::{Agent, AgentProfile, Fault, Presence, SkillOverride};
 use crate::engine::command::{ContactChange, NewContact};
 use crate::engine::contact::{
     Bar, Contact, Direction, EndCause, Entry, EntryRules, FailCause, Leg, LegState, NONE, OfferState, Outcome, Reason,
@@ -885,13 +885,16 @@ impl State {
 
     fn evolve_agent(&mut self, agent: AgentId, event: &Event) {
         match event {
-            Event::AgentUpserted { profile, .. } => self.upsert_agent(agent, profile),
+            Event::AgentUpserted { profile, overrides, .. } => self.upsert_agent(agent, profile, overrides),
             Event::AgentRemoved { .. } => self.agents[agent.0].removed = true,
             Event::AgentDeleted { .. } => {
                 self.count_duty(agent, false);
                 let held = &mut self.agents[agent.0];
                 (held.deleted, held.presence, held.session) = (true, Presence::Offline, false);
                 held.streams = 0;
+                // What was set for a time goes with him.
+                (held.profile, held.overrides) = (held.base(), Vec::new());
+                self.arm(Due::Skills, agent.0, None);
                 self.enrol_agent(agent);
             }
             Event::AgentSignedIn { presence, lease, .. } => {
@@ -946,7 +949,7 @@ impl State {
         self.count_duty(agent, true);
     }
 
-    fn upsert_agent(&mut self, agent: AgentId, profile: &Arc<AgentProfile>) {
+    fn upsert_agent(&mut self, agent: AgentId, profile: &Arc<AgentProfile>, overrides: &[SkillOverride]) {
         if agent.0 == self.agents.len() {
             let window = self.registry.occupancy_window;
             let occupancy = window.map(|window| Box::new(Occupancy::new(window, self.now)));
@@ -956,7 +959,10 @@ impl State {
         }
         let held = &mut self.agents[agent.0];
         (held.profile, held.capacity) = (profile.clone(), profile.capacity);
+        held.overrides = overrides.to_vec();
         (held.removed, held.deleted) = (false, false);
+        let ends = held.override_ends();
+        self.arm(Due::Skills, agent.0, ends);
         self.compile_agent(agent, profile);
         self.enrol_agent(agent);
         // Classes gained may hold contacts for an agent who kept his room.

@@ -51,15 +51,17 @@ pub enum Due {
     Gateway,
     /// What a queue is set to by hand.
     Queue,
+    /// The first of an agent's skills set for a time to return.
+    Skills,
     /// The oldest ended contact's retention.
     Retention,
 }
 
 impl Due {
     /// Those of which there are many; the one retention deadline stands beside their heap.
-    const COUNT: usize = 7;
+    const COUNT: usize = 8;
     const ALL: [Due; Self::COUNT] =
-        [Due::Contact, Due::Leg, Due::Agent, Due::Bar, Due::Lease, Due::Gateway, Due::Queue];
+        [Due::Contact, Due::Leg, Due::Agent, Due::Bar, Due::Lease, Due::Gateway, Due::Queue, Due::Skills];
 }
 
 /// A gateway as the engine keeps it.

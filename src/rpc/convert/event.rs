@@ -607,9 +607,11 @@ fn other_payload(published: &Published) -> Option<Payload> {
             let (before, after, by_clock) = (*before, *after, *by_clock);
             Payload::QueueOpenChanged(v1::QueueOpenChanged { queue, before, after, expire_time, by_clock })
         }
-        Event::AgentUpserted { profile, .. } => {
-            let after = Some(output::agent_profile(profile));
-            Payload::AgentUpserted(v1::AgentUpserted { agent_id, after, ..v1::AgentUpserted::default() })
+        Event::AgentUpserted { profile, cause, overrides, .. } => {
+            let skill_overrides = output::overrides(overrides);
+            let after = Some(v1::Agent { skill_overrides, ..output::agent_profile(profile) });
+            let cause = names::upsert_cause_to(*cause) as i32;
+            Payload::AgentUpserted(v1::AgentUpserted { agent_id, after, cause, ..v1::AgentUpserted::default() })
         }
         Event::AgentRemoved { .. } => {
             Payload::AgentRemovalStarted(v1::AgentRemovalStarted { agent_id, ..v1::AgentRemovalStarted::default() })

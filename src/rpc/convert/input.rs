@@ -486,6 +486,22 @@ pub fn contact_change(
 /// Longest display name or address in bytes.
 const NAME_BYTES: usize = 256;
 
+/// Levels by skill, from the least allowed to 10.
+pub fn skill_levels(
+    field: &str,
+    given: impl IntoIterator<Item = (String, i32)>,
+    least: u8,
+) -> Result<Vec<(Text, u8)>, Problem> {
+    let mut skills = Vec::new();
+    for (skill, level) in given {
+        let path = format!("{field}[{skill:?}]");
+        let level = u8::try_from(level).ok().filter(|level| (least..=limits::SKILL_LEVEL).contains(level));
+        let level = level.ok_or_else(|| Problem::field(&path, &format!("be a level from {least} to 10")))?;
+        skills.push((id(&path, skill)?, level));
+    }
+    Ok(skills)
+}
+
 /// An agent's profile.
 pub fn agent_profile(agent: Option<v1::Agent>) -> Checked<AgentProfile> {
     let agent = agent.ok_or_else(|| Problem::field("agent", "be set"))?;
@@ -493,13 +509,7 @@ pub fn agent_profile(agent: Option<v1::Agent>) -> Checked<AgentProfile> {
         0 => AgentProfile::CAPACITY,
         units => u32::try_from(units).map_err(|_| Problem::field("agent.capacity", "be 1 to 10 000"))?,
     };
-    let mut skills = Vec::with_capacity(agent.skills.len());
-    for (skill, level) in agent.skills {
-        let path = format!("agent.skills[{skill:?}]");
-        let level = u8::try_from(level).ok().filter(|level| (1..=limits::SKILL_LEVEL).contains(level));
-        let level = level.ok_or_else(|| Problem::field(&path, "be a level from 1 to 10"))?;
-        skills.push((id(&path, skill)?, level));
-    }
+    let skills = skill_levels("agent.skills", agent.skills, 1)?;
     let team = optional_id("agent.team", agent.team)?;
     let site = bounded("agent.site", agent.site, limits::CONFIG_ID_BYTES)?;
     let agent_id = id("agent.agent_id", agent.agent_id)?;

@@ -3,7 +3,7 @@
 use usher_proto::v1;
 
 use super::{attributes, offer_id, span, time};
-use crate::engine::agent::AgentProfile;
+use crate::engine::agent::{AgentProfile, SkillOverride};
 use crate::engine::contact::{ContactProfile, LegState, OfferState, Outcome, Reason};
 use crate::engine::read::{AgentView, ContactBrief, ContactView, LegView};
 use crate::rpc::names;
@@ -146,6 +146,17 @@ pub fn agent_profile(profile: &AgentProfile) -> v1::Agent {
     }
 }
 
+/// What a supervisor set over an agent's skills for a time.
+pub fn overrides(overrides: &[SkillOverride]) -> Vec<v1::SkillOverride> {
+    let one = |held: &SkillOverride| v1::SkillOverride {
+        skill: held.skill.to_string(),
+        level: i32::from(held.level),
+        configured_level: i32::from(held.configured),
+        expire_time: Some(time(held.until)),
+    };
+    overrides.iter().map(one).collect()
+}
+
 /// An agent.
 pub fn agent(view: &AgentView) -> v1::Agent {
     let next = view.next_presence.as_ref();
@@ -168,6 +179,7 @@ pub fn agent(view: &AgentView) -> v1::Agent {
         session_alive: view.session,
         not_responding_until_time: view.not_responding.map(time),
         lease_expire_time: view.lease_expires.map(time),
+        skill_overrides: overrides(&view.overrides),
         deleting: view.removed,
         contacts_handled: view.contacts as i32,
         sign_in_time: view.signed_in_since.map(time),
