@@ -427,12 +427,17 @@ fn events_seen_twice_count_once() {
                 reevaluated: 0,
             },
         ),
-        recorded(2, START, None, Event::AgentUpserted {
-            agent,
-            profile: self::agent("ana"),
-            cause: UpsertCause::Request,
-            overrides: Vec::new(),
-        }),
+        recorded(
+            2,
+            START,
+            None,
+            Event::AgentUpserted {
+                agent,
+                profile: self::agent("ana"),
+                cause: UpsertCause::Request,
+                overrides: Vec::new(),
+            },
+        ),
         recorded(3, START, None, Event::AgentSignedIn { agent, presence: Presence::Available, lease: Span::ZERO }),
         recorded(4, START, None, Event::AgentRoutingChanged { agent, before: Routing::OffQueue, after: Routing::Idle }),
         recorded(5, START, states(ContactState::Scheduled, ContactState::Queued), queued),

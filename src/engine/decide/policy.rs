@@ -134,7 +134,8 @@ impl State {
             if held.signed_in() && team.is_none() && !held.profile.managed_by_config && !configured.contains_key(id) {
                 preview.without_team.push(id.clone());
             }
-            let keeps = |leg: &LegId| profile.as_ref().is_some_and(|profile| self.would_keep(&rules, team, profile, *leg));
+            let keeps =
+                |leg: &LegId| profile.as_ref().is_some_and(|profile| self.would_keep(&rules, team, profile, *leg));
             preview.offers_revoked += self.agent_legs(agent).filter(|leg| !keeps(leg)).count() as u32;
         }
         Ok(preview)
