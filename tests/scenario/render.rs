@@ -249,7 +249,8 @@ fn agent_event(state: &State, event: &Event) -> Option<String> {
         }
         Event::AgentUpserted { profile, cause, overrides, .. } => {
             let skills: Vec<String> = profile.skills.iter().map(|(skill, level)| format!("{skill}:{level}")).collect();
-            let mut text = format!("agent_{} {name} {}", snake(cause), skills.join(" "));
+            let skills = if skills.is_empty() { "nothing".into() } else { skills.join(" ") };
+            let mut text = format!("agent_{} {name} {skills}", snake(cause));
             for held in overrides {
                 text.push_str(&format!(" ({}:{} until {})", held.skill, held.configured, ago(held.until)));
             }

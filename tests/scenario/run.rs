@@ -32,7 +32,7 @@ use usher::engine::contact::{
     CancelCause, ContactProfile, DeclineReason, Direction, OfferState, RequeueCause, SurveyKind,
 };
 use usher::engine::event::Recorded;
-use usher::engine::id::{AgentId, ContactId, LegId};
+use usher::engine::id::{AgentId, ContactId, LegId, QueueId};
 use usher::engine::policy::{Policy, PolicyChange, RemovedQueue};
 use usher::engine::requirement::Attributes;
 use usher::engine::time::Time;
@@ -205,6 +205,9 @@ impl Run {
                 assert_eq!(state.candidates_for(id), folded.candidates_for(id));
             }
             assert_eq!(contact.bars, other.bars);
+        }
+        for queue in (0..state.queue_count() as u32).map(QueueId) {
+            assert_eq!(state.gate(queue), folded.gate(queue), "a folded queue differs");
         }
         assert_eq!(state.contact_count(), folded.contact_count());
         for agent in state.agents_from(0) {
