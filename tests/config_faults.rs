@@ -105,8 +105,26 @@ const ADDED: &[(&str, u32, u32, &[&str])] = &[
     ("[[tenants.queues]]\nid = \"q\"\nrequire = \"french >= 3 and french > 12\"", 3, 37, &["level 12"]),
     ("[[tenants.queues]]\nid = \"q\"\nrequire = 'french = '", 3, 21, &["expected a level"]),
     ("[[tenants.queues]]\nid = \"q\"\nrequire = \"\"\"\nfrench\nand\"\"\"", 5, 4, &["found the end"]),
-    ("[[tenants.queues]]\nid = \"q\"\nselection = \"broadcast\"", 3, 13, &["known, but not", "\"longest_idle\""]),
+    (
+        "[[tenants.queues]]\nid = \"q\"\noverflow = [{ when = \"wait\", after = \"1s\", then = \"voicemail\" }]",
+        3,
+        51,
+        &["known, but not", "\"external\""],
+    ),
     ("[[tenants.queues]]\nid = \"q\"\nselection = \"rank\"", 3, 13, &["cannot be \"rank\"", "one of"]),
+    (
+        "[[tenants.queues]]\nid = \"q\"\nbroadcast = { min = 1 }",
+        3,
+        13,
+        &["`broadcast` means nothing", "set `selection` to \"broadcast\""],
+    ),
+    (
+        "[[tenants.queues]]\nid = \"q\"\nselection = \"broadcast\"\nbroadcast = { min = 3, max = 2 }",
+        4,
+        13,
+        &["`min` is 3, more than `max`, which is 2"],
+    ),
+    ("[[tenants.queues]]\nid = \"q\"\nselection = \"broadcast\"\nbroadcast = { max = 51 }", 4, 21, &["50"]),
     ("[[tenants.queues]]\nid = \"q\"\nselection = \"best_score\"", 2, 6, &["needs a `score`", "such as"]),
     (
         "[[tenants.queues]]\nid = \"q\"\nselection = \"ranked\"\nscore = \"french\"",

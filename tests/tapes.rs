@@ -136,7 +136,8 @@ fn tapes_reach_every_event() {
     assert!(rare.is_empty(), "hardly ever seen: {rare:?} in {seen:?}");
 }
 
-const EVENTS: [&str; 44] = [
+const EVENTS: [&str; 45] = [
+    "OfferRescinded",
     "QueueOpenChanged",
     "RequestRemembered",
     "PolicyApplied",

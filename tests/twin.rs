@@ -26,6 +26,7 @@ impl Witness for Model {
         self.check_none_due()?;
         self.check_arrivals()?;
         self.check_nothing_left()?;
+        self.content();
         self.check_people()?;
         if batch.quiet && batch.command.is_none() {
             self.check_nothing_stuck(batch.now)?;

@@ -12,8 +12,8 @@ use super::{Config, Journal, Keepalive, Limits, Server, Telemetry};
 use crate::engine::agent::{AgentProfile, AgentType};
 use crate::engine::id::Text;
 use crate::engine::policy::{
-    Action, Channel, Connect, ContactOrder, Hysteresis, IdleClock, Membership, Overflow, Policy, Queue, QueueGroup,
-    Reserve, Rules, Selection, ServiceLevel, Skill, Team, Trigger, WrapUp,
+    Action, Broadcast, Channel, Connect, ContactOrder, Hysteresis, IdleClock, Membership, Overflow, Policy, Queue,
+    QueueGroup, Reserve, Rules, Selection, ServiceLevel, Skill, Team, Trigger, WrapUp,
 };
 use crate::engine::requirement;
 use crate::engine::time::Span;
@@ -191,6 +191,7 @@ fn queue(queue: &Queue) -> Table {
         selection,
         idle_clock,
         score,
+        broadcast,
         max_wait,
         short_abandon,
         wrap_up,
@@ -205,7 +206,13 @@ fn queue(queue: &Queue) -> Table {
         overflow,
     } = queue;
     let mut table = named(id, display_name);
-    put(&mut table, "selection", self::selection(*selection));
+    put(&mut table, "selection", if broadcast.is_some() { "broadcast" } else { self::selection(*selection) });
+    if let Some(Broadcast { min, max }) = broadcast {
+        let mut several = Table::new();
+        several.insert("min".into(), number(*min));
+        several.insert("max".into(), number(*max));
+        table.insert("broadcast".into(), Value::Table(several));
+    }
     let clock = match idle_clock {
         IdleClock::Any => "any",
         IdleClock::Inbound => "inbound",

@@ -75,6 +75,7 @@ fn queue_faster(queue: &mut Queue, by: u32) {
         selection: _,
         idle_clock: _,
         score: _,
+        broadcast: _,
         aging,
         aging_cap: _,
         max_wait_first,

@@ -31,9 +31,8 @@ pub(super) const LATER_KEYS: [(&str, &[&str]); 8] = [
 ];
 
 /// Values of later releases, by the type they will belong to.
-pub(super) const LATER_VALUES: [(&str, &[&str]); 4] = [
+pub(super) const LATER_VALUES: [(&str, &[&str]); 3] = [
     ("Backend", &["replicated"]),
-    ("Selection", &["broadcast"]),
     ("When", &["estimated_wait", "out_of_hours"]),
     ("Then", &["relax", "callback", "voicemail"]),
 ];
@@ -354,6 +353,8 @@ pub struct Queue {
     /// For selection "best_score": whole-number arithmetic over the agent's levels and attributes (attr.NAME) and the
     /// contact's (contact.NAME), such as "10 * french + 50 * (attr.site = contact.site)". Default: unset.
     pub score: Option<At<String>>,
+    /// For selection "broadcast": to how many agents at once. Default { min = 1, max = 5 }.
+    pub broadcast: Option<At<Broadcast>>,
     /// Priority points a contact gains per minute of age (since its arrival, less age credit). Default 0.
     #[schemars(range(min = 0.0, max = 1000.0))]
     pub aging_per_minute: Option<f64>,
@@ -405,6 +406,18 @@ pub struct QueueGroup {
     pub limit: u32,
 }
 
+/// To how many agents a contact is offered at once.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Broadcast {
+    /// When fewer offers stay open, others are offered the contact too, up to `max`. Default 1.
+    #[schemars(range(min = 1, max = 50))]
+    pub min: Option<u32>,
+    /// Most at once. Default 5, or `min` where that is more.
+    #[schemars(range(min = 1, max = 50))]
+    pub max: Option<u32>,
+}
+
 /// How the agent is chosen among those who may serve a contact and have room. What is equal goes to the longest idle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -431,6 +444,8 @@ pub enum Selection {
     Random,
     /// The highest value of the queue's `score`.
     BestScore,
+    /// Several at once, the longest idle, and the first to accept wins: see `broadcast`.
+    Broadcast,
 }
 
 /// One overflow rule. It acts once per contact and stay in the queue; the first that is set off and possible does.

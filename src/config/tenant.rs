@@ -193,6 +193,7 @@ fn queue(table: schema::Queue, known: &Known, faults: &mut Gathered<'_>) -> poli
     let overflow = routing::overflow(&table, known, faults);
     let (selection, idle_clock) = (routing::selection(&table), routing::idle_clock(&table));
     let (score, aging_cap) = (routing::score(&table, known, faults), routing::aging_cap(&table, faults));
+    let broadcast = routing::broadcast(&table, faults);
     policy::Queue {
         display_name: display_name(table.display_name, &default.id),
         require: table
@@ -202,6 +203,7 @@ fn queue(table: schema::Queue, known: &Known, faults: &mut Gathered<'_>) -> poli
         selection,
         idle_clock,
         score,
+        broadcast,
         aging: table.aging_per_minute.map_or(default.aging, routing::millionths),
         aging_cap,
         max_wait_first: table.max_wait_first.map(|given| given.0),

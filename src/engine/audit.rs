@@ -101,10 +101,11 @@ impl State {
             check(faults, live == contact.live_legs as usize, || {
                 format!("{id:?} has {live} live legs, not as counted")
             });
-            let fronts = self
-                .contact_legs(id)
-                .filter(|(_, leg)| matches!(leg.state, LegState::Offered) || leg.state.is_busy())
-                .count();
+            let of = |is: fn(LegState) -> bool| self.contact_legs(id).filter(|(_, leg)| is(leg.state)).count();
+            let offers = of(|state| state == LegState::Offered);
+            // Offers of a broadcast contact stand side by side.
+            let fronts = of(LegState::is_busy) + offers.min(1);
+            self.audit_offers(id, offers, faults);
             check(faults, fronts <= 1, || format!("{id:?} has {fronts} legs that decide its state"));
             check(faults, contact.closed == (contact.outcome.is_some() && live == 0), || {
                 format!("{id:?} is {state:?} with outcome {:?} and {live} live legs", contact.outcome)
@@ -132,6 +133,16 @@ impl State {
                 });
             }
         }
+    }
+
+    /// The offers of a contact as they are counted, and whether it is noted that it wants more of them.
+    fn audit_offers(&self, id: ContactId, offers: usize, faults: &mut Vec<String>) {
+        let said = self.contact(id).entry.map_or(0, |entry| usize::from(entry.offers));
+        check(faults, offers == said, || format!("{id:?} has {offers} open offers, said {said}"));
+        let (short, state) = (self.is_short(id), self.contact_state(id));
+        check(faults, short == (state == ContactState::Offered && self.wants(id)), || {
+            format!("{id:?} is {state:?}, wants more agents: {short}")
+        });
     }
 
     /// What is counted per agent. Invariant 3 is asserted as an offer is issued: capacity may shrink under one.
@@ -172,8 +183,8 @@ impl State {
 
     /// Invariant 4: no agent with room stays idle while a contact he may take waits.
     fn audit_work_conservation(&self, faults: &mut Vec<String>) {
-        for (id, contact) in self.contacts_from(0) {
-            if self.state_of(contact) != ContactState::Queued {
+        for (id, _) in self.contacts_from(0) {
+            if !self.wants(id) {
                 continue;
             }
             let free = self.agents_from(0).find(|&agent| self.refused(id, agent).is_none());

@@ -342,6 +342,8 @@ pub struct Entry {
     pub only: Option<AgentId>,
     /// Until when it is open to him alone.
     pub only_until: Time,
+    /// Offers of it that are open.
+    pub offers: u16,
     /// Declines in this entry since the memory was last cleared.
     pub declines: u32,
     /// The last wait reached at which more agents could take it.
@@ -405,7 +407,7 @@ pub struct Contact {
     pub entry: Option<Entry>,
     /// The leg that decides its state once answered, or its direct leg.
     pub owner: Option<LegId>,
-    /// The leg of the open entry: an offer, or what it was accepted into.
+    /// The leg of the open entry: an offer (the newest of several), or what it was accepted into.
     pub entry_leg: Option<LegId>,
     /// Newest leg; the others follow by `Leg::older`.
     pub last_leg: Option<LegId>,
@@ -494,6 +496,8 @@ pub struct Leg {
     pub cost: u32,
     /// The channel, for the agent's count.
     pub channel: ChannelId,
+    /// Whether it was offered to several agents at once.
+    pub broadcast: bool,
     /// Whether it was ever CONNECTED.
     pub connected_once: bool,
     /// Whether `max_handle` was passed and said.

@@ -331,6 +331,8 @@ pub enum Event {
         expires: Time,
         /// Measured wait so far.
         wait: Span,
+        /// Whether it is offered to several at once.
+        broadcast: bool,
     },
     /// The agent took it; the leg is ASSIGNED.
     OfferAccepted {
@@ -360,6 +362,15 @@ pub enum Event {
         leg: LegId,
         /// Until when the pair is barred.
         barred: Option<(BarId, Time)>,
+    },
+    /// Another agent won.
+    OfferRescinded {
+        /// The contact.
+        contact: ContactId,
+        /// The leg.
+        leg: LegId,
+        /// Who.
+        winner: AgentId,
     },
     /// The contact left.
     OfferCancelled {
@@ -587,6 +598,7 @@ impl Event {
             | OfferAccepted { contact, .. }
             | OfferDeclined { contact, .. }
             | OfferExpired { contact, .. }
+            | OfferRescinded { contact, .. }
             | OfferCancelled { contact, .. }
             | OfferRevoked { contact, .. }
             | OfferFailed { contact, .. }
@@ -610,6 +622,7 @@ impl Event {
             | OfferAccepted { leg, .. }
             | OfferDeclined { leg, .. }
             | OfferExpired { leg, .. }
+            | OfferRescinded { leg, .. }
             | OfferCancelled { leg, .. }
             | OfferRevoked { leg, .. }
             | OfferFailed { leg, .. }

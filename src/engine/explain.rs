@@ -27,6 +27,8 @@ pub enum Refused {
     NotResponding,
     /// He has no room for one more contact of the channel.
     NoRoom,
+    /// An offer of it is open to him.
+    Offered,
     /// The pair is barred for a while.
     Barred,
     /// It has not waited long enough for his team.
@@ -72,6 +74,7 @@ impl State {
             (!candidate.session, Refused::SessionLost),
             (candidate.not_responding.is_some(), Refused::NotResponding),
             (!candidate.has_room(held.channel, channel.cost, channel.max), Refused::NoRoom),
+            (self.is_offered(held, agent), Refused::Offered),
             (self.barred(held, agent), Refused::Barred),
             (entry.only.is_none() && !self.delay_over(&entry, candidate.team), Refused::Delay),
             (entry.only.is_none() && !self.lent(&entry, candidate.team), Refused::Reserved),

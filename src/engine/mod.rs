@@ -230,6 +230,7 @@ impl Engine {
             self.emit_all(now, &mut events, out);
             self.scratch = events;
             if quiet {
+                self.state.end_filling();
                 return;
             }
         }

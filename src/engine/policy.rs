@@ -270,6 +270,8 @@ pub struct Queue {
     pub idle_clock: IdleClock,
     /// What `best_score` computes; nothing with another selection.
     pub score: Option<Arc<Score>>,
+    /// To how many agents a contact is offered at once; none is one after the other. Who they are says `selection`.
+    pub broadcast: Option<Broadcast>,
     /// What waiting adds to a contact's priority, in millionths of a point per minute since its adjusted arrival.
     pub aging: i64,
     /// The most that waiting adds, in millionths; none is no bound.
@@ -307,6 +309,7 @@ impl Queue {
             selection: Selection::default(),
             idle_clock: IdleClock::default(),
             score: None,
+            broadcast: None,
             aging: 0,
             aging_cap: None,
             max_wait_first: None,
@@ -426,6 +429,16 @@ pub enum Selection {
     Random,
     /// The highest value of the queue's [`Score`]. O(parts of the expression) each.
     BestScore,
+}
+
+/// Offers to several agents at once: the first to accept wins, and the others are RESCINDED. Each offer reserves its
+/// agent's capacity. Cost of a match: as its selection, once per agent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Broadcast {
+    /// When fewer stay open, others are offered it too, up to `max`.
+    pub min: u32,
+    /// To so many at once at most, 1-[`super::limits::BROADCAST`].
+    pub max: u32,
 }
 
 /// Since when an agent is idle.

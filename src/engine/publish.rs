@@ -24,7 +24,7 @@ pub struct Published {
     pub queue: Text,
     /// The other queue a transfer names.
     pub other_queue: Option<Text>,
-    /// The other agent a transfer or a restriction names.
+    /// The other agent a transfer or a restriction names, or who won.
     pub other_agent: Option<Text>,
     /// What became of a contact that is CLOSED.
     pub totals: Option<Box<Totals>>,
@@ -92,6 +92,7 @@ impl State {
         let (other_queue, other_agent) = match event {
             Event::ContactTransferred { to, to_agent, .. } => (*to, *to_agent),
             Event::ContactMoved { to, .. } => (Some(*to), None),
+            Event::OfferRescinded { winner, .. } => (None, Some(*winner)),
             Event::ContactQueued { only, .. } => (None, only.map(|(agent, _)| agent)),
             _ => (None, None),
         };

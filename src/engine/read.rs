@@ -35,6 +35,8 @@ pub struct LegView {
     pub state: LegState,
     /// What became of its offer.
     pub offer: OfferState,
+    /// Whether it was offered to several agents at once.
+    pub broadcast: bool,
     /// Units it holds.
     pub cost: u32,
     /// When it began.
@@ -319,6 +321,7 @@ impl State {
             queue: held.queue.map_or_else(Text::default, |queue| self.queue_id(queue).clone()),
             state: held.state,
             offer: held.offer,
+            broadcast: held.broadcast,
             cost: held.cost,
             begun: held.begun,
             deadline: held.deadline.get().filter(|_| held.state != LegState::Ended),

@@ -18,9 +18,9 @@ use crate::engine::contact::{
 use crate::engine::event::{Answer, EntryCause, EntryExit, Event, Facts, Recorded};
 use crate::engine::id::Text;
 use crate::engine::policy::{
-    Action, Channel, Connect, ContactOrder, Hysteresis, IdleClock, Membership, Overflow, Policy, PolicyChange,
-    PolicyTrigger, Queue, QueueGroup, RemovedQueue, Reserve, Rules, Selection, ServiceLevel, Skill, Team, Trigger,
-    WrapUp,
+    Action, Broadcast, Channel, Connect, ContactOrder, Hysteresis, IdleClock, Membership, Overflow, Policy,
+    PolicyChange, PolicyTrigger, Queue, QueueGroup, RemovedQueue, Reserve, Rules, Selection, ServiceLevel, Skill, Team,
+    Trigger, WrapUp,
 };
 use crate::engine::requirement::{Comparison, Expr, Requirement, Value};
 use crate::engine::score::{Operation, Score, ScoreExpr};
@@ -46,7 +46,7 @@ variants!(Event, EVENTS {
     12 = ContactEnded { contact, outcome, reason, exit, disposition }
     13 = ContactClosed { contact, outcome, reason, queue }
     14 = ContactForgotten { contact }
-    15 = OfferIssued { contact, leg, agent, cost, expires, wait }
+    15 = OfferIssued { contact, leg, agent, cost, expires, wait, broadcast }
     16 = OfferAccepted { contact, leg, connect_by }
     17 = OfferDeclined { contact, leg, reason, barred }
     18 = OfferExpired { contact, leg, barred }
@@ -82,6 +82,7 @@ variants!(Event, EVENTS {
     48 = CustomerForgotten { customer, contacts }
     49 = ContactOverflowed { contact, rule, trigger, action }
     50 = QueueOpenChanged { queue, before, after, set, until, by_clock }
+    51 = OfferRescinded { contact, leg, winner }
 });
 
 // ---- what events hold
@@ -177,7 +178,9 @@ record!(Queue {
     expected_handle,
     expected_patience,
     overflow,
+    broadcast,
 });
+record!(Broadcast { min, max });
 record!(Overflow { trigger, action });
 record!(QueueGroup { id, queues, limit });
 record!(Reserve { team, queue, keep_idle, release_after, lender_within_target, hysteresis });

@@ -230,7 +230,9 @@ pub enum OfferResult {
     Revoked,
     /// It could not be delivered, or the agent's session was lost.
     Failed,
+    /// Another agent won.
+    Rescinded,
 }
 
 /// The results of offers as label values, in order.
-pub const OFFER_RESULTS: [&str; 6] = ["accepted", "declined", "expired", "cancelled", "revoked", "failed"];
+pub const OFFER_RESULTS: [&str; 7] = ["accepted", "declined", "expired", "cancelled", "revoked", "failed", "rescinded"];

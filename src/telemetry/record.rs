@@ -281,6 +281,7 @@ impl Books {
             Event::OfferAccepted { .. } => Some(OfferResult::Accepted),
             Event::OfferDeclined { .. } => Some(OfferResult::Declined),
             Event::OfferExpired { .. } => Some(OfferResult::Expired),
+            Event::OfferRescinded { .. } => Some(OfferResult::Rescinded),
             Event::OfferCancelled { .. } => Some(OfferResult::Cancelled),
             Event::OfferRevoked { .. } => Some(OfferResult::Revoked),
             Event::OfferFailed { .. } => Some(OfferResult::Failed),

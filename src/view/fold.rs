@@ -892,6 +892,7 @@ impl Books {
             }
             Event::OfferDeclined { .. } => (OfferState::Declined, Count::OffersDeclined),
             Event::OfferExpired { .. } => (OfferState::Expired, Count::OffersExpired),
+            Event::OfferRescinded { .. } => (OfferState::Rescinded, Count::OffersRescinded),
             Event::OfferCancelled { .. } => (OfferState::Cancelled, Count::OffersCancelled),
             Event::OfferRevoked { .. } => (OfferState::Revoked, Count::OffersRevoked),
             Event::OfferFailed { .. } => (OfferState::Failed, Count::OffersFailed),

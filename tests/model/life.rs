@@ -289,6 +289,8 @@ impl Model {
             acted: Vec::new(),
             leaving: false,
             leg: None,
+            open: Vec::new(),
+            filling: false,
             threshold: rules.service_level.threshold,
             short: rules.short_abandon,
             max_wait,
@@ -344,7 +346,7 @@ impl Model {
 
     fn leg_event(&mut self, now: Time, id: ContactId, leg: LegId, event: &Event) -> Check {
         match event {
-            Event::OfferIssued { agent, cost, expires, wait, .. } => {
+            Event::OfferIssued { agent, cost, expires, wait, broadcast, .. } => {
                 self.check_offer(now, id, *agent)?;
                 let queue = self.entry(id)?.queue;
                 self.turns.insert(queue, *agent);
@@ -352,7 +354,12 @@ impl Model {
                 must(*wait == self.entry(id)?.wait(now), || "an offer says another wait".into())?;
                 must(*cost == rules.cost && *expires == now + rules.offer_timeout, || "an offer's terms".into())?;
                 self.begin(id, leg, (*agent, *cost), (LegState::Offered, OfferState::Issued), *expires)?;
-                self.entry(id)?.leg = Some(leg);
+                let several = self.several(&self.contacts[&id]).is_some();
+                must(*broadcast == several, || "an offer to one, or to several".into())?;
+                self.legs.get_mut(&leg).expect("it has begun").broadcast = several;
+                let entry = self.entry(id)?;
+                (entry.leg, entry.filling) = (Some(leg), several);
+                entry.open.push((leg, *agent));
                 Ok(())
             }
             Event::LegAssigned { agent, cost, connect_by, cause, .. } => {
@@ -402,7 +409,7 @@ impl Model {
         held.legs.push(leg);
         let channel = held.channel.clone();
         let until = Some(until);
-        let new = Leg { contact, agent, channel, cost, state, offer, connected_once: false, until };
+        let new = Leg { contact, agent, channel, cost, state, offer, broadcast: false, connected_once: false, until };
         must(self.legs.insert(leg, new).is_none(), || "a leg's id is used twice".into())
     }
 
@@ -424,7 +431,8 @@ impl Model {
         let contact = self.contacts.get_mut(&id).expect("it was found");
         contact.owner = Some(leg);
         let entry = contact.entry.take();
-        must(entry.as_ref().is_none_or(|entry| entry.leg == Some(leg)), || "another leg answers".into())?;
+        let alone = |entry: &Entry| entry.leg == Some(leg) && entry.open.is_empty();
+        must(entry.as_ref().is_none_or(alone), || "another leg answers, or others are still offered it".into())?;
         let expected = entry.map(|entry| {
             let wait = entry.wait(now);
             Answer { queue: entry.queue, wait, within_threshold: wait <= entry.threshold }
@@ -470,18 +478,32 @@ impl Model {
             Event::OfferDeclined { barred, .. } => (OfferState::Declined, *barred),
             Event::OfferExpired { barred, .. } => (OfferState::Expired, *barred),
             Event::OfferFailed { barred, .. } => (OfferState::Failed, *barred),
+            Event::OfferRescinded { winner, .. } => {
+                self.check_rescinded(id, *winner)?;
+                (OfferState::Rescinded, None)
+            }
             Event::OfferCancelled { .. } => (OfferState::Cancelled, None),
             Event::OfferRevoked { .. } => (OfferState::Revoked, None),
             _ => return Err(format!("{event:?} is not an offer's")),
         };
-        held.offer = offer;
+        let broadcast = self.legs[&leg].broadcast;
+        self.legs.get_mut(&leg).expect("it was found").offer = offer;
         match event {
             Event::OfferDeclined { .. } => {
                 self.agent(agent).declines += 1;
                 let most = self.policy.rules.max_declines;
                 let entry = self.entry(id)?;
                 entry.declines += 1;
-                if most > 0 && entry.declines >= most {
+                if most > 0 && entry.declines >= most && entry.open.len() <= 1 {
+                    self.promises.push(Promise::NoWillingAgent(id));
+                }
+            }
+            // One of several blames nobody, and may be offered again; after enough declines nobody is willing.
+            Event::OfferExpired { .. } if broadcast => {
+                must(rang_out && barred.is_none(), || "one of several offers expires otherwise".into())?;
+                let most = self.policy.rules.max_declines;
+                let entry = self.entry(id)?;
+                if most > 0 && entry.declines >= most && entry.open.len() <= 1 {
                     self.promises.push(Promise::NoWillingAgent(id));
                 }
             }
@@ -501,6 +523,13 @@ impl Model {
         self.end(leg, barred)
     }
 
+    /// The others lose when one has won, and he is the one.
+    fn check_rescinded(&self, id: ContactId, winner: AgentId) -> Check {
+        let entry = self.contacts[&id].entry.as_ref().ok_or("an offer of nothing")?;
+        let won = entry.leg.map(|leg| &self.legs[&leg]).filter(|leg| leg.state == LegState::Assigned);
+        must(won.is_some_and(|leg| leg.agent == winner), || format!("{winner:?} has not won {id:?}"))
+    }
+
     fn accepted(&mut self, now: Time, id: ContactId, leg: LegId, connect_by: Time) -> Check {
         let until = now + self.rules(id).connect_timeout;
         must(connect_by == until, || "another connect timeout".into())?;
@@ -509,6 +538,9 @@ impl Model {
         let agent = held.agent;
         let held = self.agent(agent);
         (held.faults[Fault::Expired as usize], held.faults[Fault::Delivery as usize], held.declines) = (0, 0, 0);
+        let entry = self.entry(id)?;
+        entry.leg = Some(leg);
+        entry.open.retain(|open| open.0 != leg);
         self.pass(leg, LegState::Offered, (LegState::Assigned, Some(until)))
     }
 
@@ -520,7 +552,10 @@ impl Model {
         let contact = self.contacts.get_mut(&contact).ok_or("an unknown contact")?;
         contact.owner = contact.owner.filter(|&owner| owner != leg);
         if let Some(entry) = &mut contact.entry {
-            entry.leg = entry.leg.filter(|&of| of != leg);
+            entry.open.retain(|open| open.0 != leg);
+            if entry.leg == Some(leg) {
+                entry.leg = entry.open.last().map(|open| open.0);
+            }
             entry.bars.extend(barred.map(|(bar, until)| (bar, agent, until)));
         }
         Ok(())

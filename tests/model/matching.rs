@@ -1,7 +1,7 @@
 //! Who may take what, and in which order: by looking at everyone.
 
 use usher::engine::agent::{AgentProfile, Presence};
-use usher::engine::contact::AssignCause;
+use usher::engine::contact::{AssignCause, LegState};
 use usher::engine::id::{AgentId, ContactId, QueueId, Text};
 use usher::engine::policy::{Membership, Team};
 use usher::engine::requirement::{Comparison, Expr, Value};
@@ -104,10 +104,32 @@ impl Model {
     pub fn could(&self, agent: AgentId, contact: &Contact) -> bool {
         let Some(entry) = &contact.entry else { return false };
         entry.parked_at.is_none()
-            && entry.leg.is_none()
+            && self.wants(contact, entry)
+            && !entry.open.iter().any(|open| open.1 == agent)
             && !entry.bars.iter().any(|bar| bar.1 == agent)
             && self.ready(agent, contact)
             && (entry.only.is_some() || self.let_go(agent, contact, entry))
+    }
+
+    /// To how many at once a contact is offered: at least, and at most; none when to one alone.
+    pub fn several(&self, contact: &Contact) -> Option<(usize, usize)> {
+        let entry = contact.entry.as_ref()?;
+        let rule = self.queues[entry.queue.index()].broadcast?;
+        let one = entry.only.is_some() || self.channels[&contact.channel].auto_accept;
+        (!one).then_some((rule.min as usize, rule.max as usize))
+    }
+
+    /// Whether a contact wants an agent, or one more of several.
+    fn wants(&self, contact: &Contact, entry: &Entry) -> bool {
+        let Some(leg) = entry.leg else { return true };
+        let rings = self.legs[&leg].state == LegState::Offered;
+        let wanted = |(min, max): (usize, usize)| entry.open.len() < if entry.filling { max } else { min };
+        rings && self.several(contact).is_some_and(wanted)
+    }
+
+    /// The batch is over: who is offered to as many as there were is content.
+    pub fn content(&mut self) {
+        self.contacts.values_mut().filter_map(|held| held.entry.as_mut()).for_each(|entry| entry.filling = false);
     }
 
     /// Whether a team's delay is over and its agents are not kept back.

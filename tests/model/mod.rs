@@ -41,6 +41,10 @@ pub struct Entry {
     pub leaving: bool,
     /// The leg of this entry: an offer, or what it was accepted into.
     pub leg: Option<LegId>,
+    /// Its open offers.
+    pub open: Vec<(LegId, AgentId)>,
+    /// Whether an offer of it was issued to one of several in this batch.
+    pub filling: bool,
     pub threshold: Span,
     pub short: Span,
     pub max_wait: Span,
@@ -86,6 +90,7 @@ pub struct Leg {
     pub cost: u32,
     pub state: LegState,
     pub offer: OfferState,
+    pub broadcast: bool,
     pub connected_once: bool,
     /// When its state ends by itself; none for a conversation.
     pub until: Option<Time>,

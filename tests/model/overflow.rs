@@ -43,7 +43,8 @@ impl Model {
         }
         let mut there = contact.clone();
         let (bars, leg, only, reached) = (Vec::new(), None, None, Span::ZERO);
-        there.entry = Some(Entry { queue: to, bars, leg, only, reached, ..here.clone() });
+        let (open, filling) = (Vec::new(), false);
+        there.entry = Some(Entry { queue: to, bars, leg, open, filling, only, reached, ..here.clone() });
         !self.overfull(to, 1) || self.agents.keys().any(|&agent| self.could(agent, &there))
     }
 

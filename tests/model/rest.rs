@@ -132,8 +132,7 @@ impl Model {
                 let here = agent.presence != Presence::Offline && agent.next != Some(Presence::Offline);
                 must(here && !agent.removed, || format!("{id:?} is kept for {only:?}, who has signed out"))?;
             }
-            let offer = entry.leg.map(|leg| &self.legs[&leg]).filter(|leg| leg.state == LegState::Offered);
-            must(offer.is_none_or(|leg| self.eligible(leg.agent, contact)), || {
+            must(entry.open.iter().all(|open| self.eligible(open.1, contact)), || {
                 format!("the offer of {id:?} is no longer allowed")
             })?;
         }

@@ -192,6 +192,7 @@ impl Names {
                 format!("declined {pair} {}{}", snake(reason), barred(*until))
             }
             Event::OfferExpired { barred: until, .. } => format!("offer_expired {pair}{}", barred(*until)),
+            Event::OfferRescinded { winner, .. } => format!("offer_rescinded {pair} by {}", agent(state, *winner)),
             Event::OfferCancelled { .. } => format!("offer_cancelled {pair}"),
             Event::OfferRevoked { .. } => format!("offer_revoked {pair}"),
             Event::OfferFailed { cause, barred: until, .. } => {

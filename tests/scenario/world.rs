@@ -4,7 +4,7 @@
 //! rules     lease:30s grace:30s retry:30s declines:3 transfer:60s park:1h retention:1h kept:10 window:24h remembered:10
 //!           occupancy:1h
 //! channel   voice cost:100 max:1 connect:explicit auto offer:20s connecting:30s max_wait:24h max_handle:4h rona:1 reset:60s
-//! queue     sales wrap_up:timed/30s max_wait:5m short:5s threshold:20s limit:5 select:ranked clock:inbound aging:1.5 aging_cap:10
+//! queue     sales broadcast:1/5 wrap_up:timed/30s max_wait:5m short:5s threshold:20s limit:5 select:ranked clock:inbound aging:1.5 aging_cap:10
 //!           first:5m cost:1.8 handle:5m patience:80s needs fr>=3
 //! reserve   t1 sales keep:1 release:30s within start:3 stop:1 ratio:0.5
 //! score     sales because 10 * fr + attr.years
@@ -22,8 +22,8 @@ use usher::config::score;
 use usher::engine::agent::{AgentProfile, AgentType};
 use usher::engine::id::Text;
 use usher::engine::policy::{
-    Action, Channel, Connect, ContactOrder, Hysteresis, IdleClock, Membership, Overflow, Policy, Queue, QueueGroup,
-    Reserve, Rules, Selection, Skill, Team, Trigger, WrapUp,
+    Action, Broadcast, Channel, Connect, ContactOrder, Hysteresis, IdleClock, Membership, Overflow, Policy, Queue,
+    QueueGroup, Reserve, Rules, Selection, Skill, Team, Trigger, WrapUp,
 };
 use usher::engine::requirement::Value;
 use usher::engine::time::Span;
@@ -211,6 +211,11 @@ fn queue(queue: &mut Queue, words: &Words) {
                 };
             }
             "max_wait" => queue.max_wait = Some(span(value)),
+            "broadcast" => {
+                let (min, max) = value.split_once('/').expect("a broadcast has a min and a max");
+                let count = |text: &str| text.parse().expect("a count");
+                queue.broadcast = Some(Broadcast { min: count(min), max: count(max) });
+            }
             "limit" => queue.limit = value.parse().ok(),
             "select" => queue.selection = selection(value),
             "clock" => queue.idle_clock = clock(value),

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use usher::engine::agent::{AgentProfile, AgentType};
 use usher::engine::id::Text;
 use usher::engine::policy::{
-    Action, Channel, Connect, ContactOrder, Hysteresis, IdleClock, Membership, Overflow, Policy, Queue, QueueGroup,
-    Reserve, Rules, Selection, ServiceLevel, Skill, Team, Trigger, WrapUp,
+    Action, Broadcast, Channel, Connect, ContactOrder, Hysteresis, IdleClock, Membership, Overflow, Policy, Queue,
+    QueueGroup, Reserve, Rules, Selection, ServiceLevel, Skill, Team, Trigger, WrapUp,
 };
 use usher::engine::requirement::{Attributes, Comparison, Expr, Requirement, Value};
 use usher::engine::score::{Operation, Score, ScoreExpr};
@@ -57,6 +57,8 @@ pub struct World {
     pub ages: bool,
     pub delays: bool,
     pub reserves: bool,
+    /// Whether contacts are offered to several at once.
+    pub broadcasts: bool,
     /// Whether queues have overflow rules.
     pub overflows: bool,
     pub requirements: Vec<Arc<Requirement>>,
@@ -125,6 +127,7 @@ impl World {
             ages: rng.one_in(3),
             delays: rng.one_in(3),
             reserves: rng.one_in(3),
+            broadcasts: rng.one_in(3),
             overflows: rng.one_in(3),
             requirements: Vec::new(),
             policies: Vec::new(),
@@ -227,6 +230,10 @@ impl World {
     fn queue(&self, rng: &mut Rng, at: usize) -> Queue {
         Queue {
             require: rng.one_in(3).then(|| rng.pick(&self.requirements)),
+            broadcast: (self.broadcasts && !rng.one_in(4)).then(|| {
+                let min = rng.pick(&[1, 1, 2, 3]);
+                Broadcast { min, max: min + rng.pick(&[0, 1, 2]) }
+            }),
             limit: if self.limits { rng.pick(&[None, Some(0), Some(1), Some(2)]) } else { None },
             selection: if self.selects { rng.pick(&SELECTIONS) } else { Selection::default() },
             idle_clock: if self.selects { rng.pick(&CLOCKS) } else { IdleClock::default() },

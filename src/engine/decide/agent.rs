@@ -285,7 +285,8 @@ pub(super) fn decline(
     let entry = state.contact(contact).entry.expect("an open offer has an open entry");
     let barred = leg::bar(state, now, retry_time.unwrap_or(rules.retry_time));
     out.push(Event::OfferDeclined { contact, leg: offer, reason, barred });
-    if rules.max_declines > 0 && entry.declines + 1 >= rules.max_declines {
+    // While others may still take it, nobody being willing is not known.
+    if rules.max_declines > 0 && entry.declines + 1 >= rules.max_declines && entry.offers <= 1 {
         out.push(Event::NoWillingAgent { contact });
     }
     unrestrict(state, contact, agent, out);

@@ -83,6 +83,9 @@ fn leg_due(state: &State, now: Time, leg: LegId, out: &mut Vec<Event>) {
     let contact = held.contact;
     match held.state {
         LegState::Offered => {
+            if held.broadcast {
+                return broadcast_expired(state, contact, leg, out);
+            }
             let barred = bar(state, now, state.policy().rules.retry_time);
             out.push(Event::OfferExpired { contact, leg, barred });
             fault(state, now, leg, Fault::Expired, out);
@@ -94,6 +97,17 @@ fn leg_due(state: &State, now: Time, leg: LegId, out: &mut Vec<Event>) {
             out.push(ended(contact, leg, held.end_cause.unwrap_or(EndCause::Completed), None));
         }
         LegState::Ended => unreachable!("an ended leg has no deadline"),
+    }
+}
+
+/// One of several offers was not answered: nobody is to blame, and he may be offered it again. When it was the last, and
+/// enough have declined before, nobody is willing.
+fn broadcast_expired(state: &State, contact: ContactId, leg: LegId, out: &mut Vec<Event>) {
+    out.push(Event::OfferExpired { contact, leg, barred: None });
+    let most = state.policy().rules.max_declines;
+    let entry = state.contact(contact).entry.expect("an open offer has an open entry");
+    if most > 0 && entry.declines >= most && entry.offers <= 1 {
+        out.push(Event::NoWillingAgent { contact });
     }
 }
 

@@ -12,7 +12,7 @@ use super::leg::accept;
 use super::overflow::{Moment, overflow};
 use super::supervise::move_one;
 use crate::engine::agent::Presence;
-use crate::engine::contact::{Contact, ContactState};
+use crate::engine::contact::Contact;
 use crate::engine::event::Event;
 use crate::engine::id::{AgentId, ContactId, QueueId};
 use crate::engine::state::State;
@@ -44,7 +44,7 @@ pub(in crate::engine) fn follow_up(state: &mut State, now: Time, out: &mut Vec<E
         return offer(state, now, contact, agent, out);
     }
     while let Some(contact) = state.next_waiting() {
-        if state.try_contact(contact).is_none() || state.contact_state(contact) != ContactState::Queued {
+        if !state.wants(contact) {
             continue;
         }
         let Some(agent) = state.best_agent(contact, None) else { continue };
@@ -134,7 +134,8 @@ fn offer(state: &State, now: Time, contact: ContactId, agent: AgentId, out: &mut
     let leg = state.next_leg();
     let wait = held.entry.expect("a contact that is matched waits").wait(now);
     let expires = now + channel.offer_timeout;
-    out.push(Event::OfferIssued { contact, leg, agent, cost: channel.cost, expires, wait });
+    let broadcast = held.entry.is_some_and(|entry| state.broadcast(held, &entry).is_some());
+    out.push(Event::OfferIssued { contact, leg, agent, cost: channel.cost, expires, wait, broadcast });
     if channel.auto_accept {
         accept(state, now, contact, leg, out);
     }
@@ -148,10 +149,9 @@ fn check_contact(state: &State, now: Time, contact: ContactId, out: &mut Vec<Eve
         if held.live_legs == 0 {
             out.push(Event::ContactClosed { contact, outcome, reason, queue: held.queue() });
         }
-    } else if let Some(leg) = held.entry_leg {
-        if !state.offer_allowed(leg) {
-            out.push(Event::OfferRevoked { contact, leg });
-        }
+    } else if held.entry_leg.is_some() {
+        let gone = state.contact_legs(contact).filter(|(leg, _)| !state.offer_allowed(*leg));
+        out.extend(gone.map(|(leg, _)| Event::OfferRevoked { contact, leg }));
     } else if state.contact_deadline(held).is_some_and(|at| at <= now) {
         contact_due(state, now, contact, out);
     } else if let Some(heir) = left_behind(state, held) {

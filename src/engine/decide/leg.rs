@@ -100,6 +100,11 @@ pub(super) fn accept(state: &State, now: Time, contact: ContactId, leg: LegId, o
     let held = state.contact(contact);
     let channel = state.channel(held.channel);
     out.push(Event::OfferAccepted { contact, leg, connect_by: now + channel.connect_timeout });
+    if held.entry.is_some_and(|entry| entry.offers > 1) {
+        let winner = state.leg(leg).agent;
+        let others = state.contact_legs(contact).filter(|(other, at)| *other != leg && at.state == LegState::Offered);
+        out.extend(others.map(|(leg, _)| Event::OfferRescinded { contact, leg, winner }));
+    }
     if channel.connect == Connect::OnAccept {
         out.push(Event::LegConnected { contact, leg, answer: answer(state, held, now) });
     }

@@ -103,6 +103,7 @@ impl State {
             self.agenda.contacts.push(contact);
         }
         self.agenda.sorted = false;
+        self.renew_short();
     }
 
     /// Queues have other overflow rules: what has acted is forgotten. Waits passed before stay passed. A pass over the
@@ -349,6 +350,7 @@ impl State {
             park_until: Time(0),
             only: only.map(|(agent, _)| agent),
             only_until: only.map_or(Time(0), |(_, until)| until),
+            offers: 0,
             declines: 0,
             reached: Span::ZERO,
             acted: 0,
@@ -378,6 +380,8 @@ impl State {
         let held = self.contacts.at_mut(contact.slot());
         held.entry = None;
         held.entry_leg = None;
+        self.short.remove(&contact);
+        self.filling.remove(&contact);
     }
 
     fn change_contact(&mut self, contact: ContactId, change: &ContactChange) {
@@ -586,7 +590,9 @@ impl State {
 
     fn evolve_leg(&mut self, contact: ContactId, leg: LegId, event: &Event) {
         match event {
-            Event::OfferIssued { agent, cost, expires, .. } => self.issue(contact, leg, *agent, *cost, *expires),
+            Event::OfferIssued { agent, cost, expires, broadcast, .. } => {
+                self.issue(contact, leg, *agent, *cost, (*expires, *broadcast));
+            }
             Event::LegAssigned { agent, cost, connect_by, .. } => self.assign(contact, leg, *agent, *cost, *connect_by),
             Event::OfferAccepted { connect_by, .. } => {
                 let now = self.now;
@@ -597,6 +603,10 @@ impl State {
                 (faults[Fault::Expired as usize], faults[Fault::Delivery as usize]) = (0, 0);
                 self.agents[agent.0].declines = 0;
                 self.move_leg(leg, LegState::Assigned, Some(*connect_by));
+                let held = self.contacts.at_mut(contact.slot());
+                held.entry_leg = Some(leg);
+                held.entry.as_mut().expect("only an entry is offered").offers -= 1;
+                self.note_short(contact);
             }
             Event::OfferDeclined { barred, .. } => {
                 self.agents[self.legs.at(leg.slot()).agent.0].declines += 1;
@@ -606,9 +616,11 @@ impl State {
                 self.end_offer(leg, OfferState::Declined, *barred);
             }
             Event::OfferExpired { barred, .. } => {
-                let agent = self.legs.at(leg.slot()).agent;
-                self.agents[agent.0].faults[Fault::Expired as usize] += 1;
-                self.move_clocks(agent, contact);
+                let Leg { agent, broadcast, .. } = *self.legs.at(leg.slot());
+                if !broadcast {
+                    self.agents[agent.0].faults[Fault::Expired as usize] += 1;
+                    self.move_clocks(agent, contact);
+                }
                 self.end_offer(leg, OfferState::Expired, *barred);
             }
             Event::OfferFailed { cause, barred, .. } => {
@@ -618,6 +630,7 @@ impl State {
                 }
                 self.end_offer(leg, OfferState::Failed, *barred);
             }
+            Event::OfferRescinded { .. } => self.end_offer(leg, OfferState::Rescinded, None),
             Event::OfferCancelled { .. } => self.end_offer(leg, OfferState::Cancelled, None),
             Event::OfferRevoked { .. } => self.end_offer(leg, OfferState::Revoked, None),
             Event::LegConnected { answer, .. } => self.connect(contact, leg, *answer),
@@ -639,7 +652,7 @@ impl State {
         self.arm_leg(leg);
     }
 
-    fn issue(&mut self, contact: ContactId, leg: LegId, agent: AgentId, cost: u32, expires: Time) {
+    fn issue(&mut self, contact: ContactId, leg: LegId, agent: AgentId, cost: u32, (expires, broadcast): (Time, bool)) {
         let (held, channel) = (&self.agents[agent.0], self.contacts.at(contact.slot()).channel);
         let most = self.registry.channels[channel.index()].max;
         assert!(held.has_room(channel, cost, most), "an offer exceeds the capacity of {agent:?}");
@@ -648,9 +661,16 @@ impl State {
         self.begin_leg(contact, leg, agent, cost, (LegState::Offered, OfferState::Issued), expires);
         let held = self.contacts.at_mut(contact.slot());
         held.entry_leg = Some(leg);
-        let queue = held.entry.expect("only an entry is offered").queue;
+        let entry = held.entry.as_mut().expect("only an entry is offered");
+        entry.offers += 1;
+        let queue = entry.queue;
         self.take_turn(queue, agent);
         self.arm_contact(contact);
+        if broadcast {
+            self.legs.at_mut(leg.slot()).broadcast = true;
+            self.filling.insert(contact);
+            self.note_short(contact);
+        }
     }
 
     /// A leg begins without an offer: the entry's, when one is open, or a direct one.
@@ -698,6 +718,7 @@ impl State {
             max_handle: self.registry.channels[channel.index()].max_handle,
             cost,
             channel,
+            broadcast: false,
             connected_once: false,
             over_max_handle: false,
             older: held.last_leg,
@@ -807,7 +828,12 @@ impl State {
     }
 
     fn end_offer(&mut self, leg: LegId, offer: OfferState, barred: Option<(BarId, Time)>) {
-        self.legs.at_mut(leg.slot()).offer = offer;
+        let held = self.legs.at_mut(leg.slot());
+        held.offer = offer;
+        let contact = held.contact;
+        if let Some(entry) = &mut self.contacts.at_mut(contact.slot()).entry {
+            entry.offers -= 1;
+        }
         self.end_leg(leg, EndCause::Offer, barred, &Text::default(), None);
     }
 
@@ -847,12 +873,16 @@ impl State {
             held.owner = None;
         }
         if held.entry_leg == Some(leg) {
-            held.entry_leg = None;
-            if let Some(entry) = held.entry {
+            // Of several offers the next newest; with the last the contact waits again.
+            let next = self.open_legs(self.contacts.at(contact.slot())).next();
+            let held = self.contacts.at_mut(contact.slot());
+            held.entry_leg = next;
+            if let Some(entry) = held.entry.filter(|_| next.is_none()) {
                 self.take_place(entry.queue);
                 self.line_up(contact);
             }
         }
+        self.note_short(contact);
         self.arm_contact(contact);
         self.agenda.checks.push(contact);
     }

@@ -93,6 +93,8 @@ impl State {
                     .flat_map(|waiting| waiting.iter(&self.contacts))
                     .map(|slot| self.contact_at(slot))
                     .collect();
+                let short = self.short().filter(|(_, _, entry)| entry.queue == queue).map(|(contact, ..)| contact);
+                let again: Vec<ContactId> = again.into_iter().chain(short).collect();
                 self.agenda.sorted &= again.is_empty();
                 self.agenda.contacts.extend(again);
             }

@@ -9,10 +9,11 @@ mod gates;
 mod lending;
 mod places;
 mod registry;
+mod ringing;
 mod search;
 mod serve;
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -124,6 +125,10 @@ pub struct State {
     tally: Tally,
     /// QUEUED and PARKED entries by queue: waiting places taken.
     places: Vec<u32>,
+    /// OFFERED contacts that want more agents.
+    short: BTreeSet<ContactId>,
+    /// Those offered in this batch to as many as their queue allows; empty between batches.
+    filling: BTreeSet<ContactId>,
     /// What queues are set to by hand.
     gates: Vec<Gate>,
     /// Entries in line by queue.
@@ -166,6 +171,8 @@ impl State {
             timers: Timers::new(),
             tally: Tally::default(),
             places: Vec::new(),
+            short: BTreeSet::new(),
+            filling: BTreeSet::new(),
             gates: Vec::new(),
             queued: Vec::new(),
             turns: Vec::new(),
@@ -599,6 +606,7 @@ impl State {
 
     /// After a fold: what follows was recorded too.
     pub(super) fn forget_agenda(&mut self) {
+        self.end_filling();
         self.agenda.contacts.clear();
         self.agenda.checks.clear();
         self.agenda.doors.clear();

@@ -321,7 +321,9 @@ impl Registry {
 
     fn is_plain(&self) -> bool {
         let queue = |queue: &QueueRules| {
-            Aging::of(&queue.rules).is_none() && by_line(&queue.rules) && queue.reserves.is_empty()
+            let rules = &queue.rules;
+            let one_by_one = by_line(rules) && rules.broadcast.is_none();
+            Aging::of(rules).is_none() && one_by_one && queue.reserves.is_empty()
         };
         let delays = |team: &TeamRules| team.more.iter().any(|more| !more.delay.is_zero());
         let team = |team: &TeamRules| team.contact_order == ContactOrder::Priority && !delays(team);

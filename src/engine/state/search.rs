@@ -105,6 +105,10 @@ impl State {
                 heads.push(Head { queue, rank, slot });
             }
         }
+        for (contact, it, entry) in self.short().filter(|(_, it, entry)| self.short_fits(it, entry, agent)) {
+            let band = self.registry.band(held.team, entry.queue).expect("he serves its queue");
+            heads.push(Head { queue: entry.queue, rank: self.ranks(now, entry.queue, band)(it), slot: contact.slot() });
+        }
         for slot in held.only.iter(&self.contacts).filter(|&slot| self.only_fits(self.contacts.at(slot), agent)) {
             let contact = self.contacts.at(slot);
             let queue = contact.entry.expect("only an entry waits").queue;
@@ -112,6 +116,16 @@ impl State {
             heads.push(Head { queue, rank: self.ranks(now, queue, band)(contact), slot });
         }
         heads
+    }
+
+    /// Whether an agent with room may be offered a contact that others are offered already.
+    fn short_fits(&self, contact: &Contact, entry: &Entry, agent: AgentId) -> bool {
+        let held = &self.agents[agent.0];
+        held.room & (1 << contact.channel.0) != 0
+            && self.meets(agent, entry.class)
+            && self.may_match(contact, agent)
+            && self.delay_over(entry, held.team)
+            && self.lent(entry, held.team)
     }
 
     /// The classes an agent may serve and has room for, each once.
@@ -321,7 +335,11 @@ impl State {
         });
         let waiting = kept.flat_map(|class| self.index.class(class).waiting.iter(&self.contacts));
         let barred = waiting.filter(|&slot| !self.may_match(self.contacts.at(slot), agent));
-        let mut blocked = barred.map(|slot| self.contact_at(slot));
+        let kept_back = |contact: &Contact, entry: &Entry| {
+            self.reserve(entry.queue, held.team).is_some() && !self.may_match(contact, agent)
+        };
+        let short = self.short().filter(|(_, it, entry)| kept_back(it, entry)).map(|(contact, ..)| contact);
+        let mut blocked = barred.map(|slot| self.contact_at(slot)).chain(short);
         blocked.find(|&contact| self.choose_agent(contact).is_some())
     }
 }

@@ -290,9 +290,9 @@ impl State {
 
     // ---- the search
 
-    /// Whether a pair may be matched now, room aside.
+    /// Whether a pair may be matched now, room aside: it is not barred, nor offered already.
     pub(super) fn may_match(&self, contact: &Contact, agent: AgentId) -> bool {
-        contact.bars == NONE || !self.barred(contact, agent)
+        (contact.bars == NONE || !self.barred(contact, agent)) && !self.is_offered(contact, agent)
     }
 
     /// The contact an agent with room should take: best rank over the classes he serves and the contacts open to him

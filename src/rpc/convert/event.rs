@@ -72,6 +72,7 @@ pub fn name(event: &Event) -> Option<&'static str> {
         Event::OfferAccepted { .. } => "offer_accepted",
         Event::OfferDeclined { .. } => "offer_declined",
         Event::OfferExpired { .. } => "offer_expired",
+        Event::OfferRescinded { .. } => "offer_rescinded",
         Event::OfferCancelled { .. } => "offer_cancelled",
         Event::OfferRevoked { .. } => "offer_revoked",
         Event::OfferFailed { .. } => "offer_failed",
@@ -220,6 +221,7 @@ fn contact_payload(published: &Published, contact: &ContactNames) -> Option<Payl
         | Event::OfferAccepted { .. }
         | Event::OfferDeclined { .. }
         | Event::OfferExpired { .. }
+        | Event::OfferRescinded { .. }
         | Event::OfferCancelled { .. }
         | Event::OfferRevoked { .. }
         | Event::OfferFailed { .. } => Some(offer_payload(&about, &recorded.event)),
@@ -445,12 +447,12 @@ fn offer_payload(about: &About<'_>, event: &Event) -> Payload {
     let leg = event.leg().unwrap_or(LegId::from_u64(0));
     let ring = Some(span(about.facts.leg_age));
     match event {
-        Event::OfferIssued { cost, expires, .. } => offer!(
+        Event::OfferIssued { cost, expires, broadcast, .. } => offer!(
             about,
             leg,
             OfferIssued {
                 direction: about.direction(),
-                offer: Some(issued(about, leg, *cost, time(*expires))),
+                offer: Some(v1::Offer { broadcast: *broadcast, ..issued(about, leg, *cost, time(*expires)) }),
                 contact: Some(about.whole()),
             }
         ),
@@ -470,6 +472,10 @@ fn offer_payload(about: &About<'_>, event: &Event) -> Payload {
         ),
         Event::OfferExpired { barred, .. } => {
             offer!(about, leg, OfferExpired { ring: ring, retry_time: barred.map(|(_, until)| time(until)) })
+        }
+        Event::OfferRescinded { .. } => {
+            let winner = named(&about.published.other_agent);
+            offer!(about, leg, OfferRescinded { ring: ring, winner_agent_id: winner })
         }
         Event::OfferCancelled { .. } => offer!(about, leg, OfferCancelled { ring: ring }),
         Event::OfferRevoked { .. } => offer!(about, leg, OfferRevoked { ring: ring }),

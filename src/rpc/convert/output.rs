@@ -126,6 +126,7 @@ pub fn offer(view: &LegView, contact: Option<&ContactProfile>) -> v1::Offer {
         expire_time: view.deadline.filter(|_| open).map(time),
         attributes: contact.map(|contact| attributes(&contact.attributes)).unwrap_or_default(),
         leg_number: view.number as i32,
+        broadcast: view.broadcast,
         ..v1::Offer::default()
     }
 }
