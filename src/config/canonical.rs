@@ -206,13 +206,7 @@ fn queue(queue: &Queue) -> Table {
         overflow,
     } = queue;
     let mut table = named(id, display_name);
-    put(&mut table, "selection", if broadcast.is_some() { "broadcast" } else { self::selection(*selection) });
-    if let Some(Broadcast { min, max }) = broadcast {
-        let mut several = Table::new();
-        several.insert("min".into(), number(*min));
-        several.insert("max".into(), number(*max));
-        table.insert("broadcast".into(), Value::Table(several));
-    }
+    selected(&mut table, *selection, broadcast.as_ref());
     let clock = match idle_clock {
         IdleClock::Any => "any",
         IdleClock::Inbound => "inbound",
@@ -308,6 +302,18 @@ fn overflow(rule: &Overflow) -> Table {
     put(&mut table, "when", when);
     put(&mut table, "then", then);
     table
+}
+
+/// How a queue selects, with what goes with it.
+fn selected(table: &mut Table, selection: Selection, broadcast: Option<&Broadcast>) {
+    let Some(Broadcast { min, max }) = broadcast else {
+        return put(table, "selection", self::selection(selection));
+    };
+    put(table, "selection", "broadcast");
+    let mut several = Table::new();
+    several.insert("min".into(), number(*min));
+    several.insert("max".into(), number(*max));
+    table.insert("broadcast".into(), Value::Table(several));
 }
 
 fn selection(selection: Selection) -> &'static str {
