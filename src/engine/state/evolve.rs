@@ -229,6 +229,7 @@ impl State {
                 let now = self.now;
                 let entry = self.contacts.at_mut(contact.slot()).entry.as_mut().expect("only an entry is parked");
                 (entry.parked_since, entry.park_until) = (now.into(), *until);
+                self.parked.insert((entry.queue, contact.slot()));
                 self.arm_contact(contact);
             }
             Event::ContactUnparked { .. } => {
@@ -236,6 +237,7 @@ impl State {
                 let entry = self.contacts.at_mut(contact.slot()).entry.as_mut().expect("only an entry is parked");
                 let since = core::mem::take(&mut entry.parked_since).get().expect("a parked entry knows since when");
                 entry.parked += now.since(since);
+                self.parked.remove(&(entry.queue, contact.slot()));
                 self.line_up(contact);
                 self.agenda.checks.push(contact);
                 self.arm_contact(contact);
@@ -378,7 +380,9 @@ impl State {
         self.lift_bars(contact);
         self.leave_place(contact);
         let held = self.contacts.at_mut(contact.slot());
-        held.entry = None;
+        if let Some(entry) = held.entry.take().filter(|entry| entry.parked_since.is_some()) {
+            self.parked.remove(&(entry.queue, contact.slot()));
+        }
         held.entry_leg = None;
         self.short.remove(&contact);
         self.filling.remove(&contact);

@@ -129,6 +129,8 @@ pub struct State {
     short: BTreeSet<ContactId>,
     /// Those offered in this batch to as many as their queue allows; empty between batches.
     filling: BTreeSet<ContactId>,
+    /// PARKED entries by queue and slot.
+    parked: BTreeSet<(QueueId, u32)>,
     /// What queues are set to by hand.
     gates: Vec<Gate>,
     /// Entries in line by queue.
@@ -173,6 +175,7 @@ impl State {
             places: Vec::new(),
             short: BTreeSet::new(),
             filling: BTreeSet::new(),
+            parked: BTreeSet::new(),
             gates: Vec::new(),
             queued: Vec::new(),
             turns: Vec::new(),
