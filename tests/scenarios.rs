@@ -23,7 +23,7 @@ macro_rules! scenarios {
 
 scenarios! {
     aging connect deadlines direct leases lifecycle offers order orders overflow places policy presence requests reserve
-    selection supervise transfer
+    selection steps supervise transfer
 }
 
 #[test]

@@ -136,7 +136,7 @@ fn tapes_reach_every_event() {
     assert!(rare.is_empty(), "hardly ever seen: {rare:?} in {seen:?}");
 }
 
-const EVENTS: [&str; 43] = [
+const EVENTS: [&str; 45] = [
     "RequestRemembered",
     "PolicyApplied",
     "ContactCreated",
@@ -150,6 +150,8 @@ const EVENTS: [&str; 43] = [
     "BarLifted",
     "WaitReached",
     "ContactOverflowed",
+    "ContactRelaxed",
+    "StepsExhausted",
     "ContactMoved",
     "ContactEnded",
     "ContactClosed",

@@ -12,8 +12,8 @@ use super::{Config, Journal, Keepalive, Limits, Server, Telemetry};
 use crate::engine::agent::{AgentProfile, AgentType};
 use crate::engine::id::Text;
 use crate::engine::policy::{
-    Action, Channel, Connect, ContactOrder, Hysteresis, IdleClock, Membership, Overflow, Policy, Queue, QueueGroup,
-    Reserve, Rules, Selection, ServiceLevel, Skill, Team, Trigger, WrapUp,
+    Action, Channel, Connect, ContactOrder, Exhausted, Hysteresis, IdleClock, Membership, Overflow, Policy, Queue, QueueGroup,
+    Reserve, Rules, Selection, ServiceLevel, Skill, SkipIf, Step, Team, Trigger, WrapUp,
 };
 use crate::engine::requirement;
 use crate::engine::time::Span;
@@ -203,6 +203,8 @@ fn queue(queue: &Queue) -> Table {
         expected_handle,
         expected_patience,
         overflow,
+        steps,
+        exhausted,
     } = queue;
     let mut table = named(id, display_name);
     put(&mut table, "selection", self::selection(*selection));
@@ -243,6 +245,11 @@ fn queue(queue: &Queue) -> Table {
         let rules = overflow.iter().map(|rule| Value::Table(self::overflow(rule)));
         table.insert("overflow".into(), Value::Array(rules.collect()));
     }
+    if !steps.is_empty() {
+        let steps = steps.iter().map(|step| Value::Table(self::step(step)));
+        table.insert("steps".into(), Value::Array(steps.collect()));
+    }
+    table.insert("steps_exhausted".into(), Value::Table(self::exhausted(*exhausted)));
     let ServiceLevel { threshold, target_ppm } = service_level;
     let mut promise = Table::new();
     promise.insert("threshold".into(), duration(*threshold));
@@ -265,6 +272,42 @@ fn wrap_up(wrap_up: &WrapUp) -> Table {
     table
 }
 
+fn step(step: &Step) -> Table {
+    let Step { after, require, drop, prefer, skip_if } = step;
+    let mut table = Table::new();
+    table.insert("after".into(), duration(*after));
+    if let Some(require) = require {
+        put(&mut table, "require", &require.text);
+    }
+    if !drop.is_empty() {
+        table.insert("drop".into(), texts(drop));
+    }
+    if *prefer {
+        put(&mut table, "prefer", "preferred_agent");
+    }
+    if let Some(skip_if) = skip_if {
+        let when = match skip_if {
+            SkipIf::NobodySignedIn => "nobody_signed_in",
+        };
+        put(&mut table, "skip_if", when);
+    }
+    table
+}
+
+fn exhausted(exhausted: Exhausted) -> Table {
+    let mut table = Table::new();
+    let (then, after) = match exhausted {
+        Exhausted::StayOnLast => ("stay_on_last", None),
+        Exhausted::AnyInQueue(after) => ("any_in_queue", Some(after)),
+        Exhausted::Overflow(after) => ("overflow", Some(after)),
+    };
+    put(&mut table, "then", then);
+    if let Some(after) = after {
+        table.insert("after".into(), duration(after));
+    }
+    table
+}
+
 fn overflow(rule: &Overflow) -> Table {
     let Overflow { trigger, action } = rule;
     let mut table = Table::new();
@@ -281,6 +324,7 @@ fn overflow(rule: &Overflow) -> Table {
             "wait"
         }
         Trigger::NoWillingAgent => "no_willing_agent",
+        Trigger::StepsExhausted => "steps_exhausted",
     };
     let then = match action {
         Action::Queue(queue) => {

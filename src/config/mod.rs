@@ -19,6 +19,7 @@ pub mod schema;
 pub mod score;
 pub mod settings;
 mod shape;
+mod steps;
 pub mod tenant;
 pub mod text_rules;
 mod validate;

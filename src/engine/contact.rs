@@ -58,6 +58,8 @@ pub struct ContactProfile {
     pub conversation_id: Text,
     /// The channel's id.
     pub channel: Text,
+    /// The agent to be tried first where the queue's steps say so; empty when none.
+    pub preferred_agent_id: Text,
     /// The customer's part.
     pub customer: Option<Arc<Customer>>,
     /// Attributes that identify nobody.
@@ -332,6 +334,14 @@ pub struct Entry {
     pub reached: Span,
     /// The overflow rules of its queue that have acted in this entry, a bit each.
     pub acted: u32,
+    /// The relaxation step in force, counted from 0.
+    pub step: u8,
+    /// The steps passed over, a bit each.
+    pub skipped: u32,
+    /// How much earlier than they say later steps begin, for those that were cut short.
+    pub advanced: Span,
+    /// Whether the time of the last step is over and overflow rules have been looked at for it.
+    pub exhausted: bool,
     /// The rules it began with, by `State::entry_rules`; a reload leaves them.
     pub(super) rules: u32,
 }

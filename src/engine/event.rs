@@ -42,6 +42,8 @@ pub struct Facts {
     pub queue: Option<QueueId>,
     /// Number of the entry, 1 for the contact's first.
     pub entry: u32,
+    /// The relaxation step the entry was in.
+    pub step: u8,
     /// Measured wait of the entry, up to this event.
     pub wait: Span,
     /// Time PARKED in the entry, up to this event.
@@ -138,6 +140,24 @@ pub enum Event {
         contact: ContactId,
         /// The wait.
         wait: Span,
+    },
+    /// A relaxation step began, or was passed over: more agents may take a contact.
+    ContactRelaxed {
+        /// The contact.
+        contact: ContactId,
+        /// The step before, counted from 0.
+        before: u8,
+        /// The step now in force.
+        after: u8,
+        /// The steps passed over so far, a bit each.
+        skipped: u32,
+        /// How much earlier than they say later steps begin.
+        advanced: Span,
+    },
+    /// The time of a queue's last step is over for a contact: overflow rules are looked at.
+    StepsExhausted {
+        /// The contact.
+        contact: ContactId,
     },
     /// A file says what the policy in force says already.
     PolicySourced {
@@ -554,6 +574,8 @@ impl Event {
             | NoWillingAgent { contact }
             | BarLifted { contact, .. }
             | WaitReached { contact, .. }
+            | ContactRelaxed { contact, .. }
+            | StepsExhausted { contact }
             | ContactOverflowed { contact, .. }
             | ContactEnded { contact, .. }
             | ContactClosed { contact, .. }

@@ -17,8 +17,8 @@ use crate::engine::contact::{
 use crate::engine::event::{Answer, EntryCause, EntryExit, Event, Facts, Recorded};
 use crate::engine::id::Text;
 use crate::engine::policy::{
-    Action, Channel, Connect, ContactOrder, Hysteresis, IdleClock, Membership, Overflow, Policy, PolicyChange,
-    PolicyTrigger, Queue, QueueGroup, RemovedQueue, Reserve, Rules, Selection, ServiceLevel, Skill, Team, Trigger,
+    Action, Channel, Connect, ContactOrder, Exhausted, Hysteresis, IdleClock, Membership, Overflow, Policy, PolicyChange,
+    PolicyTrigger, Queue, QueueGroup, RemovedQueue, Reserve, Rules, Selection, ServiceLevel, Skill, SkipIf, Step, Team, Trigger,
     WrapUp,
 };
 use crate::engine::requirement::{Comparison, Expr, Requirement, Value};
@@ -80,13 +80,24 @@ variants!(Event, EVENTS {
     47 = WaitReached { contact, wait }
     48 = CustomerForgotten { customer, contacts }
     49 = ContactOverflowed { contact, rule, trigger, action }
+    50 = ContactRelaxed { contact, before, after, skipped, advanced }
+    51 = StepsExhausted { contact }
 });
 
 // ---- what events hold
 
 record!(RequestStamp { method, request_id, digest });
 record!(NewContact { profile, digest, queue, agent_id, priority, requirement, age_credit, arrival, schedule, expire });
-record!(ContactChange { customer, attributes, conversation_id, priority, requirement, expire, cause });
+record!(ContactChange {
+    customer,
+    attributes,
+    conversation_id,
+    priority,
+    requirement,
+    expire,
+    cause,
+    preferred_agent_id,
+});
 record!(ContactProfile {
     contact_id,
     gateway_id,
@@ -96,6 +107,7 @@ record!(ContactProfile {
     channel,
     customer,
     attributes,
+    preferred_agent_id,
 });
 record!(AgentProfile {
     agent_id,
@@ -174,7 +186,10 @@ record!(Queue {
     expected_handle,
     expected_patience,
     overflow,
+    steps,
+    exhausted,
 });
+record!(Step { after, require, drop, prefer, skip_if });
 record!(Overflow { trigger, action });
 record!(QueueGroup { id, queues, limit });
 record!(Reserve { team, queue, keep_idle, release_after, lender_within_target, hysteresis });
@@ -243,7 +258,9 @@ holders!(Selection {
     0 = LongestIdle, 1 = Ranked, 2 = LeastLoaded, 3 = BestSkilled, 4 = LeastSkilled, 5 = FewestContacts, 6 = RoundRobin,
     7 = Ordered, 8 = Random, 9 = LeastOccupied, 10 = BestScore,
 });
-holders!(Trigger { 0 = QueueLength(length), 1 = NobodySignedIn, 2 = Wait(span), 3 = NoWillingAgent });
+holders!(Trigger { 0 = QueueLength(length), 1 = NobodySignedIn, 2 = Wait(span), 3 = NoWillingAgent, 4 = StepsExhausted });
+holders!(Exhausted { 0 = StayOnLast, 1 = AnyInQueue(after), 2 = Overflow(after) });
+names!(SkipIf { 0 = NobodySignedIn });
 holders!(Action { 0 = Queue(queue), 1 = Priority(priority), 2 = External(destination), 3 = Refuse });
 holders!(Operation { 0 = Add, 1 = Subtract, 2 = Multiply, 3 = Compare(comparison) });
 holders!(WrapUp { 0 = None, 1 = Timed(span), 2 = Manual(span) });

@@ -114,6 +114,12 @@ metrics! {
         "Service-level threshold in force.";
     QUEUE_AGENTS = "usher_queue_agents" Gauge Count ["tenant" "queue" "state"]
         "Signed-in agents whose team lists the queue, by what their state means for routing; an agent counts in each of his queues.";
+    STEPS_BEGUN = "usher_steps_begun_total" Counter Count ["tenant" "queue" "step"]
+        "Queue entries that came to a relaxation step, in queues that have steps. Step 0 is where every entry begins.";
+    STEPS_ANSWERED = "usher_steps_answered_total" Counter Count ["tenant" "queue" "step"]
+        "Queue entries answered in a relaxation step. Share answered in it = this / begun.";
+    STEPS_SKIPPED = "usher_steps_skipped_total" Counter Count ["tenant" "queue" "step"]
+        "Queue entries for which a relaxation step was passed over: its skip_if held, or nobody it names was signed in.";
     TRANSFERS = "usher_transfers_total" Counter Count ["tenant" "queue" "channel" "direction"]
         "Transfers to a queue or an agent, in the queue they left.";
     OFFERS = "usher_offers_total" Counter Count ["tenant" "queue" "channel" "direction" "result"]

@@ -7,12 +7,13 @@
 //! the number of contacts and agents; the books keep one small record per contact, leg and agent in place.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
 
 use metrics::Counter;
 
 use super::agents::{AgentBooks, StateTime, TeamFigures};
 use super::cells::{Registrar, Series};
-use super::names::{self, OfferResult};
+use super::names::{self, Metric, OfferResult};
 use crate::engine::contact::{Direction, Outcome};
 use crate::engine::event::{Event, Facts, Recorded};
 use crate::engine::id::{AgentId, ChannelId, ContactId, LegId, QueueId, Text};
@@ -73,6 +74,9 @@ pub(super) struct Books {
     contacts: Vec<Option<Waiting>>,
     legs: Vec<Option<LiveLeg>>,
     over_max_handle: BTreeMap<Key, u64>,
+    /// The queues that have steps, and the counters of those.
+    relaxed: BTreeSet<QueueId>,
+    steps: BTreeMap<(&'static str, QueueId, u8), Counter>,
     agents: AgentBooks,
 }
 
@@ -118,6 +122,8 @@ impl Books {
             contacts: Vec::new(),
             legs: Vec::new(),
             over_max_handle: BTreeMap::new(),
+            relaxed: BTreeSet::new(),
+            steps: BTreeMap::new(),
             agents: AgentBooks::default(),
         }
     }
@@ -132,7 +138,11 @@ impl Books {
         match event {
             Event::PolicyApplied { policy, .. } => self.apply_policy(policy),
             Event::ContactCreated { .. } => self.receive(facts),
-            Event::ContactQueued { contact, queue, .. } => self.enter(*contact, *queue, facts),
+            Event::ContactQueued { contact, queue, .. } => {
+                self.enter(*contact, *queue, facts);
+                self.step(&names::STEPS_BEGUN, Some(*queue), 0, facts);
+            }
+            Event::ContactRelaxed { before, after, skipped, .. } => self.relax(*before..=*after, *skipped, facts),
             Event::ContactTransferred { from: Some(from), again, .. } => {
                 if let Some(cell) = self.cell(Some(*from), facts) {
                     cell.series.transfers.increment(1);
@@ -154,6 +164,7 @@ impl Books {
                 if let Some(cell) = self.cell(Some(answer.queue), facts) {
                     cell.series.answer(answer);
                 }
+                self.step(&names::STEPS_ANSWERED, Some(answer.queue), facts.step, facts);
             }
             _ => {}
         }
@@ -172,11 +183,14 @@ impl Books {
     fn apply_policy(&mut self, policy: &Policy) {
         self.version = policy.version;
         self.queues.iter_mut().for_each(|(_, live)| *live = false);
+        self.relaxed.clear();
         for queue in &policy.queues {
             match self.queues.iter_mut().find(|(name, _)| *name == queue.id) {
                 Some((_, live)) => *live = true,
                 None => self.queues.push((queue.id.clone(), true)),
             }
+            let at = self.queues.iter().position(|(name, _)| *name == queue.id).filter(|_| queue.relaxes());
+            self.relaxed.extend(at.map(|at| QueueId(at as u32)));
         }
         for channel in &policy.channels {
             if !self.channels.contains(&channel.id) {
@@ -184,6 +198,28 @@ impl Books {
             }
         }
         self.agents.apply_policy(policy);
+    }
+
+    /// Counts for one step of a queue that has steps.
+    fn step(&mut self, metric: &'static Metric, queue: Option<QueueId>, step: u8, facts: &Facts) {
+        let Some(queue) = queue.filter(|queue| self.relaxed.contains(queue)) else { return };
+        let Some(own) = self.cell(Some(queue), facts).map(|cell| cell.own) else { return };
+        let name = if own { &self.queues[queue.index()].0 } else { names::OTHER };
+        let (registrar, values) = (&self.registrar, [&*self.tenant, name, &step.to_string()]);
+        let counter = || registrar.counter(metric, &values);
+        self.steps.entry((metric.name, queue, step)).or_insert_with(counter).increment(1);
+    }
+
+    /// An entry comes to a step; those on the way were passed over or began.
+    fn relax(&mut self, steps: RangeInclusive<u8>, skipped: u32, facts: &Facts) {
+        let before = *steps.start();
+        for step in steps {
+            match skipped & (1 << step) != 0 {
+                true => self.step(&names::STEPS_SKIPPED, facts.queue, step, facts),
+                false if step > before => self.step(&names::STEPS_BEGUN, facts.queue, step, facts),
+                false => {}
+            }
+        }
     }
 
     fn receive(&mut self, facts: &Facts) {

@@ -142,6 +142,8 @@ pub struct QueueInfo {
     pub least: Span,
     /// The skills its own requirement names.
     skills: Vec<Text>,
+    /// Entries waiting by relaxation step.
+    pub by_step: Vec<i64>,
     /// Legs in conversation.
     pub connected: i64,
     /// Legs wrapping up.
@@ -431,21 +433,26 @@ impl Books {
         self.calendar = Calendar::new(&policy.time_zone);
         self.day = (Time(0), Time(0));
         self.queues.iter_mut().for_each(|queue| queue.live = false);
+        let mut changed = Vec::new();
         for queue in &policy.queues {
             let mut skills = Vec::new();
             skills_of(queue.require.as_deref(), &mut skills);
-            let known = self.queues.iter_mut().find(|known| known.rules.id == queue.id);
+            let known = self.queues.iter_mut().zip(0..).find(|(known, _)| known.rules.id == queue.id);
             match known {
-                Some(known) => {
+                Some((known, at)) => {
+                    if !known.rules.asks_alike(queue) {
+                        changed.push(QueueId(at));
+                    }
                     known.least = known.least.min(queue.service_level.threshold);
                     (known.rules, known.live, known.skills) = (queue.clone(), true, skills);
                 }
                 None => {
                     let (rules, least) = (queue.clone(), queue.service_level.threshold);
-                    self.queues.push(QueueInfo { rules, live: true, least, skills, connected: 0, wrapping: 0 });
+                    self.queues.push(QueueInfo { rules, live: true, least, skills, by_step: Vec::new(), connected: 0, wrapping: 0 });
                 }
             }
         }
+        changed.into_iter().for_each(|queue| self.restep(queue));
         self.channels.iter_mut().for_each(|channel| channel.live = false);
         for channel in &policy.channels {
             match self.channels.iter_mut().find(|known| known.id == channel.id) {
@@ -522,6 +529,7 @@ impl Books {
             }
             Event::ContactQueued { queue, cause, .. } => self.enter(contact, *queue, *cause, facts),
             Event::ContactMoved { exit, .. } => self.leave(contact, exit, Count::Moved, Reason::None, facts),
+            Event::ContactRelaxed { after, .. } => self.relax(contact, *after),
             Event::ContactUpdated { change, .. } => self.update(contact, change),
             Event::ContactTransferred { from, again, .. } => self.transfer(contact, *from, *again),
             Event::ContactEnded { outcome, reason, exit, disposition, .. } => {
@@ -594,6 +602,9 @@ impl Books {
         if let Some(conversation) = &change.conversation_id {
             profile.conversation_id.clone_from(conversation);
         }
+        if let Some(preferred) = &change.preferred_agent_id {
+            profile.preferred_agent_id.clone_from(preferred);
+        }
         record.profile = Arc::new(profile);
         record.priority = change.priority.unwrap_or(record.priority);
         if let Some(requirement) = &change.requirement {
@@ -618,6 +629,7 @@ impl Books {
             exit: None,
             wait: Span::ZERO,
             parked: Span::ZERO,
+            step: 0,
             within_threshold: false,
             short: false,
             threshold,
@@ -636,6 +648,37 @@ impl Books {
         let cell = self.cell((slice.queue, slice.channel, slice.direction));
         self.cells[cell].line.insert((now, contact.slot()));
         self.cells[cell].waiting[0] += 1;
+        self.stand(queue, 0, 1);
+    }
+
+    /// An entry comes to a step of its queue.
+    fn relax(&mut self, contact: ContactId, step: u8) {
+        let Some(entry) = self.record(contact).and_then(|record| record.entries.last_mut()) else { return };
+        let (queue, before) = (entry.queue, core::mem::replace(&mut entry.step, step));
+        self.stand(queue, before, -1);
+        self.stand(queue, step, 1);
+    }
+
+    /// Counts an entry as waiting at a step of a queue, or no longer.
+    fn stand(&mut self, queue: QueueId, step: u8, by: i64) {
+        let Some(info) = self.queues.get_mut(queue.index()) else { return };
+        if info.by_step.len() <= usize::from(step) {
+            info.by_step.resize(usize::from(step) + 1, 0);
+        }
+        info.by_step[usize::from(step)] += by;
+    }
+
+    /// Entries of a queue that asks otherwise from now on stand where their wait leads, as in the engine.
+    fn restep(&mut self, queue: QueueId) {
+        let cells = self.cells.iter().filter(|cell| cell.key.0 == Some(queue));
+        let in_line = cells.clone().flat_map(|cell| cell.line.iter().map(|(since, slot)| (*slot, self.now.since(*since))));
+        let parked = cells.flat_map(|cell| cell.parked.iter().map(|(slot, wait)| (*slot, *wait)));
+        let waiting: Vec<(u32, Span)> = in_line.chain(parked).collect();
+        for (slot, wait) in waiting {
+            let contact = self.contacts.get(slot as usize).and_then(|held| held.as_ref()).map(|held| held.contact);
+            let step = self.queues[queue.index()].rules.step_at(wait);
+            contact.into_iter().for_each(|contact| self.relax(contact, step));
+        }
     }
 
     /// An entry ends unanswered.
@@ -666,6 +709,7 @@ impl Books {
 
     /// Takes an entry out of its cell's line.
     fn step_out(&mut self, contact: ContactId, entry: &Entry, slice: Slice) {
+        self.stand(entry.queue, entry.step, -1);
         let state = self.record(contact).map(|record| record.state);
         let cell = self.cell((slice.queue, slice.channel, slice.direction));
         let cell = &mut self.cells[cell];
@@ -715,6 +759,9 @@ impl Books {
         let now = self.now;
         let Some(record) = self.record(contact) else { return };
         record.transfers += 1;
+        if !record.profile.preferred_agent_id.is_empty() {
+            Arc::make_mut(&mut record.profile).preferred_agent_id = Text::default();
+        }
         let entry = record.entries.iter().rev().find(|entry| Some(entry.queue) == from);
         let Some(slice) = entry.map(|entry| Books::slice_of(record, entry)) else { return };
         let agent = record.legs.iter().rev().find(|leg| leg.state.is_talking()).map(|leg| leg.agent);

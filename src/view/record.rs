@@ -31,6 +31,8 @@ pub struct Entry {
     pub wait: Span,
     /// Time PARKED.
     pub parked: Span,
+    /// The relaxation step it stands in, or left in.
+    pub step: u8,
     /// Whether the wait was at or under the threshold.
     pub within_threshold: bool,
     /// Whether it was abandoned before `short_abandon`.

@@ -178,6 +178,8 @@ pub struct QueueView {
     pub target_ppm: u32,
     /// Most entries it may hold; none is no limit.
     pub limit: Option<u32>,
+    /// Waiting by relaxation step; empty where nothing is relaxed.
+    pub by_step: Vec<i64>,
 }
 
 /// One channel.
@@ -407,6 +409,7 @@ impl Books {
                 threshold: info.rules.service_level.threshold,
                 target_ppm: info.rules.service_level.target_ppm,
                 limit: info.rules.limit,
+                by_step: if info.rules.relaxes() { info.by_step.clone() } else { Vec::new() },
             });
         }
         views.sort_by(|one, other| one.queue.cmp(&other.queue));

@@ -4,10 +4,11 @@ use usher::engine::agent::{Fault, Presence};
 use usher::engine::command::{ContactChange, NewContact};
 use usher::engine::contact::{ContactState, Direction, EndCause, FailCause, LegState, OfferState, Outcome, Reason};
 use usher::engine::event::{Answer, EntryCause, EntryExit, Event, Recorded};
-use usher::engine::id::{AgentId, BarId, ContactId, LegId, QueueId};
+use usher::engine::id::{AgentId, BarId, ContactId, LegId, QueueId, Text};
 use usher::engine::policy::{Channel, Policy, Selection};
 use usher::engine::time::{Span, Time};
 
+use super::steps::Stand;
 use super::{Agent, Contact, Entry, Gateway, Leg, Model, Promise, must};
 
 type Check = Result<(), String>;
@@ -102,7 +103,12 @@ impl Model {
                         let waiting = self.contacts.values_mut().filter_map(|held| held.entry.as_mut());
                         waiting.filter(|entry| here(entry)).for_each(|entry| entry.acted.clear());
                     }
+                    let same = (&known.require, &known.steps, known.exhausted)
+                        == (&queue.require, &queue.steps, queue.exhausted);
                     *known = queue.clone();
+                    if !same {
+                        self.restep(QueueId(at as u32));
+                    }
                 }
                 None => self.queues.push(queue.clone()),
             }
@@ -148,6 +154,7 @@ impl Model {
             Event::ContactQueued { queue, only, cause, .. } => {
                 self.leave_for(id)?;
                 self.passed.retain(|(passed, _)| *passed != id);
+                self.exhausted.retain(|over| *over != id);
                 if matches!(cause, EntryCause::Arrived | EntryCause::Scheduled | EntryCause::Overflowed) {
                     self.arrivals.push(id);
                 }
@@ -172,6 +179,7 @@ impl Model {
                 must(matches!(state, ContactState::Connected | ContactState::OnHold), || {
                     "a transfer of nobody".into()
                 })?;
+                self.contacts.get_mut(&id).expect("it was found").preferred = Text::default();
             }
             Event::ContactClosed { outcome, .. } => {
                 must(!held.closed && held.outcome == Some(*outcome), || "a contact closes otherwise".into())?;
@@ -195,6 +203,14 @@ impl Model {
             self.check_overflow(id, *rule, (*trigger, action))?;
             self.entry(id)?.acted.push(*rule);
             return Ok(());
+        }
+        match event {
+            Event::ContactRelaxed { before, after, skipped, advanced, .. } => {
+                let skipped = (0..32).filter(|step| skipped & (1 << step) != 0).collect();
+                return self.relaxed(id, (*before, &Stand { step: *after, skipped, advanced: *advanced }));
+            }
+            Event::StepsExhausted { .. } => return self.steps_over(id),
+            _ => {}
         }
         let held = self.contacts.get_mut(&id).ok_or("an unknown contact")?;
         let park = held.parked_on.take().unwrap_or(now + self.policy.rules.park_timeout);
@@ -244,6 +260,7 @@ impl Model {
             priority: new.priority,
             arrival,
             requirement: new.requirement.clone(),
+            preferred: new.profile.preferred_agent_id.clone(),
             attributes: new.profile.attributes.clone(),
             schedule: new.schedule,
             expire: new.expire,
@@ -274,6 +291,11 @@ impl Model {
             declines: 0,
             reached: Span::ZERO,
             acted: Vec::new(),
+            step: 0,
+            skipped: Vec::new(),
+            advanced: Span::ZERO,
+            exhausted: false,
+            skips_first: false,
             leaving: false,
             leg: None,
             threshold: rules.service_level.threshold,
@@ -283,6 +305,7 @@ impl Model {
         (held.owner, held.queued_once) = (None, true);
         let books = self.books.entry((queue, held.direction)).or_default();
         (books.offered, books.waiting) = (books.offered + 1, books.waiting + 1);
+        self.enters_steps(id);
         Ok(())
     }
 
@@ -632,6 +655,9 @@ fn updated(held: &mut Contact, change: &ContactChange) {
     held.priority = change.priority.unwrap_or(held.priority);
     if let Some(requirement) = &change.requirement {
         held.requirement.clone_from(requirement);
+    }
+    if let Some(preferred) = &change.preferred_agent_id {
+        held.preferred.clone_from(preferred);
     }
     if let Some(expire) = change.expire {
         held.expire = expire;

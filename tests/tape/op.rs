@@ -46,6 +46,7 @@ pub enum Verb {
     Requirement(Option<usize>),
     Expire(Option<u64>),
     Attributes,
+    Preferred(Option<usize>),
 }
 
 /// A contact to be created. Times are relative, in seconds.
@@ -57,6 +58,7 @@ pub struct Create {
     pub channel: usize,
     pub priority: i32,
     pub requirement: Option<usize>,
+    pub preferred: Option<usize>,
     pub arrived: Option<u64>,
     pub credit: u64,
     pub schedule: Option<u64>,
@@ -153,7 +155,7 @@ pub struct Tape {
 }
 
 const KINDS: usize = 20;
-const VERBS: usize = 14;
+const VERBS: usize = 15;
 
 /// What a tape likes to do: swarm testing, so that rare things meet often in some tapes.
 struct Swarm {
@@ -319,6 +321,7 @@ fn create(rng: &mut Rng, world: &World, swarm: &Swarm) -> Create {
         channel: rng.below(world.channels),
         priority: if rng.one_in(60) { 101 } else { rng.pick(&swarm.priorities) },
         requirement: rng.one_in(swarm.requirements).then(|| rng.below(world.requirements.len())),
+        preferred: (world.steps && rng.one_in(2)).then(|| rng.below(world.agents)),
         arrived: rng.one_in(4).then(|| rng.pick(&[0, 1, 30, 90_000])),
         credit: if rng.one_in(6) { rng.pick(&[1, 5, 60]) } else { 0 },
         schedule,
@@ -354,7 +357,8 @@ fn verb(rng: &mut Rng, world: &World, swarm: &Swarm) -> Op {
         10 => (rng.pick(&waiting), Verb::Priority(rng.pick(&[-3, 0, 7, 101]))),
         11 => (rng.pick(&waiting), Verb::Requirement(requirement)),
         12 => (rng.pick(&waiting), Verb::Expire(rng.pick(&[None, Some(0), Some(3), Some(20)]))),
-        _ => (rng.pick(&waiting), Verb::Attributes),
+        13 => (rng.pick(&waiting), Verb::Attributes),
+        _ => (rng.pick(&waiting), Verb::Preferred((!rng.one_in(3)).then(|| rng.below(world.agents)))),
     };
     let nth = rng.below(8);
     let any = [Scheduled, Parked, Queued, Offered, Assigned, Connected, OnHold, WrapUp, Closed];

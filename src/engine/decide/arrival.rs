@@ -11,8 +11,7 @@ use crate::engine::contact::{ContactState, Outcome, Reason};
 use crate::engine::event::Event;
 use crate::engine::id::{ChannelId, ContactId, QueueId, Text};
 use crate::engine::reject::Reject;
-use crate::engine::requirement::Requirement;
-use crate::engine::state::State;
+use crate::engine::state::{Own, State};
 use crate::engine::time::Time;
 
 /// Judges an arrival nobody took in its own batch: the rules of its queue first, then whether there is a place.
@@ -29,9 +28,9 @@ pub(super) fn admit(
     state: &State,
     queue: QueueId,
     channel: ChannelId,
-    requirement: Option<&Requirement>,
+    own: Own<'_>,
 ) -> Result<(), Reject> {
-    if state.overfull(queue, 1) && !state.taken_at_once(queue, channel, requirement) {
+    if state.overfull(queue, 1) && !state.taken_at_once(queue, channel, own) {
         return Err(Reject::QueueFull { queue: state.queue_id(queue).clone() });
     }
     Ok(())

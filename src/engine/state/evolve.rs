@@ -4,7 +4,7 @@ use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::{Due, Gateway, State};
+use super::{Due, Gateway, Own, Passed, Relaxation, State};
 use crate::engine::Reply;
 use crate::engine::agent::{Agent, AgentProfile, Fault, Presence};
 use crate::engine::command::{ContactChange, NewContact};
@@ -16,7 +16,7 @@ use crate::engine::id::{AgentId, BarId, ClassId, ContactId, GatewayId, LegId, Qu
 use crate::engine::limits;
 use crate::engine::occupancy::Occupancy;
 use crate::engine::order::Links;
-use crate::engine::policy::{Policy, PolicyChange, Trigger, WrapUp};
+use crate::engine::policy::{Policy, PolicyChange, Queue, Trigger, WrapUp};
 use crate::engine::table::hash_bytes;
 use crate::engine::time::{MaybeTime, Span, Time};
 
@@ -71,6 +71,15 @@ impl State {
             policy.queues.iter().any(|queue| queue.id == known.id && queue.overflow != known.overflow)
         };
         let changed: Vec<QueueId> = (0..self.queue_count() as u32).map(QueueId).filter(other).collect();
+        let asks_otherwise = |id: &QueueId| {
+            let known = &self.registry.queues[id.index()].rules;
+            policy.queues.iter().any(|queue| queue.id == known.id && !queue.asks_alike(known))
+        };
+        let relaxed_before = self.registry.relaxes();
+        let restepped: Vec<QueueId> = match relaxed_before || policy.queues.iter().any(Queue::relaxes) {
+            true => (0..self.queue_count() as u32).map(QueueId).filter(asks_otherwise).collect(),
+            false => Vec::new(),
+        };
         let window = self.registry.occupancy_window;
         self.registry.apply(policy);
         self.registry.hand_over(&change.removed_queues);
@@ -83,7 +92,13 @@ impl State {
         self.arm_retention();
         self.measure_occupancy(window);
         self.renew_lending();
+        self.step_duty.clear();
+        let relaxes = relaxed_before || self.registry.relaxes();
+        if relaxes {
+            self.restep(&restepped);
+        }
         self.enrol_all();
+        self.recount_steps();
         if !changed.is_empty() {
             self.renew_overflow(&changed);
         }
@@ -232,7 +247,13 @@ impl State {
                 self.agenda.checks.push(contact);
                 self.arm_contact(contact);
             }
-            Event::ContactTransferred { .. } => {}
+            // He is not to come back first to whoever has just passed him on.
+            Event::ContactTransferred { .. } => {
+                let held = self.contacts.at_mut(contact.slot());
+                if !held.profile.preferred_agent_id.is_empty() {
+                    Arc::make_mut(&mut held.profile).preferred_agent_id = Text::default();
+                }
+            }
             // The entry goes with the event that begins the next one: until then the contact waits on.
             Event::ContactMoved { exit, .. } => {
                 let direction = self.contacts.at(contact.slot()).direction;
@@ -243,10 +264,20 @@ impl State {
                 self.lift_bars(contact);
                 let held = self.contacts.at_mut(contact.slot());
                 held.entry.as_mut().expect("only an entry is declined").declines = 0;
-                self.agenda.passed.push((contact, None));
+                self.agenda.passed.push((contact, Passed::Declined));
             }
             Event::BarLifted { bar, .. } => self.lift_bar(contact, *bar),
             Event::WaitReached { wait, .. } => self.reach(contact, *wait),
+            Event::ContactRelaxed { after, skipped, advanced, .. } => {
+                self.relax(contact, Relaxation { step: *after, skipped: *skipped, advanced: *advanced });
+            }
+            Event::StepsExhausted { .. } => {
+                let held = self.contacts.at_mut(contact.slot());
+                held.entry.as_mut().expect("only an entry has steps").exhausted = true;
+                self.agenda.passed.push((contact, Passed::Exhausted));
+                self.arm_contact(contact);
+                self.check_if_due(contact);
+            }
             Event::ContactOverflowed { rule, .. } => {
                 let held = self.contacts.at_mut(contact.slot());
                 held.entry.as_mut().expect("only an entry overflows").acted |= 1 << rule;
@@ -264,7 +295,7 @@ impl State {
     fn reach(&mut self, contact: ContactId, wait: Span) {
         let entry = self.contacts.at_mut(contact.slot()).entry.as_mut().expect("only an entry waits");
         let before = core::mem::replace(&mut entry.reached, wait);
-        self.agenda.passed.push((contact, Some(before)));
+        self.agenda.passed.push((contact, Passed::Wait(before)));
         self.agenda.contacts.push(contact);
         self.agenda.sorted = false;
         self.arm_contact(contact);
@@ -325,8 +356,9 @@ impl State {
     fn enter_queue(&mut self, contact: ContactId, queue: QueueId, only: Option<(AgentId, Time)>) {
         self.leave_entry(contact);
         let held = self.contacts.at(contact.slot());
-        let (channel, requirement, direction) = (held.channel, held.requirement.clone(), held.direction);
-        let class = self.intern_class(queue, channel, requirement.as_ref());
+        let (channel, direction) = (held.channel, held.direction);
+        let asked = self.steps(queue).asked(Own::of(held), 0, 0);
+        let class = self.intern_class(queue, channel, &asked);
         let rules = &self.registry.queues[queue.index()].rules;
         let measured = EntryRules {
             threshold: rules.service_level.threshold,
@@ -345,6 +377,10 @@ impl State {
             declines: 0,
             reached: Span::ZERO,
             acted: 0,
+            step: 0,
+            skipped: 0,
+            advanced: Span::ZERO,
+            exhausted: false,
             rules: self.registry.share(measured),
         };
         let now = self.now;
@@ -387,6 +423,9 @@ impl State {
         if let Some(conversation) = &change.conversation_id {
             profile.conversation_id.clone_from(conversation);
         }
+        if let Some(preferred) = &change.preferred_agent_id {
+            profile.preferred_agent_id.clone_from(preferred);
+        }
         held.profile = Arc::new(profile);
         if let Some(priority) = change.priority {
             held.priority = priority as i8;
@@ -396,12 +435,10 @@ impl State {
         }
         if let Some(requirement) = &change.requirement {
             held.requirement.clone_from(requirement);
-            if let Some(Entry { queue, .. }) = held.entry {
-                let (channel, requirement) = (held.channel, requirement.clone());
-                let class = self.intern_class(queue, channel, requirement.as_ref());
-                self.contacts.at_mut(contact.slot()).entry.as_mut().expect("it was there").class = class;
-                self.agenda.checks.push(contact);
-            }
+        }
+        if held.entry.is_some() && (change.requirement.is_some() || change.preferred_agent_id.is_some()) {
+            self.reclass(contact);
+            self.agenda.checks.push(contact);
         }
         if waits {
             self.line_up(contact);
@@ -512,9 +549,10 @@ impl State {
             None => {
                 let most = entry.enter + self.entry_rules(entry).max_wait + entry.parked;
                 let most = entry.only.map_or(most, |_| entry.only_until.min(most));
-                let next =
-                    self.registry.queues[entry.queue.index()].points.iter().find(|&&point| point > entry.reached);
-                next.map_or(most, |&point| most.min(entry.enter + point + entry.parked))
+                let rules = &self.registry.queues[entry.queue.index()];
+                let point = rules.points.iter().copied().find(|&point| point > entry.reached);
+                let next = point.into_iter().chain(rules.steps().next(entry)).min();
+                next.map_or(most, |point| most.min(entry.enter + point + entry.parked))
             }
         };
         Some(held.expires().map_or(at, |expire| expire.min(at)))
@@ -873,6 +911,8 @@ impl State {
             Event::AgentRemoved { .. } => self.agents[agent.0].removed = true,
             Event::AgentDeleted { .. } => {
                 self.count_duty(agent, false);
+                self.count_steps(agent, false);
+                self.check_awaiting(agent);
                 let held = &mut self.agents[agent.0];
                 (held.deleted, held.presence, held.session) = (true, Presence::Offline, false);
                 held.streams = 0;
@@ -919,6 +959,7 @@ impl State {
 
     fn take_presence(&mut self, agent: AgentId, presence: &Presence) {
         self.count_duty(agent, false);
+        self.count_steps(agent, false);
         let held = &mut self.agents[agent.0];
         let became_available = *presence == Presence::Available && held.presence != Presence::Available;
         held.presence = presence.clone();
@@ -928,6 +969,10 @@ impl State {
             self.set_idle(agent);
         }
         self.count_duty(agent, true);
+        self.count_steps(agent, true);
+        if *presence == Presence::Offline {
+            self.check_awaiting(agent);
+        }
     }
 
     fn upsert_agent(&mut self, agent: AgentId, profile: &Arc<AgentProfile>) {
@@ -938,10 +983,13 @@ impl State {
             self.agent_ids.insert(hash_bytes(self.seed, profile.agent_id.as_bytes()), agent.0);
             self.index.pools.add_agent();
         }
+        self.count_steps(agent, false);
         let held = &mut self.agents[agent.0];
         (held.profile, held.capacity) = (profile.clone(), profile.capacity);
         (held.removed, held.deleted) = (false, false);
         self.compile_agent(agent, profile);
+        self.count_steps(agent, true);
+        self.check_awaiting(agent);
         self.enrol_agent(agent);
         // Classes gained may hold contacts for an agent who kept his room.
         if self.agents[agent.0].room != 0 {

@@ -1,6 +1,6 @@
 //! The state of one tenant: private fields, read accessors, and `evolve`, the one thing that changes it.
 //!
-//! `registry` has the policy by handle, `evolve` what each event does, `serve` who may be matched with whom, `search`
+//! `steps` has what is relaxed while contacts wait, `registry` the policy by handle, `evolve` what each event does, `serve` who may be matched with whom, `search`
 //! whose turn it is where rules say more than the lines do, `lending` when agents kept back are lent, `places` where
 //! contacts may wait.
 
@@ -10,8 +10,9 @@ mod places;
 mod registry;
 mod search;
 mod serve;
+mod steps;
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -30,6 +31,10 @@ use super::time::{Span, Time};
 use super::timers::Timers;
 use lending::{Lending, Promise};
 pub(super) use registry::Registry;
+pub(super) use steps::{Asked, Own, Relaxation};
+
+/// Contacts in line (slots) by the agents their step names.
+type Awaited = BTreeSet<(Text, u32)>;
 
 /// What a deadline belongs to, with the slot beside it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -73,6 +78,17 @@ pub struct Gateway {
     pub(super) first: u32,
 }
 
+/// What a contact that waits has come to.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Passed {
+    /// A wait; the last one before it.
+    Wait(Span),
+    /// Everyone willing has declined it.
+    Declined,
+    /// The time of its queue's last step is over.
+    Exhausted,
+}
+
 /// What may have to happen next: filled by `evolve`, emptied by `decide::follow_up`, never journalled.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Agenda {
@@ -82,8 +98,8 @@ pub(super) struct Agenda {
     pub(super) agents: Vec<AgentId>,
     /// Contacts that came in: judged once nobody can take them at once.
     pub(super) arrivals: Vec<ContactId>,
-    /// Contacts that have passed a wait, with the one before it; or were declined by all, with none: for overflow rules.
-    pub(super) passed: Vec<(ContactId, Option<Span>)>,
+    /// What contacts have come to, for overflow rules.
+    pub(super) passed: Vec<(ContactId, Passed)>,
     /// Contacts that may now close, or whose offer may no longer be allowed.
     pub(super) checks: Vec<ContactId>,
     /// Agents whose waiting presence or offers may change.
@@ -123,6 +139,9 @@ pub struct State {
     on_duty: Vec<u32>,
     /// Agents signed in by team.
     team_on_duty: Vec<u32>,
+    /// Agents signed in for each of the registry's `duties`.
+    step_duty: Vec<u32>,
+    awaited: Awaited,
     /// Where each lender stands, and how well each queue keeps its promise, where lenders ask.
     lending: Vec<Lending>,
     promises: Vec<Promise>,
@@ -159,6 +178,8 @@ impl State {
             turns: Vec::new(),
             on_duty: Vec::new(),
             team_on_duty: Vec::new(),
+            step_duty: Vec::new(),
+            awaited: Awaited::new(),
             lending: Vec::new(),
             promises: Vec::new(),
             receipts: Receipts::new(seed, Span::ZERO),
@@ -611,7 +632,7 @@ impl State {
     }
 
     /// A contact that may have set off an overflow rule while waiting: by the wait it passed, or because all declined.
-    pub(super) fn next_passed(&mut self) -> Option<(ContactId, Option<Span>)> {
+    pub(super) fn next_passed(&mut self) -> Option<(ContactId, Passed)> {
         self.agenda.passed.pop()
     }
 

@@ -5,11 +5,10 @@
 
 use alloc::vec::Vec;
 
-use super::State;
+use super::{Own, State};
 use crate::engine::agent::Agent;
 use crate::engine::contact::ContactState;
 use crate::engine::id::{ChannelId, ContactId, QueueId, TeamId};
-use crate::engine::requirement::Requirement;
 
 impl State {
     /// QUEUED and PARKED entries of a queue.
@@ -35,11 +34,13 @@ impl State {
         &self,
         queue: QueueId,
         channel: ChannelId,
-        requirement: Option<&Requirement>,
+        own: Own<'_>,
     ) -> bool {
-        let class = self.find_class(queue, channel, requirement);
+        let begins = self.entering(queue, own);
+        let asks = self.steps(queue).asked(own, begins.step, begins.skipped);
+        let class = self.find_class(queue, channel, asks.requirement.as_deref());
         let rules = self.channel(channel);
-        let asked = [self.queue(queue).require.as_deref(), requirement];
+        let asked = [self.queue(queue).require.as_deref().filter(|_| !asks.whole), asks.requirement.as_deref()];
         let ready = |agent: &Agent| {
             agent.takes_offers()
                 && agent.has_room(channel, rules.cost, rules.max)

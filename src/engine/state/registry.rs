@@ -7,6 +7,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::search::by_line;
+use super::steps::{self, StepRules, Steps};
 use crate::engine::agent::{AgentProfile, SkillLevel};
 use crate::engine::contact::EntryRules;
 use crate::engine::id::{ChannelId, QueueId, SkillId, TeamId, Text};
@@ -58,11 +59,22 @@ pub(in crate::engine) struct QueueRules {
     pub(in crate::engine) points: Vec<Span>,
     /// Its reserves by team.
     pub(in crate::engine) reserves: Vec<ReserveRules>,
+    /// Its steps; none where nothing is ever relaxed.
+    steps: Vec<StepRules>,
+    /// The wait at which overflow rules act, all steps over.
+    steps_over: Option<Span>,
 }
 
 impl QueueRules {
     fn new(rules: Queue) -> QueueRules {
-        QueueRules { rules, live: true, groups: Vec::new(), points: Vec::new(), reserves: Vec::new(), successor: None }
+        let (steps, steps_over) = steps::compile(&rules);
+        let (groups, points, reserves) = Default::default();
+        QueueRules { rules, live: true, groups, points, reserves, successor: None, steps, steps_over }
+    }
+
+    /// Its steps.
+    pub(in crate::engine) fn steps(&self) -> Steps<'_> {
+        Steps { all: &self.steps, overflow: self.steps_over }
     }
 }
 
@@ -146,6 +158,8 @@ pub(in crate::engine) struct Registry {
     pub(in crate::engine) plain: bool,
     /// The window over which agents' occupancies are taken, where anything goes by them.
     pub(in crate::engine) occupancy_window: Option<Span>,
+    /// The steps that are passed over while nobody is on duty for them.
+    pub(in crate::engine) duties: Vec<(QueueId, u8)>,
     /// Agents by their place in the configuration's list, where some queue goes by it.
     listed: BTreeMap<Text, u32>,
 }
@@ -180,10 +194,27 @@ impl Registry {
             place(&mut self.teams, self.team_names.intern(&team.id), rules);
         }
         self.reserve(policy);
+        self.number_duties();
         self.list(policy);
         let occupied = policy.queues.iter().any(|queue| queue.selection == Selection::LeastOccupied);
         self.occupancy_window = occupied.then_some(policy.rules.occupancy_window);
         self.plain = self.is_plain();
+    }
+
+    /// Numbers the steps for which those on duty are counted.
+    fn number_duties(&mut self) {
+        self.duties.clear();
+        for (queue, rules) in (0..).map(QueueId).zip(&mut self.queues) {
+            for (number, step) in (0..).zip(&mut rules.steps).filter(|(_, step)| step.skips()) {
+                step.duty = Some(self.duties.len() as u32);
+                self.duties.push((queue, number));
+            }
+        }
+    }
+
+    /// Whether any queue has steps.
+    pub(in crate::engine) fn relaxes(&self) -> bool {
+        self.queues.iter().any(|queue| !queue.steps.is_empty())
     }
 
     fn roster_of(&mut self, bands: &[u8]) -> RosterId {
@@ -321,7 +352,7 @@ impl Registry {
 
     fn is_plain(&self) -> bool {
         let queue = |queue: &QueueRules| {
-            Aging::of(&queue.rules).is_none() && by_line(&queue.rules) && queue.reserves.is_empty()
+            Aging::of(&queue.rules).is_none() && by_line(&queue.rules) && queue.reserves.is_empty() && queue.steps.is_empty()
         };
         let delays = |team: &TeamRules| team.more.iter().any(|more| !more.delay.is_zero());
         let team = |team: &TeamRules| team.contact_order == ContactOrder::Priority && !delays(team);

@@ -4,6 +4,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::State;
+use super::steps::{self, Asked};
 use crate::engine::agent::Agent;
 use crate::engine::contact::{Contact, LegState, NONE};
 use crate::engine::id::{AgentId, ChannelId, ClassId, ContactId, LegId, QueueId, SkillId};
@@ -11,7 +12,7 @@ use crate::engine::limits;
 use crate::engine::matcher::contact_rank;
 use crate::engine::pools::{PoolId, RosterId};
 use crate::engine::rank::{AgentRank, ContactRank};
-use crate::engine::requirement::Requirement;
+use crate::engine::requirement::{Expr, Requirement};
 use crate::engine::time::Time;
 
 /// Whether an agent has these levels and meets the rest.
@@ -32,13 +33,13 @@ impl State {
         &mut self,
         queue: QueueId,
         channel: ChannelId,
-        requirement: Option<&Arc<Requirement>>,
+        asked: &Asked,
     ) -> ClassId {
-        if let Some(known) = self.index.find(queue, channel, requirement.map(|asked| &**asked)) {
-            return known;
+        let known = self.index.len();
+        let class = self.index.class_of(queue, channel, asked);
+        if self.index.len() > known {
+            self.compile_class(class);
         }
-        let class = self.index.add(queue, channel, requirement.cloned());
-        self.compile_class(class);
         class
     }
 
@@ -46,9 +47,16 @@ impl State {
     fn compile_class(&mut self, class: ClassId) {
         let (mut levels, mut rest, mut named) = (Vec::new(), Vec::new(), Vec::new());
         let held = self.index.class(class);
-        let queue = self.registry.queues[held.queue.index()].rules.require.as_ref();
+        let queue = self.registry.queues[held.queue.index()].rules.require.as_ref().filter(|_| !held.whole);
         for requirement in queue.into_iter().chain(&held.requirement) {
-            self.registry.split(requirement, &mut levels, &mut rest);
+            match &requirement.expr {
+                // What its steps ask together is often no more than what one of them does.
+                Expr::Any(steps) if held.whole => {
+                    let (text, expr) = (requirement.text.clone(), steps::widest(steps));
+                    self.registry.split(&Arc::new(Requirement { text, expr }), &mut levels, &mut rest);
+                }
+                _ => self.registry.split(requirement, &mut levels, &mut rest),
+            }
             requirement.expr.each_skill(&mut |skill| named.extend(self.registry.skills.find(skill).map(SkillId)));
         }
         named.sort_unstable();
@@ -263,7 +271,10 @@ impl State {
         self.agenda.sorted = false;
         // A deadline that passed while an offer was open is applied before the contact is matched again, and one whose
         // queue went meanwhile is moved.
-        if self.registry.queues[entry.queue.index()].live {
+        if !self.steps(entry.queue).is_empty() {
+            self.await_named(contact);
+            self.agenda.checks.push(contact);
+        } else if self.registry.queues[entry.queue.index()].live {
             self.check_if_due(contact);
         } else {
             self.agenda.checks.push(contact);
@@ -281,6 +292,9 @@ impl State {
     pub(super) fn step_out(&mut self, contact: ContactId) {
         let held = self.contacts.at(contact.slot());
         let Some(entry) = held.entry.filter(|_| held.links.is_in()) else { return };
+        if !self.steps(entry.queue).is_empty() {
+            self.await_no_more(contact);
+        }
         match entry.only {
             Some(agent) => self.agents[agent.0].only.remove(&mut self.contacts, contact.slot()),
             None => self.index.unwait(&mut self.contacts, entry.class, contact.slot()),

@@ -18,6 +18,7 @@ pub fn profile(profile: &ContactProfile) -> v1::Contact {
         callback_of: profile.callback_of.to_string(),
         conversation_id: profile.conversation_id.to_string(),
         channel: profile.channel.to_string(),
+        preferred_agent_id: profile.preferred_agent_id.to_string(),
         attributes: attributes(&profile.attributes),
         ..v1::Contact::default()
     };
@@ -78,6 +79,7 @@ pub fn contact(view: &ContactView) -> v1::Contact {
         wait: Some(span(view.wait)),
         parked: Some(span(view.parked)),
         entry_number: view.entries as i32,
+        step: i32::from(view.step),
         owner_leg_number: view.owner as i32,
         resolved,
         ..profile(&view.profile)

@@ -179,7 +179,7 @@ fn queue(view: &snapshot::QueueView) -> v1::QueueSnapshot {
         threshold: Some(span(view.threshold)),
         target: f64::from(view.target_ppm) / 1e6,
         limit: view.limit.map_or(0, |limit| i32::try_from(limit).unwrap_or(i32::MAX)),
-        waiting_by_step: Vec::new(),
+        waiting_by_step: view.by_step.clone(),
     }
 }
 
@@ -421,6 +421,7 @@ fn entry(entry: &Entry) -> v1::EntryRecord {
         reason: names::reason_to(reason).to_owned(),
         wait: Some(span(entry.wait)),
         parked: Some(span(entry.parked)),
+        step: i32::from(entry.step),
         within_threshold: entry.within_threshold,
         short_abandon: entry.short,
         priority: entry.priority,
