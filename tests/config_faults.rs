@@ -113,9 +113,19 @@ const ADDED: &[(&str, u32, u32, &[&str])] = &[
         38,
         &["begins no later than the one before it", "write more than 9s"],
     ),
-    ("[[tenants.queues]]\nid = \"q\"\nsteps = [{ require = \"frnch\" }]", 3, 23, &["unknown skill `frnch`", "`french`"]),
+    (
+        "[[tenants.queues]]\nid = \"q\"\nsteps = [{ require = \"frnch\" }]",
+        3,
+        23,
+        &["unknown skill `frnch`", "`french`"],
+    ),
     ("[[tenants.queues]]\nid = \"q\"\nsteps = [{ drop = [\"frnch\"] }]", 3, 20, &["no skill `frnch`", "`french`"]),
-    ("[[tenants.queues]]\nid = \"q\"\nsteps = [{ prefer = \"last\" }]", 3, 21, &["cannot be \"last\"", "preferred_agent"]),
+    (
+        "[[tenants.queues]]\nid = \"q\"\nsteps = [{ prefer = \"last\" }]",
+        3,
+        21,
+        &["cannot be \"last\"", "preferred_agent"],
+    ),
     (
         "[[tenants.queues]]\nid = \"q\"\nsteps = [{ prefer = \"preferred_agent\" }]",
         3,

@@ -12,8 +12,8 @@ use super::{Config, Journal, Keepalive, Limits, Server, Telemetry};
 use crate::engine::agent::{AgentProfile, AgentType};
 use crate::engine::id::Text;
 use crate::engine::policy::{
-    Action, Channel, Connect, ContactOrder, Exhausted, Hysteresis, IdleClock, Membership, Overflow, Policy, Queue, QueueGroup,
-    Reserve, Rules, Selection, ServiceLevel, Skill, SkipIf, Step, Team, Trigger, WrapUp,
+    Action, Channel, Connect, ContactOrder, Exhausted, Hysteresis, IdleClock, Membership, Overflow, Policy, Queue,
+    QueueGroup, Reserve, Rules, Selection, ServiceLevel, Skill, SkipIf, Step, Team, Trigger, WrapUp,
 };
 use crate::engine::requirement;
 use crate::engine::time::Span;
@@ -325,6 +325,7 @@ fn overflow(rule: &Overflow) -> Table {
         }
         Trigger::NoWillingAgent => "no_willing_agent",
         Trigger::StepsExhausted => "steps_exhausted",
+        Trigger::QueueClosed => "queue_closed",
     };
     let then = match action {
         Action::Queue(queue) => {

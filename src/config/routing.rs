@@ -121,6 +121,7 @@ fn trigger(rule: &At<schema::Overflow>, faults: &mut Gathered<'_>) -> Option<pol
         }
         When::NoWillingAgent => policy::Trigger::NoWillingAgent,
         When::StepsExhausted => policy::Trigger::StepsExhausted,
+        When::QueueClosed => policy::Trigger::QueueClosed,
     })
 }
 

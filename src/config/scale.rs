@@ -94,7 +94,11 @@ fn queue_faster(queue: &mut Queue, by: u32) {
     let ServiceLevel { threshold, target_ppm: _ } = service_level;
     let waits = overflow.iter_mut().filter_map(|rule| match &mut rule.trigger {
         Trigger::Wait(wait) => Some(wait),
-        Trigger::QueueLength(_) | Trigger::NobodySignedIn | Trigger::NoWillingAgent | Trigger::StepsExhausted => None,
+        Trigger::QueueLength(_)
+        | Trigger::NobodySignedIn
+        | Trigger::NoWillingAgent
+        | Trigger::QueueClosed
+        | Trigger::StepsExhausted => None,
     });
     waits.for_each(|wait| shorten(wait, by));
     steps.iter_mut().for_each(|step| shorten(&mut step.after, by));

@@ -34,7 +34,7 @@ pub(super) const LATER_KEYS: [(&str, &[&str]); 8] = [
 pub(super) const LATER_VALUES: [(&str, &[&str]); 4] = [
     ("Backend", &["replicated"]),
     ("Selection", &["broadcast"]),
-    ("When", &["estimated_wait", "out_of_hours", "queue_closed"]),
+    ("When", &["estimated_wait", "out_of_hours"]),
     ("Then", &["relax", "callback", "voicemail"]),
 ];
 
@@ -512,7 +512,7 @@ pub struct Overflow {
     pub after: Option<At<Duration>>,
     /// What it does.
     pub then: Then,
-    /// For "queue": where the contact goes. Not possible while that queue is full.
+    /// For "queue": where the contact goes. Not possible while that queue is full or closed.
     pub queue: Option<At<String>>,
     /// For "priority": the contact's priority from then on.
     #[schemars(range(min = -100, max = 100))]
@@ -535,6 +535,8 @@ pub enum When {
     NoWillingAgent,
     /// The time of the queue's last step is over; needs steps_exhausted = { after, then = "overflow" }.
     StepsExhausted,
+    /// A contact comes to a queue that a supervisor closed: judged before all else.
+    QueueClosed,
 }
 
 /// What an overflow rule does.

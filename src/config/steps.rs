@@ -42,7 +42,10 @@ fn begins(step: &At<Step>, last: Option<Span>, faults: &mut Gathered<'_>) -> Spa
             Span::ZERO
         }
         (Some(after), Some(last)) if after.get().0 <= last => {
-            let hint = format!("`after` counts from when the contact comes into the queue; write more than {}", Duration(last));
+            let hint = format!(
+                "`after` counts from when the contact comes into the queue; write more than {}",
+                Duration(last)
+            );
             faults.hinted(after.span(), "the step begins no later than the one before it", hint);
             after.get().0
         }
@@ -68,12 +71,7 @@ fn step(step: &Step, after: Span, known: &Known, faults: &mut Gathered<'_>) -> p
     }
 }
 
-fn exhausted(
-    table: &schema::Queue,
-    overflow: &[policy::Overflow],
-    last: Span,
-    faults: &mut Gathered<'_>,
-) -> Exhausted {
+fn exhausted(table: &schema::Queue, overflow: &[policy::Overflow], last: Span, faults: &mut Gathered<'_>) -> Exhausted {
     let acts = overflow.iter().any(|rule| rule.trigger == Trigger::StepsExhausted);
     let then = table.steps_exhausted.as_ref().map_or(ExhaustedThen::StayOnLast, |given| given.get().then);
     let stray = table.overflow.iter().find(|rule| rule.get().when == schema::When::StepsExhausted);
@@ -89,13 +87,16 @@ fn exhausted(
             faults.hinted(after.span(), "`after` means nothing with then = \"stay_on_last\"", "leave it out");
             return Exhausted::StayOnLast;
         }
-        (_, None) => faults.hinted(given.span(), "`after` is missing", "say when the last step is over: after = \"2m\""),
+        (_, None) => {
+            faults.hinted(given.span(), "`after` is missing", "say when the last step is over: after = \"2m\"")
+        }
         (_, Some(after)) if after.get().0 <= last => {
             let hint = format!("the last step begins at {}; write more", Duration(last));
             faults.hinted(after.span(), "the last step would be over before it begins", hint);
         }
         (ExhaustedThen::Overflow, Some(_)) if !acts => {
-            let hint = "add a rule to `overflow`, such as { when = \"steps_exhausted\", then = \"queue\", queue = \"…\" }";
+            let hint =
+                "add a rule to `overflow`, such as { when = \"steps_exhausted\", then = \"queue\", queue = \"…\" }";
             faults.hinted(given.span(), "no overflow rule says what to do then", hint);
         }
         (ExhaustedThen::AnyInQueue | ExhaustedThen::Overflow, Some(_)) => {}

@@ -16,8 +16,8 @@ use super::duration::Duration;
 use super::fault::Gathered;
 use super::requirement::{self, RequirementError};
 use super::routing;
-use super::steps;
 use super::schema::{self, At, Attribute, Id, Label, WrapUpMode};
+use super::steps;
 use super::validate::{Names, unique};
 
 /// Zone of a tenant for which none is given.

@@ -122,6 +122,8 @@ metrics! {
         "Queue entries for which a relaxation step was passed over: its skip_if held, or nobody it names was signed in.";
     TRANSFERS = "usher_transfers_total" Counter Count ["tenant" "queue" "channel" "direction"]
         "Transfers to a queue or an agent, in the queue they left.";
+    CAPACITY_EXCEEDED = "usher_capacity_exceeded_total" Counter Count ["tenant" "cause"]
+        "Times an agent was carried past his capacity: by work given to him (given), or by a capacity lowered below what was in use (lowered). No offer ever does.";
     OFFERS = "usher_offers_total" Counter Count ["tenant" "queue" "channel" "direction" "result"]
         "Offers to agents that have ended, by result.";
     WAIT = "usher_wait_seconds" Histogram Seconds ["tenant" "queue" "channel" "direction" "outcome"]

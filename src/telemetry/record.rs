@@ -78,6 +78,8 @@ pub(super) struct Books {
     relaxed: BTreeSet<QueueId>,
     steps: BTreeMap<(&'static str, QueueId, u8), Counter>,
     agents: AgentBooks,
+    /// Times agents were carried past their capacity: by work given, by a capacity that was lowered.
+    carried_over: [Counter; 2],
 }
 
 /// The figures of one queue, channel and direction, now.
@@ -107,7 +109,9 @@ pub(super) struct Figures {
 
 impl Books {
     pub(super) fn new(registrar: Registrar, tenant: Text) -> Books {
+        let over = |cause| registrar.counter(&names::CAPACITY_EXCEEDED, &[&tenant, cause]);
         Books {
+            carried_over: [over("given"), over("lowered")],
             tenant,
             registrar,
             version: 0,
@@ -167,6 +171,9 @@ impl Books {
                 self.step(&names::STEPS_ANSWERED, Some(answer.queue), facts.step, facts);
             }
             _ => {}
+        }
+        if facts.over_capacity {
+            self.carried_over[usize::from(event.leg().is_none())].increment(1);
         }
         match (event.contact(), event.leg(), event.agent()) {
             (Some(contact), leg, _) => {

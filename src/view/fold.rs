@@ -138,6 +138,10 @@ pub struct QueueInfo {
     pub rules: Queue,
     /// Whether the policy in force has it.
     pub live: bool,
+    /// Whether it takes arrivals.
+    pub open: bool,
+    /// When what it was set to by hand ends by itself.
+    pub open_until: Option<Time>,
     /// The shortest threshold it ever had: no entry passes earlier.
     pub least: Span,
     /// The skills its own requirement names.
@@ -291,6 +295,11 @@ impl Books {
             (None, _, Some(agent)) => self.take_agent(agent, event),
             (None, _, None) => match event {
                 Event::PolicyApplied { policy, .. } => self.apply_policy(policy),
+                Event::QueueOpenChanged { queue, after, until, .. } => {
+                    if let Some(info) = self.queues.get_mut(queue.index()) {
+                        (info.open, info.open_until) = (*after, *until);
+                    }
+                }
                 Event::CustomerForgotten { customer, .. } => self.forget_customer(&customer.customer_id),
                 _ => {}
             },
@@ -448,10 +457,23 @@ impl Books {
                 }
                 None => {
                     let (rules, least) = (queue.clone(), queue.service_level.threshold);
-                    self.queues.push(QueueInfo { rules, live: true, least, skills, by_step: Vec::new(), connected: 0, wrapping: 0 });
+                    self.queues.push(QueueInfo {
+                        rules,
+                        live: true,
+                        open: true,
+                        open_until: None,
+                        least,
+                        skills,
+                        by_step: Vec::new(),
+                        connected: 0,
+                        wrapping: 0,
+                    });
                 }
             }
         }
+        // What was set by hand goes with the queue.
+        let gone = self.queues.iter_mut().filter(|queue| !queue.live);
+        gone.for_each(|queue| (queue.open, queue.open_until) = (true, None));
         changed.into_iter().for_each(|queue| self.restep(queue));
         self.channels.iter_mut().for_each(|channel| channel.live = false);
         for channel in &policy.channels {
@@ -671,7 +693,8 @@ impl Books {
     /// Entries of a queue that asks otherwise from now on stand where their wait leads, as in the engine.
     fn restep(&mut self, queue: QueueId) {
         let cells = self.cells.iter().filter(|cell| cell.key.0 == Some(queue));
-        let in_line = cells.clone().flat_map(|cell| cell.line.iter().map(|(since, slot)| (*slot, self.now.since(*since))));
+        let in_line =
+            cells.clone().flat_map(|cell| cell.line.iter().map(|(since, slot)| (*slot, self.now.since(*since))));
         let parked = cells.flat_map(|cell| cell.parked.iter().map(|(slot, wait)| (*slot, *wait)));
         let waiting: Vec<(u32, Span)> = in_line.chain(parked).collect();
         for (slot, wait) in waiting {

@@ -67,7 +67,9 @@ fn mentions(expr: &Expr, drop: &[Text]) -> bool {
         Expr::All(parts) | Expr::Any(parts) => parts.iter().any(|part| mentions(part, drop)),
         Expr::Not(part) => mentions(part, drop),
         Expr::Skill { skill, .. } => dropped(skill.to_string()),
-        Expr::Attribute { name, .. } | Expr::In { name, .. } | Expr::Has { name, .. } => dropped(format!("attr.{name}")),
+        Expr::Attribute { name, .. } | Expr::In { name, .. } | Expr::Has { name, .. } => {
+            dropped(format!("attr.{name}"))
+        }
         Expr::Agents(_) => false,
     }
 }
@@ -249,7 +251,8 @@ impl Model {
             if entry.queue == queue {
                 let wait = entry.wait(now);
                 let at = tiers.iter().rposition(|tier| tier.after <= wait).unwrap_or(0);
-                (entry.step, entry.skipped, entry.advanced, entry.exhausted) = (at as u8, Vec::new(), Span::ZERO, false);
+                (entry.step, entry.skipped, entry.advanced, entry.exhausted) =
+                    (at as u8, Vec::new(), Span::ZERO, false);
                 entry.skips_first = false;
             }
         }

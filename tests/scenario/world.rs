@@ -24,8 +24,8 @@ use usher::config::score;
 use usher::engine::agent::{AgentProfile, AgentType};
 use usher::engine::id::Text;
 use usher::engine::policy::{
-    Action, Channel, Connect, ContactOrder, Exhausted, Hysteresis, IdleClock, Membership, Overflow, Policy, Queue, QueueGroup,
-    Reserve, Rules, Selection, Skill, SkipIf, Step, Team, Trigger, WrapUp,
+    Action, Channel, Connect, ContactOrder, Exhausted, Hysteresis, IdleClock, Membership, Overflow, Policy, Queue,
+    QueueGroup, Reserve, Rules, Selection, Skill, SkipIf, Step, Team, Trigger, WrapUp,
 };
 use usher::engine::requirement::Value;
 use usher::engine::time::Span;
@@ -279,7 +279,7 @@ fn step(words: &Words) -> Step {
     }
 }
 
-/// `overflow sales wait:30s to:support`: `length:3`, `full`, `nobody`, `wait:30s` or `unwilling`; `to:support`,
+/// `overflow sales wait:30s to:support`: `length:3`, `full`, `nobody`, `wait:30s`, `closed` or `unwilling`; `to:support`,
 /// `priority:5`, `external:number` or `refuse`.
 fn overflow(words: &Words) -> Overflow {
     let trigger = match (words.number("length"), words.option("wait")) {
@@ -288,6 +288,7 @@ fn overflow(words: &Words) -> Overflow {
         (None, None) if words.has("full") => Trigger::QueueLength(None),
         (None, None) if words.has("nobody") => Trigger::NobodySignedIn,
         (None, None) if words.has("exhausted") => Trigger::StepsExhausted,
+        (None, None) if words.has("closed") => Trigger::QueueClosed,
         (None, None) => Trigger::NoWillingAgent,
     };
     let action = match (words.option("to"), words.number("priority"), words.option("external")) {

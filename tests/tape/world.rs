@@ -5,8 +5,8 @@ use std::sync::Arc;
 use usher::engine::agent::{AgentProfile, AgentType};
 use usher::engine::id::Text;
 use usher::engine::policy::{
-    Action, Channel, Connect, ContactOrder, Exhausted, Hysteresis, IdleClock, Membership, Overflow, Policy, Queue, QueueGroup,
-    Reserve, Rules, Selection, ServiceLevel, Skill, SkipIf, Step, Team, Trigger, WrapUp,
+    Action, Channel, Connect, ContactOrder, Exhausted, Hysteresis, IdleClock, Membership, Overflow, Policy, Queue,
+    QueueGroup, Reserve, Rules, Selection, ServiceLevel, Skill, SkipIf, Step, Team, Trigger, WrapUp,
 };
 use usher::engine::requirement::{Attributes, Comparison, Expr, Requirement, Value};
 use usher::engine::score::{Operation, Score, ScoreExpr};
@@ -287,12 +287,13 @@ impl World {
     fn overflow(&self, rng: &mut Rng, at: usize) -> Overflow {
         let further = at + 1 < self.queues;
         Overflow {
-            trigger: match rng.below(6) {
-                5 => Trigger::StepsExhausted,
+            trigger: match rng.below(7) {
+                6 => Trigger::StepsExhausted,
                 0 => Trigger::QueueLength(Some(rng.pick(&[0, 1, 2]))),
                 1 => Trigger::QueueLength(None),
                 2 => Trigger::NobodySignedIn,
                 3 => Trigger::NoWillingAgent,
+                4 => Trigger::QueueClosed,
                 _ => Trigger::Wait(secs(rng, &[3, 10, 20])),
             },
             action: match rng.below(6) {

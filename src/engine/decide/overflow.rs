@@ -19,6 +19,8 @@ use crate::engine::time::Time;
 /// What a contact that waits has just come to.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Moment {
+    /// It came to a closed queue.
+    Closed,
     /// It came in, and nobody took it at once.
     CameIn,
     /// It has come to this while it waits.
@@ -54,8 +56,9 @@ fn set_off(state: &State, entry: &Entry, trigger: Trigger, moment: Moment) -> bo
         (Moment::CameIn, Trigger::QueueLength(None)) => state.overfull(entry.queue, 0),
         (Moment::CameIn, Trigger::NobodySignedIn) => state.nobody_signed_in(entry.queue),
         (Moment::Waiting(Passed::Wait(before)), Trigger::Wait(wait)) => before < wait && wait <= entry.reached,
-        (Moment::Waiting(Passed::Declined), Trigger::NoWillingAgent) => true,
-        (Moment::Waiting(Passed::Exhausted), Trigger::StepsExhausted) => true,
+        (Moment::Waiting(Passed::Declined), Trigger::NoWillingAgent)
+        | (Moment::Waiting(Passed::Exhausted), Trigger::StepsExhausted)
+        | (Moment::Closed, Trigger::QueueClosed) => true,
         _ => false,
     }
 }
@@ -64,7 +67,7 @@ fn set_off(state: &State, entry: &Entry, trigger: Trigger, moment: Moment) -> bo
 fn possible(state: &State, held: &Contact, entry: &Entry, action: &Action) -> Option<Option<QueueId>> {
     let Action::Queue(name) = action else { return Some(None) };
     let requirement = held.requirement.as_deref();
-    let target = state.registry().queue(name).filter(|&target| target != entry.queue)?;
+    let target = state.registry().queue(name).filter(|&target| target != entry.queue && state.is_open(target))?;
     let fits = !state.overfull(target, 1) || state.taken_at_once(target, held.channel, Own::of(held));
     (fits && class_bound(state, Some(target), held.channel, requirement).is_ok()).then_some(Some(target))
 }

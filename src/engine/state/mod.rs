@@ -2,9 +2,10 @@
 //!
 //! `steps` has what is relaxed while contacts wait, `registry` the policy by handle, `evolve` what each event does, `serve` who may be matched with whom, `search`
 //! whose turn it is where rules say more than the lines do, `lending` when agents kept back are lent, `places` where
-//! contacts may wait.
+//! contacts may wait, `gates` which queues are open.
 
 mod evolve;
+mod gates;
 mod lending;
 mod places;
 mod registry;
@@ -29,6 +30,7 @@ use super::table::{IdTable, hash_bytes};
 use super::tally::Tally;
 use super::time::{Span, Time};
 use super::timers::Timers;
+pub use gates::Gate;
 use lending::{Lending, Promise};
 pub(super) use registry::Registry;
 pub(super) use steps::{Asked, Own, Relaxation};
@@ -52,14 +54,17 @@ pub enum Due {
     Lease,
     /// A gateway's lease, or the end of its grace.
     Gateway,
+    /// What a queue is set to by hand.
+    Queue,
     /// The oldest ended contact's retention.
     Retention,
 }
 
 impl Due {
     /// Those of which there are many; the one retention deadline stands beside their heap.
-    const COUNT: usize = 6;
-    const ALL: [Due; Self::COUNT] = [Due::Contact, Due::Leg, Due::Agent, Due::Bar, Due::Lease, Due::Gateway];
+    const COUNT: usize = 7;
+    const ALL: [Due; Self::COUNT] =
+        [Due::Contact, Due::Leg, Due::Agent, Due::Bar, Due::Lease, Due::Gateway, Due::Queue];
 }
 
 /// A gateway as the engine keeps it.
@@ -96,6 +101,8 @@ pub(super) struct Agenda {
     pub(super) contacts: Vec<ContactId>,
     /// Agents who may now be matched.
     pub(super) agents: Vec<AgentId>,
+    /// Contacts that came to a closed queue.
+    pub(super) doors: Vec<ContactId>,
     /// Contacts that came in: judged once nobody can take them at once.
     pub(super) arrivals: Vec<ContactId>,
     /// What contacts have come to, for overflow rules.
@@ -131,6 +138,8 @@ pub struct State {
     tally: Tally,
     /// QUEUED and PARKED entries by queue: waiting places taken.
     places: Vec<u32>,
+    /// What queues are set to by hand.
+    gates: Vec<Gate>,
     /// Entries in line by queue.
     queued: Vec<u32>,
     /// The agent last offered a contact, by queue.
@@ -174,6 +183,7 @@ impl State {
             timers: Timers::new(),
             tally: Tally::default(),
             places: Vec::new(),
+            gates: Vec::new(),
             queued: Vec::new(),
             turns: Vec::new(),
             on_duty: Vec::new(),
@@ -610,6 +620,7 @@ impl State {
     pub(super) fn forget_agenda(&mut self) {
         self.agenda.contacts.clear();
         self.agenda.checks.clear();
+        self.agenda.doors.clear();
         self.agenda.arrivals.clear();
         self.agenda.passed.clear();
         while self.next_hungry().is_some() {
@@ -624,6 +635,11 @@ impl State {
     /// A contact to look at for closing, for an offer no longer allowed, or for a deadline that waited.
     pub(super) fn next_check(&mut self) -> Option<ContactId> {
         self.agenda.checks.pop()
+    }
+
+    /// A contact that came to a closed queue, to be judged before anybody takes it.
+    pub(super) fn next_at_door(&mut self) -> Option<ContactId> {
+        self.agenda.doors.pop()
     }
 
     /// A contact that came in, to be judged when nobody took it.

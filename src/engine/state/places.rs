@@ -30,12 +30,7 @@ impl State {
 
     /// Whether somebody could take a contact at once, were it in a queue. By the default rules it looks at heads for a
     /// class that was seen before, else at all who stand in line or, for a class never seen, at all agents.
-    pub(in crate::engine) fn taken_at_once(
-        &self,
-        queue: QueueId,
-        channel: ChannelId,
-        own: Own<'_>,
-    ) -> bool {
+    pub(in crate::engine) fn taken_at_once(&self, queue: QueueId, channel: ChannelId, own: Own<'_>) -> bool {
         let begins = self.entering(queue, own);
         let asks = self.steps(queue).asked(own, begins.step, begins.skipped);
         let class = self.find_class(queue, channel, asks.requirement.as_deref());

@@ -352,7 +352,10 @@ impl Registry {
 
     fn is_plain(&self) -> bool {
         let queue = |queue: &QueueRules| {
-            Aging::of(&queue.rules).is_none() && by_line(&queue.rules) && queue.reserves.is_empty() && queue.steps.is_empty()
+            Aging::of(&queue.rules).is_none()
+                && by_line(&queue.rules)
+                && queue.reserves.is_empty()
+                && queue.steps.is_empty()
         };
         let delays = |team: &TeamRules| team.more.iter().any(|more| !more.delay.is_zero());
         let team = |team: &TeamRules| team.contact_order == ContactOrder::Priority && !delays(team);

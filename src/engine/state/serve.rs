@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use super::State;
 use super::steps::{self, Asked};
 use crate::engine::agent::Agent;
-use crate::engine::contact::{Contact, LegState, NONE};
+use crate::engine::contact::{Contact, Entry, LegState, NONE};
 use crate::engine::id::{AgentId, ChannelId, ClassId, ContactId, LegId, QueueId, SkillId};
 use crate::engine::limits;
 use crate::engine::matcher::contact_rank;
@@ -29,12 +29,7 @@ impl State {
 
     /// The class of an entry, made when it was never seen. One that asks for no more than a level of one skill finds its
     /// agents in line already; any other has its pool filled some agents at a time ([`Self::fill_pool`]).
-    pub(super) fn intern_class(
-        &mut self,
-        queue: QueueId,
-        channel: ChannelId,
-        asked: &Asked,
-    ) -> ClassId {
+    pub(super) fn intern_class(&mut self, queue: QueueId, channel: ChannelId, asked: &Asked) -> ClassId {
         let known = self.index.len();
         let class = self.index.class_of(queue, channel, asked);
         if self.index.len() > known {
@@ -404,9 +399,14 @@ impl State {
             return true;
         }
         let Some(entry) = self.contact(held.contact).entry else { return true };
+        self.may_serve(&entry, held.agent)
+    }
+
+    /// Whether an agent is eligible for an open entry, room and everything else that changes by the hour left aside.
+    pub(in crate::engine) fn may_serve(&self, entry: &Entry, agent: AgentId) -> bool {
         match entry.only {
-            Some(agent) => agent == held.agent && self.qualifies(self.agent(agent), entry.class),
-            None => self.meets(held.agent, entry.class),
+            Some(only) => only == agent && self.qualifies(self.agent(agent), entry.class),
+            None => self.meets(agent, entry.class),
         }
     }
 }

@@ -366,9 +366,7 @@ impl State {
         };
         let may = |name: &Text| {
             self.find_agent(name).map(|agent| self.agent(agent)).is_some_and(|agent| {
-                agent.signed_in()
-                    && self.registry.band(agent.team, queue).is_some()
-                    && step.met_by(&agent.profile, own)
+                agent.signed_in() && self.registry.band(agent.team, queue).is_some() && step.met_by(&agent.profile, own)
             })
         };
         !names.is_empty() && !names.iter().any(may)
