@@ -516,7 +516,10 @@ LIST_CONTACTS = Table(
     ],
 )
 
-MASK = "attributes,personalAttributes,customerId,customerAddress,conversationId,priority,requirements,expireTime"
+MASK = (
+    "attributes,personalAttributes,customerId,customerAddress,conversationId,preferredAgentId,priority,requirements,"
+    "expireTime"
+)
 
 UPDATE_CONTACT = Table(
     "ContactService",
@@ -536,6 +539,7 @@ UPDATE_CONTACT = Table(
         Row("update_mask", lambda request: request.update_mask.paths.append("channel"), label="with a fixed field"),
         Row("update_mask", lambda request: request.update_mask.paths.append("nonsense"), label="with no field"),
         *an_id("contact.conversation_id", required=False),
+        *an_id("contact.preferred_agent_id", required=False),
         *an_id("contact.customer_id", required=False),
         Row("contact.customer_address", put("contact.customer_address", "x" * 257), label="of 257 bytes"),
         Row("contact.priority", put("contact.priority", 101)),
@@ -553,7 +557,7 @@ UPDATE_CONTACT = Table(
     free={
         f"contact.{field}": "cannot be updated: a mask that names it is refused, and without it is not looked at"
         for field in (
-            "gateway_id direction kind parent_contact_id callback_of channel queue preferred_agent_id agent_id "
+            "gateway_id direction kind parent_contact_id callback_of channel queue agent_id "
             "arrival_time schedule_time age_credit"
         ).split()
     },
