@@ -147,13 +147,13 @@ const ADDED: &[(&str, u32, u32, &[&str])] = &[
     (
         "[[tenants.queues]]\nid = \"q\"\nsteps_exhausted = { then = \"stay_on_last\", after = \"1m\" }",
         3,
-        51,
+        52,
         &["`after` means nothing"],
     ),
     (
         "[[tenants.queues]]\nid = \"q\"\nsteps = [{ after = \"1m\" }]\nsteps_exhausted = { then = \"any_in_queue\", after = \"1m\" }",
         4,
-        51,
+        52,
         &["over before it begins", "begins at 1m"],
     ),
     (
@@ -215,7 +215,7 @@ const ADDED: &[(&str, u32, u32, &[&str])] = &[
         &["team `x` does not serve queue `sales`"],
     ),
     ("[[tenants.queues]]\nid = \"q\"\nselection = \"longest\"", 3, 13, &["cannot be \"longest\"", "one of"]),
-    ("[[tenants.queues]]\nid = \"q\"\nsteps = []", 3, 1, &["`steps` is known, but not available"]),
+    ("[[tenants.queues]]\nid = \"q\"\ncalendar = \"c\"", 3, 1, &["`calendar` is known, but not available"]),
     ("[[tenants.queues]]\nid = \"q\"\noverflow = [{ when = \"wait\", then = \"refuse\" }]", 3, 13, &["needs `after`"]),
     (
         "[[tenants.queues]]\nid = \"q\"\noverflow = [{ when = \"estimated_wait\", then = \"refuse\" }]",
@@ -321,7 +321,19 @@ const ADDED: &[(&str, u32, u32, &[&str])] = &[
         17,
         &["queue `q` has an `expected_patience` and queue `sales` has none"],
     ),
-    ("[[tenants.teams]]\nid = \"x\"\nshifts = []", 3, 1, &["`shifts` is known, but not"]),
+    (
+        "[[tenants.teams]]\nid = \"x\"\nshifts = [{ from = \"9\", to = \"17:00\" }]",
+        3,
+        20,
+        &["`9` is not a time of day"],
+    ),
+    (
+        "[[tenants.teams]]\nid = \"x\"\nshifts = [{ from = \"09:00\", to = \"17:00\", breaks = [{ from = \"08:00\", to = \"08:30\" }] }]",
+        3,
+        62,
+        &["not inside its shift"],
+    ),
+    ("[[tenants.teams]]\nid = \"x\"\nmax_occupancy = 0.8", 3, 1, &["`max_occupancy` is known, but not"]),
     ("[[tenants.teams]]\nid = \"x\"\ncontact_order = \"cmu\"", 3, 17, &["cannot be \"cmu\"", "\"cmu_theta\""]),
     ("[tenants.teams.x]", 1, 16, &["unknown key `x`"]),
     // Agents.

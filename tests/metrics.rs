@@ -9,7 +9,7 @@ use usher::engine::command::{Command, NewContact, TransferTarget};
 use usher::engine::contact::{CancelCause, ContactProfile, ContactState, DeclineReason, Direction, Outcome, Reason};
 use usher::engine::event::{EntryCause, EntryExit, Event, Facts, Recorded};
 use usher::engine::id::{AgentId, ChannelId, ContactId, LegId, QueueId, Text};
-use usher::engine::policy::{Channel, Membership, Policy, Queue, Team, WrapUp};
+use usher::engine::policy::{Channel, Membership, Policy, Queue, Step, Team, WrapUp};
 use usher::engine::time::{Span, Time};
 use usher::telemetry::names::{self, Kind};
 use usher::telemetry::{Fold, Shell, Telemetry};
@@ -152,7 +152,7 @@ impl Desk {
     }
 
     fn page(&self) -> Page {
-        Page::read(&self.telemetry.render(self.now, Shell { ingress_depth: 3, ingress_refused: 4 }, &[]))
+        Page::read(&self.telemetry.render(self.now, Shell { ingress_depth: 3, ingress_refused: 4, stream_lag: 5 }, &[]))
     }
 }
 
@@ -213,6 +213,7 @@ fn a_scripted_call_gives_exact_counters() {
         (r#"agent_state_seconds_total{tenant="acme",team="desk",state="idle",reason=""}"#, 1.0),
         (r#"config_version_info{tenant="acme",version="1"}"#, 1.0),
         ("ingress_depth", 3.0),
+        ("stream_lag_events", 5.0),
         ("ingress_refused_total", 4.0),
     ]);
 }
@@ -372,9 +373,39 @@ fn a_removed_queue_leaves_no_gauge_behind() {
     assert_eq!(page.get(r#"config_version_info{tenant="acme",version="2"}"#), Some(1.0));
 }
 
+/// "sales" with steps: for a preferred agent alone, then for everyone from the tenth second on.
+fn relaxed() -> Policy {
+    let mut policy = policy(&["sales"]);
+    let step = |secs, prefer| {
+        let after = Span::from_secs(secs);
+        Step { after, require: None, drop: Vec::new(), prefer, skip_if: None }
+    };
+    policy.queues[0].steps = vec![step(0, true), step(10, false)];
+    policy
+}
+
+#[test]
+fn steps_count_who_comes_to_them_and_who_is_answered() {
+    let mut desk = Desk::open(&["sales"]);
+    desk.ask(Command::apply(relaxed()));
+    desk.call("c1");
+    desk.sign_in("ana");
+    desk.answer("ana", "c1");
+    desk.page().check(&[
+        (r#"steps_begun_total{tenant="acme",queue="sales",step="0"}"#, 1.0),
+        (r#"steps_begun_total{tenant="acme",queue="sales",step="1"}"#, 1.0),
+        (r#"steps_skipped_total{tenant="acme",queue="sales",step="0"}"#, 1.0),
+        (r#"steps_answered_total{tenant="acme",queue="sales",step="1"}"#, 1.0),
+    ]);
+}
+
 #[test]
 fn every_metric_says_what_it_is() {
     let mut desk = Desk::open(&["sales"]);
+    desk.ask(Command::apply(relaxed()));
+    desk.call("c0");
+    desk.sign_in("ben");
+    desk.answer("ben", "c0");
     desk.call("c1");
     desk.ask(Command::CancelContact { contact_id: "c1".into(), cause: CancelCause::System });
     desk.sign_in("ana");

@@ -232,7 +232,7 @@ impl Model {
             Event::ContactParked { until, .. } => {
                 must(state == ContactState::Queued, || format!("parked while {state:?}"))?;
                 must(*until == park, || "parked for another time".into())?;
-                (entry.parked_at, entry.park_until) = (Some(now), *until);
+                (entry.parked_at, entry.park_until, entry.skips_first) = (Some(now), *until, false);
                 Ok(())
             }
             Event::ContactUnparked { .. } => {

@@ -4,7 +4,7 @@ use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::{Due, Gate, Gateway, Own, Passed, Relaxation, State};
+use super::{Due, Gate, Gateway, Own, Passed, State};
 use crate::engine::Reply;
 use crate::engine::agent::{Agent, AgentProfile, Fault, Presence};
 use crate::engine::command::{ContactChange, NewContact};
@@ -243,6 +243,7 @@ impl State {
                 let now = self.now;
                 let entry = self.contacts.at_mut(contact.slot()).entry.as_mut().expect("only an entry is parked");
                 (entry.parked_since, entry.park_until) = (now.into(), *until);
+                self.parked.insert((entry.queue, contact.slot()));
                 self.arm_contact(contact);
             }
             Event::ContactUnparked { .. } => {
@@ -250,17 +251,12 @@ impl State {
                 let entry = self.contacts.at_mut(contact.slot()).entry.as_mut().expect("only an entry is parked");
                 let since = core::mem::take(&mut entry.parked_since).get().expect("a parked entry knows since when");
                 entry.parked += now.since(since);
+                self.parked.remove(&(entry.queue, contact.slot()));
                 self.line_up(contact);
                 self.agenda.checks.push(contact);
                 self.arm_contact(contact);
             }
-            // He is not to come back first to whoever has just passed him on.
-            Event::ContactTransferred { .. } => {
-                let held = self.contacts.at_mut(contact.slot());
-                if !held.profile.preferred_agent_id.is_empty() {
-                    Arc::make_mut(&mut held.profile).preferred_agent_id = Text::default();
-                }
-            }
+            Event::ContactTransferred { .. } => self.forget_preferred(contact),
             // The entry goes with the event that begins the next one: until then the contact waits on.
             Event::ContactMoved { exit, .. } => {
                 let direction = self.contacts.at(contact.slot()).direction;
@@ -275,16 +271,8 @@ impl State {
             }
             Event::BarLifted { bar, .. } => self.lift_bar(contact, *bar),
             Event::WaitReached { wait, .. } => self.reach(contact, *wait),
-            Event::ContactRelaxed { after, skipped, advanced, .. } => {
-                self.relax(contact, Relaxation { step: *after, skipped: *skipped, advanced: *advanced });
-            }
-            Event::StepsExhausted { .. } => {
-                let held = self.contacts.at_mut(contact.slot());
-                held.entry.as_mut().expect("only an entry has steps").exhausted = true;
-                self.agenda.passed.push((contact, Passed::Exhausted));
-                self.arm_contact(contact);
-                self.check_if_due(contact);
-            }
+            Event::ContactRelaxed { after, skipped, advanced, .. } => self.relax(contact, *after, *skipped, *advanced),
+            Event::StepsExhausted { .. } => self.exhaust(contact),
             Event::ContactOverflowed { rule, .. } => {
                 let held = self.contacts.at_mut(contact.slot());
                 held.entry.as_mut().expect("only an entry overflows").acted |= 1 << rule;
@@ -412,7 +400,9 @@ impl State {
         self.lift_bars(contact);
         self.leave_place(contact);
         let held = self.contacts.at_mut(contact.slot());
-        held.entry = None;
+        if let Some(entry) = held.entry.take().filter(|entry| entry.parked_since.is_some()) {
+            self.parked.remove(&(entry.queue, contact.slot()));
+        }
         held.entry_leg = None;
     }
 

@@ -138,6 +138,8 @@ pub struct State {
     tally: Tally,
     /// QUEUED and PARKED entries by queue: waiting places taken.
     places: Vec<u32>,
+    /// PARKED entries by queue and slot.
+    parked: BTreeSet<(QueueId, u32)>,
     /// What queues are set to by hand.
     gates: Vec<Gate>,
     /// Entries in line by queue.
@@ -183,6 +185,7 @@ impl State {
             timers: Timers::new(),
             tally: Tally::default(),
             places: Vec::new(),
+            parked: BTreeSet::new(),
             gates: Vec::new(),
             queued: Vec::new(),
             turns: Vec::new(),

@@ -9,7 +9,7 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::State;
+use super::{Passed, State};
 use crate::engine::agent::AgentProfile;
 use crate::engine::contact::{Contact, Entry};
 use crate::engine::id::{AgentId, ContactId, QueueId, Text};
@@ -426,16 +426,33 @@ impl State {
     }
 
     /// A contact comes to a step.
-    pub(super) fn relax(&mut self, contact: ContactId, to: Relaxation) {
+    pub(super) fn relax(&mut self, contact: ContactId, step: u8, skipped: u32, advanced: Span) {
         let waits = self.contacts.at(contact.slot()).links.is_in();
         self.step_out(contact);
         let entry = self.contacts.at_mut(contact.slot()).entry.as_mut().expect("only an entry is relaxed");
-        (entry.step, entry.skipped, entry.advanced) = (to.step, to.skipped, to.advanced);
+        (entry.step, entry.skipped, entry.advanced) = (step, skipped, advanced);
         self.reclass(contact);
         if waits {
             self.line_up(contact);
         }
         self.arm_contact(contact);
+    }
+
+    /// The steps of a contact are over: overflow rules are looked at.
+    pub(super) fn exhaust(&mut self, contact: ContactId) {
+        let held = self.contacts.at_mut(contact.slot());
+        held.entry.as_mut().expect("only an entry has steps").exhausted = true;
+        self.agenda.passed.push((contact, Passed::Exhausted));
+        self.arm_contact(contact);
+        self.check_if_due(contact);
+    }
+
+    /// A contact was transferred: it is not to come back first to whoever has just passed it on.
+    pub(super) fn forget_preferred(&mut self, contact: ContactId) {
+        let held = self.contacts.at_mut(contact.slot());
+        if !held.profile.preferred_agent_id.is_empty() {
+            Arc::make_mut(&mut held.profile).preferred_agent_id = Text::default();
+        }
     }
 
     /// A policy came into force: entries of queues that ask otherwise now stand where their wait leads by the new steps,
