@@ -273,10 +273,7 @@ impl State {
             Event::WaitReached { wait, .. } => self.reach(contact, *wait),
             Event::ContactRelaxed { after, skipped, advanced, .. } => self.relax(contact, *after, *skipped, *advanced),
             Event::StepsExhausted { .. } => self.exhaust(contact),
-            Event::ContactOverflowed { rule, .. } => {
-                let held = self.contacts.at_mut(contact.slot());
-                held.entry.as_mut().expect("only an entry overflows").acted |= 1 << rule;
-            }
+            Event::ContactOverflowed { rule, .. } => self.note_acted(contact, *rule),
             Event::ContactEnded { outcome, reason, exit, disposition, .. } => {
                 self.end_contact(contact, (*outcome, *reason), *exit, disposition);
             }
@@ -284,6 +281,12 @@ impl State {
             Event::ContactForgotten { .. } => self.forget_contact(contact),
             _ => unreachable!("{event:?} is not a contact's alone"),
         }
+    }
+
+    /// An overflow rule has acted in a contact's entry.
+    fn note_acted(&mut self, contact: ContactId, rule: u32) {
+        let held = self.contacts.at_mut(contact.slot());
+        held.entry.as_mut().expect("only an entry overflows").acted |= 1 << rule;
     }
 
     /// A contact has passed a wait: rules are looked at, and whoever may take it from now on.
