@@ -29,12 +29,14 @@ use crate::engine::publish::Published;
 use crate::engine::tally::Books;
 use crate::engine::time::{Span, Time};
 use crate::http::{self, Site, live::Live, ready::Readiness};
+use crate::journal::snapshot::Beside;
 use crate::journal::{self, EmbeddedJournal, Journal, MemoryJournal};
 use crate::reload::{self, Ended, Reload};
 use crate::rpc;
 use crate::shard::{self, Clock, Limits, Shard, ShardHandle, Sink};
 use crate::telemetry::{self, Fold, ReloadResult, Shell, Telemetry};
 use crate::view::{self, View, Views};
+use crate::wire::{Malformed, Reader, Wire, Writer};
 
 /// What the server lacks until everything listens, and once it goes.
 const STARTED: &str = "starting";
@@ -329,6 +331,13 @@ impl Sink for Counting {
         }
     }
 
+    fn restored(&mut self, tenant: &Text, beside: &mut Reader<'_>) -> Result<(), Malformed> {
+        let (_, fold, view) = self.fold(tenant);
+        view.restore(beside)?;
+        view.read(Time(0), |books| fold.restore(books));
+        Ok(())
+    }
+
     fn recovered(&mut self, tenant: &Text, recorded: &Recorded) {
         let (_, fold, view) = self.fold(tenant);
         fold.take([recorded]);
@@ -338,6 +347,24 @@ impl Sink for Counting {
     fn decided(&mut self, commands: usize, nanos: u64) {
         self.telemetry.decisions.share(Duration::from_nanos(nanos), commands as u64);
     }
+}
+
+/// What supervisors read, kept beside the snapshots of the engines' states.
+struct History(view::fold::Books);
+
+impl Beside for History {
+    fn take(&mut self, recorded: &Recorded) {
+        self.0.take(recorded);
+    }
+
+    fn put(&self, out: &mut Writer) {
+        self.0.put(out);
+    }
+}
+
+fn beside(tenant: &Text, written: Option<&mut Reader<'_>>) -> Result<Box<dyn Beside>, Malformed> {
+    let books = written.map_or_else(|| Ok(view::fold::Books::new(tenant.clone())), Wire::get)?;
+    Ok(Box::new(History(books)))
 }
 
 /// The journal that configuration asks for. Its clock, like every other, is the shard's.
@@ -357,6 +384,11 @@ fn open_journal(config: &Config, telemetry: &Arc<Telemetry>) -> anyhow::Result<B
                 waiting_bytes: WAITING_BYTES,
                 nanos: Arc::new(move || clock.nanos()),
                 observe: Arc::new(move |took| telemetry.commits.record(took)),
+                keep: journal::Keep {
+                    retention: Span(u64::try_from(settings.retention.as_micros()).unwrap_or(u64::MAX)),
+                    beside: Some(Arc::new(beside)),
+                    ..journal::Keep::default()
+                },
             };
             let begun = clock.nanos();
             let journal = EmbeddedJournal::open(&settings.path, options)

@@ -80,6 +80,13 @@ impl Fold {
     }
 }
 
+impl Fold {
+    /// Goes on from where a view stands that was brought back from a snapshot; counters begin where they are.
+    pub fn restore(&self, view: &crate::view::fold::Books) {
+        lock(&self.books).restore(view);
+    }
+}
+
 impl Telemetry {
     /// Nothing counted yet. `thresholds` are the service-level thresholds of the configuration in force at start.
     #[must_use]

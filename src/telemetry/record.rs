@@ -18,6 +18,7 @@ use crate::engine::event::{Event, Facts, Recorded};
 use crate::engine::id::{AgentId, ChannelId, ContactId, LegId, QueueId, Text};
 use crate::engine::policy::Policy;
 use crate::engine::time::{Span, Time};
+use crate::view;
 
 /// Queue, channel and direction by handle. No queue for work given to an agent directly.
 type Key = (Option<QueueId>, ChannelId, Direction);
@@ -167,6 +168,52 @@ impl Books {
             (None, _, Some(agent)) => self.agents.take(self.now, agent, event),
             (None, _, None) => {}
         }
+    }
+
+    /// Goes on from where a view stands that was brought back, unless it has come as far already. What is going on is as the
+    /// view has it; counters begin where they are.
+    pub(super) fn restore(&mut self, view: &view::fold::Books) {
+        if self.sequence >= view.sequence {
+            return;
+        }
+        *self = Books::new(self.registrar.clone(), self.tenant.clone());
+        (self.sequence, self.now, self.version) = (view.sequence, view.now, view.policy.version);
+        self.queues = view.queues.iter().map(|queue| (queue.rules.id.clone(), queue.live)).collect();
+        self.channels = view.channels.iter().map(|channel| channel.id.clone()).collect();
+        self.agents.apply_policy(&view.policy);
+        for (slot, clock) in (0..).zip(&view.agents) {
+            if let Some(clock) = clock.as_ref().filter(|clock| !clock.deleted) {
+                self.agents.restore(self.now, AgentId(slot), clock);
+            }
+        }
+        for cell in &view.cells {
+            let parked = cell.parked.iter().map(|(slot, wait)| (view.now - *wait, *slot));
+            for (since, slot) in cell.line.iter().copied().chain(parked) {
+                let record = view.contacts.get(slot as usize).and_then(Option::as_ref);
+                let state =
+                    record.and_then(|record| names::WAITING.iter().position(|(state, _)| *state == record.state));
+                if let Some(state) = state {
+                    self.restore_waiting(cell.key, slot, (state, since));
+                }
+            }
+        }
+        for (slot, leg) in view.live_legs() {
+            let view::fold::LegNow { agent, cost, key, connected, over_max_handle } = leg;
+            self.agents.use_units(agent, cost, true);
+            *self.over_max_handle.entry(key).or_default() += u64::from(over_max_handle);
+            *place(&mut self.legs, slot) = Some(LiveLeg { agent, cost, key, connected, over_max_handle });
+        }
+    }
+
+    fn restore_waiting(&mut self, (queue, channel, direction): Key, slot: u32, (state, since): (usize, Time)) {
+        let facts = Facts { channel: Some(channel), direction, ..Facts::default() };
+        let Some(cell) = self.cell(queue, &facts) else { return };
+        cell.waiting[state] += 1;
+        if state != PARKED {
+            cell.line.insert((since, slot));
+        }
+        let cell = self.index[&(queue, channel, direction)];
+        *place(&mut self.contacts, slot) = Some(Waiting { cell, state, since });
     }
 
     fn apply_policy(&mut self, policy: &Policy) {

@@ -13,6 +13,7 @@ use crate::engine::agent::{AgentProfile, Presence, Routing};
 use crate::engine::contact::{Direction, LegState};
 use crate::engine::id::{ChannelId, Text};
 use crate::engine::time::{Span, Time};
+use crate::wire::{Malformed, Reader, Wire, Writer, record};
 
 /// A state on a time card: its place in [`names::AGENT_STATES`] and the reason, 0 for none.
 pub type CardKey = (usize, u16);
@@ -39,6 +40,8 @@ pub struct Quarter {
     /// Figures of his legs by channel and direction.
     pub legs: Vec<((ChannelId, Direction), Counts)>,
 }
+
+record!(Quarter { team, site, card, busy, wrap_up, idle, used, capacity, legs });
 
 impl Quarter {
     /// Microseconds signed in.
@@ -91,6 +94,8 @@ pub struct InHand {
     pub used: u32,
 }
 
+record!(InHand { busy, wrapping, used });
+
 /// One agent.
 #[derive(Clone, Debug)]
 pub struct Clock {
@@ -118,6 +123,21 @@ pub struct Clock {
     /// What passed, by quarter.
     pub quarters: BTreeMap<u64, Quarter>,
 }
+
+record!(Clock {
+    profile,
+    team,
+    site,
+    presence,
+    next_presence,
+    routing,
+    reason,
+    in_hand,
+    deleted,
+    since,
+    day_signed_in,
+    quarters,
+});
 
 impl Clock {
     /// An agent who is not signed in.
@@ -258,6 +278,8 @@ pub struct Places {
     texts: Vec<Text>,
     most: usize,
 }
+
+record!(Places { texts, most });
 
 impl Places {
     /// With room for so many; further texts share the last place, `other`.

@@ -1,9 +1,11 @@
 //! The state of one tenant: private fields, read accessors, and `evolve`, the one thing that changes it.
 //!
 //! `registry` has the policy by handle, `evolve` what each event does, `serve` who may be matched with whom, `search`
-//! whose turn it is where rules say more than the lines do, `places` where contacts may wait.
+//! whose turn it is where rules say more than the lines do, `places` where contacts may wait, `image` all of it as plain
+//! data.
 
 mod evolve;
+pub mod image;
 mod places;
 mod registry;
 mod search;
@@ -159,6 +161,10 @@ impl State {
             retention: None,
             agenda: Agenda::default(),
         }
+    }
+
+    pub(super) fn seed(&self) -> u64 {
+        self.seed
     }
 
     /// Time of the last event.
