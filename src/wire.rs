@@ -47,9 +47,13 @@ pub struct Writer {
     pub vault: Option<Arc<dyn Seal>>,
     /// Whose events are written.
     pub tenant: Text,
-    /// What was written by [`Self::shared`], by its address.
-    shared: HashMap<usize, u64>,
+    /// What was written by [`Self::shared`].
+    pub numbers: Numbers,
 }
+
+/// What was written once, by its address.
+#[derive(Default)]
+pub struct Numbers(HashMap<usize, u64>);
 
 impl Writer {
     /// A whole number.
@@ -64,8 +68,8 @@ impl Writer {
     /// Something that many things share: itself the first time, its number from then on. What was written stays alive until
     /// all is.
     pub fn shared<T: Wire>(&mut self, value: &Arc<T>) {
-        let next = self.shared.len() as u64;
-        let number = *self.shared.entry(Arc::as_ptr(value).addr()).or_insert(next);
+        let next = self.numbers.0.len() as u64;
+        let number = *self.numbers.0.entry(Arc::as_ptr(value).addr()).or_insert(next);
         self.number(number);
         if number == next {
             value.put(self);

@@ -12,8 +12,8 @@ use super::{Config, Journal, Keepalive, Limits, Server, Telemetry};
 use crate::engine::agent::{AgentProfile, AgentType};
 use crate::engine::id::Text;
 use crate::engine::policy::{
-    Action, Channel, Connect, ContactOrder, IdleClock, Membership, Overflow, Policy, Queue, QueueGroup, Reserve, Rules,
-    Selection, ServiceLevel, Skill, Team, Trigger, WrapUp,
+    Action, Channel, Connect, ContactOrder, Hysteresis, IdleClock, Membership, Overflow, Policy, Queue, QueueGroup,
+    Reserve, Rules, Selection, ServiceLevel, Skill, Team, Trigger, WrapUp,
 };
 use crate::engine::requirement;
 use crate::engine::time::Span;
@@ -117,6 +117,7 @@ fn rules(rules: &Rules) -> Table {
         retained_contacts,
         request_window,
         remembered_requests,
+        occupancy_window,
     } = rules;
     let mut table = Table::new();
     for (key, span) in [
@@ -127,6 +128,7 @@ fn rules(rules: &Rules) -> Table {
         ("park_timeout", park_timeout),
         ("retention", retention),
         ("request_window", request_window),
+        ("occupancy_window", occupancy_window),
     ] {
         table.insert(key.into(), duration(*span));
     }
@@ -188,6 +190,8 @@ fn queue(queue: &Queue) -> Table {
         display_name,
         require,
         selection,
+        idle_clock,
+        score,
         max_wait,
         short_abandon,
         wrap_up,
@@ -202,7 +206,16 @@ fn queue(queue: &Queue) -> Table {
         overflow,
     } = queue;
     let mut table = named(id, display_name);
-    self::selection(&mut table, *selection);
+    put(&mut table, "selection", self::selection(*selection));
+    let clock = match idle_clock {
+        IdleClock::Any => "any",
+        IdleClock::Inbound => "inbound",
+        IdleClock::Available => "available",
+    };
+    put(&mut table, "idle_clock", clock);
+    if let Some(score) = score {
+        put(&mut table, "score", &score.text);
+    }
     for (key, amount) in [("aging_per_minute", Some(aging)), ("aging_cap", aging_cap.as_ref())] {
         if let Some(amount) = amount {
             table.insert(key.into(), decimal(*amount));
@@ -226,17 +239,7 @@ fn queue(queue: &Queue) -> Table {
         table.insert("limit".into(), number(*limit));
     }
     table.insert("short_abandon".into(), duration(*short_abandon));
-    let (mode, span) = match wrap_up {
-        WrapUp::None => ("none", None),
-        WrapUp::Timed(span) => ("timed", Some(*span)),
-        WrapUp::Manual(span) => ("manual", Some(*span)),
-    };
-    let mut wrap_up = Table::new();
-    put(&mut wrap_up, "mode", mode);
-    if let Some(span) = span {
-        wrap_up.insert("duration".into(), duration(span));
-    }
-    table.insert("wrap_up".into(), Value::Table(wrap_up));
+    table.insert("wrap_up".into(), Value::Table(self::wrap_up(wrap_up)));
     if !overflow.is_empty() {
         let rules = overflow.iter().map(|rule| Value::Table(self::overflow(rule)));
         table.insert("overflow".into(), Value::Array(rules.collect()));
@@ -246,6 +249,20 @@ fn queue(queue: &Queue) -> Table {
     promise.insert("threshold".into(), duration(*threshold));
     promise.insert("target".into(), Value::Float(f64::from(*target_ppm) / 1e6));
     table.insert("service_level".into(), Value::Table(promise));
+    table
+}
+
+fn wrap_up(wrap_up: &WrapUp) -> Table {
+    let (mode, span) = match wrap_up {
+        WrapUp::None => ("none", None),
+        WrapUp::Timed(span) => ("timed", Some(*span)),
+        WrapUp::Manual(span) => ("manual", Some(*span)),
+    };
+    let mut table = Table::new();
+    put(&mut table, "mode", mode);
+    if let Some(span) = span {
+        table.insert("duration".into(), duration(span));
+    }
     table
 }
 
@@ -286,18 +303,11 @@ fn overflow(rule: &Overflow) -> Table {
     table
 }
 
-fn selection(table: &mut Table, selection: Selection) {
-    let name = match selection {
-        Selection::LongestIdle(clock) => {
-            let clock = match clock {
-                IdleClock::Any => "any",
-                IdleClock::Inbound => "inbound",
-                IdleClock::Available => "available",
-            };
-            put(table, "idle_clock", clock);
-            "longest_idle"
-        }
+fn selection(selection: Selection) -> &'static str {
+    match selection {
+        Selection::LongestIdle => "longest_idle",
         Selection::Ranked => "ranked",
+        Selection::LeastOccupied => "least_occupied",
         Selection::LeastLoaded => "least_loaded",
         Selection::BestSkilled => "best_skilled",
         Selection::LeastSkilled => "least_skilled",
@@ -305,8 +315,8 @@ fn selection(table: &mut Table, selection: Selection) {
         Selection::RoundRobin => "round_robin",
         Selection::Ordered => "ordered",
         Selection::Random => "random",
-    };
-    put(table, "selection", name);
+        Selection::BestScore => "best_score",
+    }
 }
 
 fn contact_order(table: &mut Table, order: ContactOrder) {
@@ -326,13 +336,21 @@ fn contact_order(table: &mut Table, order: ContactOrder) {
 }
 
 fn reserve(reserve: &Reserve) -> Table {
-    let Reserve { team, queue, keep_idle, release_after } = reserve;
+    let Reserve { team, queue, keep_idle, release_after, lender_within_target, hysteresis } = reserve;
     let mut table = Table::new();
     put(&mut table, "team", team);
     put(&mut table, "queue", queue);
     table.insert("keep_idle".into(), number(*keep_idle));
     if let Some(release_after) = release_after {
         table.insert("release_after".into(), duration(*release_after));
+    }
+    table.insert("lender_within_target".into(), Value::Boolean(*lender_within_target));
+    if let Some(Hysteresis { start, stop, ratio_ppm }) = hysteresis {
+        let mut rule = Table::new();
+        rule.insert("start".into(), number(*start));
+        rule.insert("stop".into(), number(*stop));
+        rule.insert("ratio".into(), Value::Float(f64::from(*ratio_ppm) / 1e6));
+        table.insert("hysteresis".into(), Value::Table(rule));
     }
     table
 }

@@ -4,7 +4,7 @@
 //! `validate`, `tenant`, `routing` and `coverage` check what it means and build the policies; [`fault`] shows what is
 //! wrong, with line, column and caret. [`canonical`] writes a policy back, [`diff`] says what one changes.
 //! [`requirement`] is the language in which queues and contacts say whom they need; gRPC and
-//! the command line use it too. Never knows the shard or gRPC. Read `schema` next.
+//! the command line use it too. [`score`] is that of the selection "best_score". Never knows the shard or gRPC. Read `schema` next.
 
 pub mod canonical;
 mod coverage;
@@ -16,6 +16,7 @@ pub mod requirement;
 mod routing;
 pub mod scale;
 pub mod schema;
+pub mod score;
 pub mod settings;
 mod shape;
 pub mod tenant;

@@ -42,8 +42,10 @@ fn rules_faster(rules: &mut Rules, by: u32) {
         retained_contacts: _,
         request_window,
         remembered_requests: _,
+        occupancy_window,
     } = rules;
     let times = [session_lease, gateway_grace, retry_time, transfer_timeout, park_timeout, retention, request_window];
+    shorten(occupancy_window, by);
     times.into_iter().for_each(|time| shorten(time, by));
 }
 
@@ -71,6 +73,8 @@ fn queue_faster(queue: &mut Queue, by: u32) {
         require: _,
         limit: _,
         selection: _,
+        idle_clock: _,
+        score: _,
         aging,
         aging_cap: _,
         max_wait_first,

@@ -19,13 +19,12 @@ use serde_json::Value;
 use super::duration::Duration;
 
 /// Keys of later releases, by the table they will stand in.
-pub(super) const LATER_KEYS: [(&str, &[&str]); 8] = [
+pub(super) const LATER_KEYS: [(&str, &[&str]); 7] = [
     ("Document", &["auth"]),
     ("Server", &["tls", "auth"]),
     ("Tenant", &["reserve", "calendars", "classification", "recontact_window", "pools"]),
     ("Channel", &["excludes", "pool"]),
-    ("Queue", &["calendar", "steps", "reserve", "score", "channels"]),
-    ("Reserve", &["lender_within_target", "hysteresis"]),
+    ("Queue", &["calendar", "steps", "reserve", "channels"]),
     ("Team", &["shifts", "max_occupancy", "offer_rate_limit"]),
     ("Agent", &["shifts", "cost_per_hour", "max_occupancy"]),
 ];
@@ -33,7 +32,7 @@ pub(super) const LATER_KEYS: [(&str, &[&str]); 8] = [
 /// Values of later releases, by the type they will belong to.
 pub(super) const LATER_VALUES: [(&str, &[&str]); 4] = [
     ("Backend", &["replicated"]),
-    ("Selection", &["least_occupied", "best_score", "broadcast"]),
+    ("Selection", &["broadcast"]),
     ("When", &["estimated_wait", "out_of_hours", "queue_closed"]),
     ("Then", &["relax", "callback", "voicemail"]),
 ];
@@ -254,6 +253,9 @@ pub struct Tenant {
     /// Request ids remembered at most. Default 1000000.
     #[schemars(range(min = 1, max = 10_000_000))]
     pub remembered_requests: Option<u32>,
+    /// Over which time of late an agent's occupancy is taken for routing (selection "least_occupied"). Default "1h".
+    #[schemars(extend("x-min" = "1s", "x-max" = "12h"))]
+    pub occupancy_window: Option<Duration>,
     /// The skills there are.
     #[serde(default)]
     pub skills: Vec<Skill>,
@@ -350,8 +352,11 @@ pub struct Queue {
     pub require: Option<At<String>>,
     /// How the agent is chosen. Default "longest_idle".
     pub selection: Option<Selection>,
-    /// Since when an agent counts as idle under "longest_idle". Default "any".
-    pub idle_clock: Option<At<IdleClock>>,
+    /// Since when an agent counts as idle, under "longest_idle" and wherever a selection finds equals. Default "any".
+    pub idle_clock: Option<IdleClock>,
+    /// For selection "best_score": whole-number arithmetic over the agent's levels and attributes (attr.NAME) and the
+    /// contact's (contact.NAME), such as "10 * french + 50 * (attr.site = contact.site)". Default: unset.
+    pub score: Option<At<String>>,
     /// Priority points a contact gains per minute of age (since its arrival, less age credit). Default 0.
     #[schemars(range(min = 0.0, max = 1000.0))]
     pub aging_per_minute: Option<f64>,
@@ -411,6 +416,8 @@ pub enum Selection {
     LongestIdle,
     /// The lowest `rank` of his team's membership in the queue.
     Ranked,
+    /// The lowest occupancy over the tenant's `occupancy_window`.
+    LeastOccupied,
     /// The least used share of his capacity.
     LeastLoaded,
     /// The highest sum of levels in the skills that queue and contact name.
@@ -425,6 +432,8 @@ pub enum Selection {
     Ordered,
     /// Anyone, all alike.
     Random,
+    /// The highest value of the queue's `score`.
+    BestScore,
 }
 
 /// One overflow rule. It acts once per contact and stay in the queue; the first that is set off and possible does.
@@ -502,9 +511,30 @@ pub struct Reserve {
     /// How many of them stay idle.
     #[schemars(range(min = 0, max = 1_000_000))]
     pub keep_idle: u32,
-    /// A contact that has waited this long may take them too. Default: never.
+    /// A contact that has waited this long may take them too, whatever else is said here. Default: never.
     #[schemars(extend("x-min" = "100ms", "x-max" = "90d"))]
     pub release_after: Option<Duration>,
+    /// Whether the team lends only while each of its own queues keeps its service-level target, over its last 100
+    /// contacts. Its own are those it serves and has no reserve for. Default false.
+    pub lender_within_target: Option<bool>,
+    /// From how many waiting contacts on the team lends, and until how few. Default: always.
+    pub hysteresis: Option<Hysteresis>,
+}
+
+/// From when until when a team lends. What counts are the contacts that wait in the queue, less `ratio` times those that
+/// wait in the team's own queues.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Hysteresis {
+    /// Lending begins when they are more than this.
+    #[schemars(range(min = 0, max = 1_000_000))]
+    pub start: u32,
+    /// Lending ends when they are no longer more than this; at most `start`. Default 0.
+    #[schemars(range(min = 0, max = 1_000_000))]
+    pub stop: Option<At<u32>>,
+    /// What one of the team's own counts. Default 1.
+    #[schemars(range(min = 0.0, max = 1000.0))]
+    pub ratio: Option<f64>,
 }
 
 /// What follows a conversation.

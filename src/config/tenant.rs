@@ -14,7 +14,7 @@ use crate::engine::time::Span;
 use super::coverage;
 use super::duration::Duration;
 use super::fault::Gathered;
-use super::requirement;
+use super::requirement::{self, RequirementError};
 use super::routing;
 use super::schema::{self, At, Attribute, Id, Label, WrapUpMode};
 use super::validate::{Names, unique};
@@ -33,7 +33,8 @@ pub const CHANNELS: [&str; 7] = ["voice", "chat", "email", "sms", "social", "vid
 
 /// The names of a tenant's things.
 pub(super) struct Known {
-    skills: Names,
+    /// The skills.
+    pub skills: Names,
     /// The queues.
     pub queues: Names,
     /// The teams.
@@ -137,6 +138,7 @@ fn rules(table: &schema::Tenant) -> Rules {
         retained_contacts: table.retained_contacts.unwrap_or(known.retained_contacts),
         request_window: span(table.request_window, known.request_window),
         remembered_requests: table.remembered_requests.unwrap_or(known.remembered_requests),
+        occupancy_window: span(table.occupancy_window, known.occupancy_window),
     }
 }
 
@@ -189,7 +191,8 @@ fn queue(table: schema::Queue, known: &Known, faults: &mut Gathered<'_>) -> poli
     let default = policy::Queue::named(text(&table.id));
     let promised = default.service_level;
     let overflow = routing::overflow(&table, known, faults);
-    let (selection, aging_cap) = (routing::selection(&table, faults), routing::aging_cap(&table, faults));
+    let (selection, idle_clock) = (routing::selection(&table), routing::idle_clock(&table));
+    let (score, aging_cap) = (routing::score(&table, known, faults), routing::aging_cap(&table, faults));
     policy::Queue {
         display_name: display_name(table.display_name, &default.id),
         require: table
@@ -197,6 +200,8 @@ fn queue(table: schema::Queue, known: &Known, faults: &mut Gathered<'_>) -> poli
             .and_then(|text| require(&text, &|name| known.skills.has(name), known.skills.iter(), faults)),
         limit: table.limit,
         selection,
+        idle_clock,
+        score,
         aging: table.aging_per_minute.map_or(default.aging, routing::millionths),
         aging_cap,
         max_wait_first: table.max_wait_first.map(|given| given.0),
@@ -227,8 +232,18 @@ pub fn require<'a>(
     skills: impl Iterator<Item = &'a str>,
     faults: &mut Gathered<'_>,
 ) -> Option<Arc<Requirement>> {
-    match requirement::parse(text.get(), is_skill) {
-        Ok(read) => Some(Arc::new(read)),
+    read_in_file(requirement::parse(text.get(), is_skill), text, skills, faults).map(Arc::new)
+}
+
+/// What was read of a text in a file; none, and a fault with its place, when it could not be.
+pub(super) fn read_in_file<'a, T>(
+    read: Result<T, RequirementError>,
+    text: &At<String>,
+    skills: impl Iterator<Item = &'a str>,
+    faults: &mut Gathered<'_>,
+) -> Option<T> {
+    match read {
+        Ok(read) => Some(read),
         Err(error) => {
             let error = error.suggest(skills);
             let span = inside(faults.text(), text, error.offset());

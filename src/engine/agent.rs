@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 
 use super::id::{AgentId, ChannelId, SkillId, Text};
 use super::limits;
+use super::occupancy::{Doing, Occupancy};
 use super::order::Sequence;
 use super::requirement::{Attributes, Subject, Value};
 use super::time::{Span, Time};
@@ -175,6 +176,8 @@ pub struct Agent {
     pub available_since: Option<Time>,
     /// His place in the configuration's list, where some queue goes by it.
     pub(super) listed: Option<u32>,
+    /// How much he worked of late, where anything goes by it.
+    pub(super) occupancy: Option<Box<Occupancy>>,
     /// Newest live leg (slot), the others follow by `Leg::agent_links`.
     pub(super) legs: u32,
     /// Live legs with an open offer, busy, and wrapping.
@@ -231,6 +234,7 @@ impl Agent {
             inbound_since: None,
             available_since: None,
             listed: None,
+            occupancy: None,
             legs: super::contact::NONE,
             offering: 0,
             busy: 0,
@@ -263,6 +267,17 @@ impl Agent {
     #[must_use]
     pub fn holds_work(&self) -> bool {
         self.busy + self.wrapping > 0
+    }
+
+    /// What he does, as far as his occupancy is concerned.
+    pub(super) fn doing(&self) -> Doing {
+        if self.holds_work() {
+            Doing::Working
+        } else if self.takes_offers() && self.offering == 0 {
+            Doing::Idle
+        } else {
+            Doing::Neither
+        }
     }
 
     /// Whether he may get new offers, room aside.

@@ -10,6 +10,7 @@ use super::agent::Agent;
 use super::id::{AgentId, ContactId};
 use super::rank::AgentRank;
 use super::state::State;
+use super::time::Time;
 
 /// Why an agent is not a candidate, in the order in which it is judged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -100,13 +101,13 @@ impl State {
     #[must_use]
     pub fn agent_rank(&self, contact: ContactId, agent: AgentId) -> AgentRank {
         let held = self.contact(contact);
-        let selection = held.entry.map(|entry| self.queue(entry.queue).selection).unwrap_or_default();
-        AgentRank { key: self.agent_key(held, selection, agent), ..self.line_rank(agent) }
+        let line = self.line_rank(agent);
+        held.entry.map_or(line, |entry| self.rank_agent(held, self.queue(entry.queue), line))
     }
 
     /// How an agent stands in line: since when he is idle, then his handle.
     #[must_use]
     pub fn line_rank(&self, agent: AgentId) -> AgentRank {
-        AgentRank { key: 0, idle_since: self.agent(agent).idle_since.unwrap_or_default(), agent }
+        AgentRank { key: 0, clock: Time(0), idle_since: self.agent(agent).idle_since.unwrap_or_default(), agent }
     }
 }

@@ -69,7 +69,9 @@ pub const SWEEP: usize = 256;
 pub const GATEWAY_SWEEP: usize = 64;
 /// Waiting contacts looked at to tell a position; past it the position is not told.
 pub const POSITION_SEARCH: u32 = 10_000;
-/// Requirement texts longer than this are refused.
+/// Operations of one score: each is looked at for every agent in line.
+pub const SCORE_OPERATIONS: usize = 64;
+/// Requirement texts and scores longer than this are refused.
 pub const REQUIREMENT_BYTES: usize = 4096;
 
 const _: () = assert!(REQUEST_ID_BYTES <= ID_BYTES && CONFIG_ID_BYTES <= ID_BYTES);

@@ -9,6 +9,7 @@ use alloc::vec::Vec;
 use super::agent::AgentProfile;
 use super::id::Text;
 use super::requirement::Requirement;
+use super::score::Score;
 use super::time::{Span, Time};
 
 /// Everything that rules one tenant. Identical content makes no new version.
@@ -137,6 +138,8 @@ pub struct Rules {
     pub request_window: Span,
     /// Request ids remembered at most, the oldest of ended contacts dropped first. Default 1 000 000.
     pub remembered_requests: u32,
+    /// Over which time of late an agent's occupancy is taken for routing. Default 1 h.
+    pub occupancy_window: Span,
 }
 
 impl Default for Rules {
@@ -152,6 +155,7 @@ impl Default for Rules {
             retained_contacts: 100_000,
             request_window: Span::from_secs(86_400),
             remembered_requests: 1_000_000,
+            occupancy_window: Span::from_secs(3_600),
         }
     }
 }
@@ -262,6 +266,10 @@ pub struct Queue {
     pub limit: Option<u32>,
     /// Who takes its contacts.
     pub selection: Selection,
+    /// Since when an agent counts as idle: what `longest_idle` goes by, and every other selection among equals.
+    pub idle_clock: IdleClock,
+    /// What `best_score` computes; nothing with another selection.
+    pub score: Option<Arc<Score>>,
     /// What waiting adds to a contact's priority, in millionths of a point per minute since its adjusted arrival.
     pub aging: i64,
     /// The most that waiting adds, in millionths; none is no bound.
@@ -297,6 +305,8 @@ impl Queue {
             require: None,
             limit: None,
             selection: Selection::default(),
+            idle_clock: IdleClock::default(),
+            score: None,
             aging: 0,
             aging_cap: None,
             max_wait_first: None,
@@ -382,36 +392,38 @@ impl Membership {
     }
 }
 
-/// Who takes a contact among the agents eligible for it with room. What is equal goes to the longest idle, then to the
-/// agent known first. `longest_idle` by the clock `Any` reads the first of a line that is kept in order; every other one
-/// looks at all who stand in it: O(agents idle for the requirement).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// Who takes a contact among the agents eligible for it with room, n of them standing in line.
+///
+/// Ties: (what the selection measures, since when idle by the queue's [`IdleClock`], since when idle, the agent's number
+/// by order of first sight), the least first, as in [`super::rank::AgentRank`]. `longest_idle` by the clock `Any` reads
+/// the first of a line that is kept in order: O(1). Every other one looks at all in line, O(n) times what is said of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Selection {
-    /// The one who has been idle longest, by a clock.
-    LongestIdle(IdleClock),
-    /// The lowest rank of his team's membership in the queue.
+    /// The one who has been idle longest. O(1) by the clock `Any`, else O(n).
+    #[default]
+    LongestIdle,
+    /// The lowest rank of his team's membership in the queue. O(1) each.
     Ranked,
-    /// The least used share of his capacity, units reserved by offers included.
+    /// The lowest occupancy over `Rules::occupancy_window`, in parts per million ([`super::occupancy`]). O(1) each, and
+    /// 150 bytes per agent from the first queue that asks for it.
+    LeastOccupied,
+    /// The least used share of his capacity, units reserved by offers included, in parts per million. O(1) each.
     LeastLoaded,
-    /// The highest sum of levels in the skills that queue and contact name.
+    /// The highest sum of levels in the skills that queue and contact name. O(skills he has) each.
     BestSkilled,
     /// The least scarce in all he could do beside: the lowest sum of 1 / (agents signed in who have it) over his other
-    /// skills.
+    /// skills, in millionths. O(skills he has) each.
     LeastSkilled,
-    /// The fewest legs CONNECTED since he signed in.
+    /// The fewest legs CONNECTED since he signed in. O(1) each.
     FewestContacts,
-    /// The next after the one last offered a contact of this queue, by the order in which agents became known.
+    /// The next after the one last offered a contact of this queue, by the order in which agents became known. O(1) each.
     RoundRobin,
-    /// The first in the configuration's list of agents; others after them.
+    /// The first in the configuration's list of agents; others after them. O(1) each.
     Ordered,
-    /// Anyone, all alike: drawn by the contact's creation number, its leg and the agent.
+    /// Anyone, all alike: drawn by the contact's creation number, its leg and the agent. O(1) each.
     Random,
-}
-
-impl Default for Selection {
-    fn default() -> Selection {
-        Selection::LongestIdle(IdleClock::Any)
-    }
+    /// The highest value of the queue's [`Score`]. O(parts of the expression) each.
+    BestScore,
 }
 
 /// Since when an agent is idle.
@@ -453,8 +465,26 @@ pub struct Reserve {
     pub queue: Text,
     /// How many stay idle.
     pub keep_idle: u32,
-    /// A contact that has waited this long in its entry may take them too; none is never.
+    /// A contact that has waited this long in its entry may take them too, whatever else is said here; none is never.
     pub release_after: Option<Span>,
+    /// Lends only while each of the team's own queues keeps its service-level target: of its last 100 entries that were
+    /// answered, abandoned (short abandonments left out) or expired, the target's share was answered in time.
+    pub lender_within_target: bool,
+    /// Lends only from when many of the queue wait until few do.
+    pub hysteresis: Option<Hysteresis>,
+}
+
+/// When help begins and when it ends (FQR-T, Perry & Whitt 2009), so that two queues do not help each other at once.
+/// What counts is the excess: those QUEUED in the queue less `ratio` x those QUEUED in the lender's own queues, which are
+/// all its team serves but those it has reserves for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hysteresis {
+    /// Help begins when the excess is above this.
+    pub start: u32,
+    /// Help ends when the excess is no longer above this; at most `start`.
+    pub stop: u32,
+    /// What one of the lender's own counts, in parts per million.
+    pub ratio_ppm: u32,
 }
 
 /// A team: agents who serve the same queues.

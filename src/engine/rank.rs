@@ -28,6 +28,8 @@ pub struct ContactRank {
 pub struct AgentRank {
     /// What the queue's selection measures, lower first; 0 for the longest idle.
     pub key: i64,
+    /// Since when he is idle by the queue's `idle_clock`; 0 by the clock `any`, which is the next field.
+    pub clock: Time,
     /// Since when he is idle.
     pub idle_since: Time,
     /// His handle.

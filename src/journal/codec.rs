@@ -6,6 +6,8 @@
 //! that writes anything its predecessor cannot read; the golden files in `tests/journal/` hold what each version wrote,
 //! and `tests/journal_format.rs` says what to do when they no longer fit.
 
+use std::sync::Arc;
+
 use super::frame::{FRAME, Frame};
 use crate::engine::agent::{AgentProfile, AgentType, Fault, Presence, Routing};
 use crate::engine::command::{ChangeCause, ContactChange, NewContact, RequestStamp};
@@ -15,10 +17,12 @@ use crate::engine::contact::{
 use crate::engine::event::{Answer, EntryCause, EntryExit, Event, Facts, Recorded};
 use crate::engine::id::Text;
 use crate::engine::policy::{
-    Action, Channel, Connect, ContactOrder, IdleClock, Membership, Overflow, Policy, PolicyChange, PolicyTrigger,
-    Queue, QueueGroup, RemovedQueue, Reserve, Rules, Selection, ServiceLevel, Skill, Team, Trigger, WrapUp,
+    Action, Channel, Connect, ContactOrder, Hysteresis, IdleClock, Membership, Overflow, Policy, PolicyChange,
+    PolicyTrigger, Queue, QueueGroup, RemovedQueue, Reserve, Rules, Selection, ServiceLevel, Skill, Team, Trigger,
+    WrapUp,
 };
 use crate::engine::requirement::{Comparison, Expr, Requirement, Value};
+use crate::engine::score::{Operation, Score, ScoreExpr};
 use crate::engine::time::Time;
 use crate::wire::{Malformed, Reader, Seal, Wire, Writer, names, record, variants};
 
@@ -135,6 +139,7 @@ record!(Rules {
     retained_contacts,
     request_window,
     remembered_requests,
+    occupancy_window,
 });
 record!(Skill { id, display_name });
 record!(Channel {
@@ -161,6 +166,8 @@ record!(Queue {
     service_level,
     limit,
     selection,
+    idle_clock,
+    score,
     aging,
     aging_cap,
     max_wait_first,
@@ -171,10 +178,12 @@ record!(Queue {
 });
 record!(Overflow { trigger, action });
 record!(QueueGroup { id, queues, limit });
-record!(Reserve { team, queue, keep_idle, release_after });
+record!(Reserve { team, queue, keep_idle, release_after, lender_within_target, hysteresis });
+record!(Hysteresis { start, stop, ratio_ppm });
 record!(Membership { queue, priority, delay, rank, ratio_ppm });
 record!(Team { id, display_name, parent, leader, site, queues, cost_per_hour, contact_order });
 record!(Requirement { text, expr });
+record!(Score { text, expr });
 
 names!(Direction { 0 = Inbound, 1 = Outbound, 2 = Callback, 3 = Internal });
 names!(AgentType { 0 = Human, 1 = Ai });
@@ -232,11 +241,12 @@ macro_rules! holders {
 
 holders!(Presence { 0 = Offline, 1 = Available, 2 = NotReady(reason) });
 holders!(Selection {
-    0 = LongestIdle(clock), 1 = Ranked, 2 = LeastLoaded, 3 = BestSkilled, 4 = LeastSkilled, 5 = FewestContacts,
-    6 = RoundRobin, 7 = Ordered, 8 = Random,
+    0 = LongestIdle, 1 = Ranked, 2 = LeastLoaded, 3 = BestSkilled, 4 = LeastSkilled, 5 = FewestContacts, 6 = RoundRobin,
+    7 = Ordered, 8 = Random, 9 = LeastOccupied, 10 = BestScore,
 });
 holders!(Trigger { 0 = QueueLength(length), 1 = NobodySignedIn, 2 = Wait(span), 3 = NoWillingAgent });
 holders!(Action { 0 = Queue(queue), 1 = Priority(priority), 2 = External(destination), 3 = Refuse });
+holders!(Operation { 0 = Add, 1 = Subtract, 2 = Multiply, 3 = Compare(comparison) });
 holders!(WrapUp { 0 = None, 1 = Timed(span), 2 = Manual(span) });
 holders!(Value { 0 = Str(text), 1 = Int(number), 2 = Bool(truth), 3 = Decimal(millionths), 4 = List(texts) });
 
@@ -280,6 +290,37 @@ impl Wire for Expr {
                 6 => Expr::Has { name: Wire::get(from)?, item: Wire::get(from)? },
                 7 => Expr::Agents(Wire::get(from)?),
                 _ => return Err(from.fault("is no Expr this version knows")),
+            })
+        })
+    }
+}
+
+impl Wire for ScoreExpr {
+    fn put(&self, out: &mut Writer) {
+        match self {
+            ScoreExpr::Number(number) => tagged(out, 0, number),
+            ScoreExpr::Literal(text) => tagged(out, 1, text),
+            ScoreExpr::Skill(skill) => tagged(out, 2, skill),
+            ScoreExpr::Agent(name) => tagged(out, 3, name),
+            ScoreExpr::Contact(name) => tagged(out, 4, name),
+            ScoreExpr::Both(parts) => {
+                tagged(out, 5, &parts.0);
+                parts.1.put(out);
+                parts.2.put(out);
+            }
+        }
+    }
+
+    fn get(from: &mut Reader<'_>) -> Result<Self, Malformed> {
+        from.nested(|from| {
+            Ok(match from.take(1)?[0] {
+                0 => ScoreExpr::Number(Wire::get(from)?),
+                1 => ScoreExpr::Literal(Wire::get(from)?),
+                2 => ScoreExpr::Skill(Wire::get(from)?),
+                3 => ScoreExpr::Agent(Wire::get(from)?),
+                4 => ScoreExpr::Contact(Wire::get(from)?),
+                5 => ScoreExpr::Both(Arc::new((Wire::get(from)?, Wire::get(from)?, Wire::get(from)?))),
+                _ => return Err(from.fault("is no ScoreExpr this version knows")),
             })
         })
     }

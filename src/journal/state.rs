@@ -4,10 +4,11 @@
 
 use crate::engine::Reply;
 use crate::engine::contact::{Bar, Contact, ContactState, Direction, Entry, EntryRules, Leg, LegState, OfferState};
+use crate::engine::occupancy::{Doing, Occupancy};
 use crate::engine::order::Links;
 use crate::engine::policy::PolicyVersion;
 use crate::engine::slab::SlabImage;
-use crate::engine::state::image::{AgentImage, GatewayImage, Image, RegistryImage};
+use crate::engine::state::image::{AgentImage, GatewayImage, Image, Lending, Promise, RegistryImage};
 use crate::engine::tally::Books;
 use crate::engine::time::MaybeTime;
 use crate::wire::{Malformed, Reader, Wire, Writer, names, record};
@@ -24,6 +25,8 @@ record!(Image {
     classes,
     tally,
     turns,
+    lending,
+    promises,
     receipts,
     ended,
     retention,
@@ -46,10 +49,14 @@ record!(AgentImage {
     signed_in_since,
     routing_since,
     clocks,
+    occupancy,
     legs,
     removed,
     deleted,
 });
+record!(Occupancy { part, newest, doing, since, worked, idle });
+record!(Lending { helps, lends });
+record!(Promise { kept, count });
 record!(GatewayImage { gateway_id, session, lease, grace, first });
 record!(Contact {
     profile,
@@ -143,6 +150,7 @@ record!(Books {
     waiting,
 });
 
+names!(Doing { 0 = Neither, 1 = Idle, 2 = Working });
 names!(LegState { 0 = Offered, 1 = Assigned, 2 = Connected, 3 = OnHold, 4 = WrapUp, 5 = Ended });
 names!(OfferState {
     0 = None, 1 = Issued, 2 = Accepted, 3 = Declined, 4 = Expired, 5 = Rescinded, 6 = Cancelled, 7 = Revoked, 8 = Failed,

@@ -5,7 +5,7 @@ use usher::engine::command::{ContactChange, NewContact};
 use usher::engine::contact::{ContactState, Direction, EndCause, FailCause, LegState, OfferState, Outcome, Reason};
 use usher::engine::event::{Answer, EntryCause, EntryExit, Event, Recorded};
 use usher::engine::id::{AgentId, BarId, ContactId, LegId, QueueId};
-use usher::engine::policy::{Channel, Policy};
+use usher::engine::policy::{Channel, Policy, Selection};
 use usher::engine::time::{Span, Time};
 
 use super::{Agent, Contact, Entry, Gateway, Leg, Model, Promise, must};
@@ -40,7 +40,10 @@ impl Model {
             contact.filter(|contact| model.contacts.contains_key(contact)).map(|contact| model.state(contact))
         };
         let before = state(self);
+        self.now = *time;
         self.evolve(*time, event).map_err(|fault| format!("event {sequence}: {fault}"))?;
+        self.note_doing(*time);
+        self.watch_lenders();
         if let (Some(before), Some(after)) = (before, state(self)) {
             must(allowed(before, after), || format!("event {sequence}: {before:?} -> {after:?} is no step"))?;
             must(recorded.contact_states == Some((before, after)), || {
@@ -85,6 +88,7 @@ impl Model {
 
     fn policy_applied(&mut self, policy: &std::sync::Arc<Policy>) -> Check {
         must(policy.version == self.policy.version + 1, || "a policy version is skipped".into())?;
+        let window = self.occupancy_window();
         self.policy = policy.clone();
         for channel in &policy.channels {
             self.channels.insert(channel.id.clone(), channel.clone());
@@ -103,7 +107,33 @@ impl Model {
                 None => self.queues.push(queue.clone()),
             }
         }
+        if window != self.occupancy_window() {
+            self.agents.values_mut().for_each(|agent| agent.did.clear());
+        }
+        self.renew_lending();
         Ok(())
+    }
+
+    /// The window of occupancies, where anything goes by them.
+    fn occupancy_window(&self) -> Option<Span> {
+        let wanted = self.policy.queues.iter().any(|queue| queue.selection == Selection::LeastOccupied);
+        wanted.then_some(self.policy.rules.occupancy_window)
+    }
+
+    /// Notes for every agent what he does from now on.
+    fn note_doing(&mut self, now: Time) {
+        if self.occupancy_window().is_none() {
+            return;
+        }
+        for id in self.agents.keys().copied().collect::<Vec<_>>() {
+            let some = |wanted: fn(LegState) -> bool| self.agent_legs(id).any(|leg| wanted(leg.state));
+            let does = match (some(|state| state != LegState::Offered), some(|state| state == LegState::Offered)) {
+                (true, _) => Some(true),
+                (false, false) if self.takes_offers(id) => Some(false),
+                (false, _) => None,
+            };
+            self.agent(id).did.push((now, does));
+        }
     }
 
     // ---- contacts
@@ -130,6 +160,7 @@ impl Model {
                 let entry = held.entry.as_mut().ok_or("a contact without an entry is moved")?;
                 must(entry.queue == exit.queue && entry.queue != *to, || "a contact is moved from elsewhere".into())?;
                 entry.leaving = true;
+                held.parked_on = entry.parked_at.map(|_| entry.park_until);
                 let books = self.books.entry((exit.queue, held.direction)).or_default();
                 (books.waiting, books.moved) = (books.waiting - 1, books.moved + 1);
             }
@@ -165,13 +196,14 @@ impl Model {
             self.entry(id)?.acted.push(*rule);
             return Ok(());
         }
-        let park = self.policy.rules.park_timeout;
-        let entry = self.contacts.get_mut(&id).and_then(|held| held.entry.as_mut()).ok_or("no entry is open")?;
+        let held = self.contacts.get_mut(&id).ok_or("an unknown contact")?;
+        let park = held.parked_on.take().unwrap_or(now + self.policy.rules.park_timeout);
+        let entry = held.entry.as_mut().ok_or("no entry is open")?;
         match event {
             Event::ContactUnrestricted { .. } => must(entry.only.take().is_some(), || "nothing to unrestrict".into()),
             Event::ContactParked { until, .. } => {
                 must(state == ContactState::Queued, || format!("parked while {state:?}"))?;
-                must(*until == now + park, || "parked for another time".into())?;
+                must(*until == park, || "parked for another time".into())?;
                 (entry.parked_at, entry.park_until) = (Some(now), *until);
                 Ok(())
             }
@@ -212,12 +244,14 @@ impl Model {
             priority: new.priority,
             arrival,
             requirement: new.requirement.clone(),
+            attributes: new.profile.attributes.clone(),
             schedule: new.schedule,
             expire: new.expire,
             entry: None,
             owner: None,
             legs: Vec::new(),
             queued_once: false,
+            parked_on: None,
             outcome: None,
             closed: false,
         };
@@ -284,6 +318,9 @@ impl Model {
             other => return Err(format!("a waiting contact ends {other:?}")),
         };
         *count += 1;
+        if outcome == Outcome::Expired || outcome == Outcome::Abandoned && entry.wait(now) >= entry.short {
+            self.note_promise(entry.queue, false);
+        }
         Ok(())
     }
 
@@ -379,6 +416,7 @@ impl Model {
             books.waiting -= 1;
             books.answered += 1;
             books.answered_within_threshold += u64::from(answer.within_threshold);
+            self.note_promise(answer.queue, answer.within_threshold);
         }
         Ok(())
     }
@@ -569,6 +607,7 @@ impl Agent {
             inbound_since: None,
             available_since: None,
             connected: 0,
+            did: Vec::new(),
             faults: [0; 3],
             declines: 0,
             removed: false,
@@ -596,5 +635,8 @@ fn updated(held: &mut Contact, change: &ContactChange) {
     }
     if let Some(expire) = change.expire {
         held.expire = expire;
+    }
+    if let Some(attributes) = &change.attributes {
+        held.attributes.clone_from(attributes);
     }
 }

@@ -33,7 +33,7 @@ fn meets(profile: &AgentProfile, expr: &Expr) -> bool {
     }
 }
 
-fn stands(comparison: Comparison, order: std::cmp::Ordering) -> bool {
+pub fn stands(comparison: Comparison, order: std::cmp::Ordering) -> bool {
     match comparison {
         Comparison::Equal => order.is_eq(),
         Comparison::NotEqual => order.is_ne(),
@@ -122,7 +122,8 @@ impl Model {
         };
         entry.reached >= delay
             && reserve.is_none_or(|reserve| {
-                reserve.release_after.is_some_and(|after| entry.reached >= after) || idle() > reserve.keep_idle as usize
+                reserve.release_after.is_some_and(|after| entry.reached >= after)
+                    || self.lends(reserve) && idle() > reserve.keep_idle as usize
             })
     }
 

@@ -1,23 +1,24 @@
 //! A slow, obvious second engine, kept from the event stream alone and written from the design's text.
 //!
 //! It has no index and no order of its own: `matching` scans everything to say who could get an offer, `turns` who
-//! should, `life` says what each event may do, `rest` what must hold once nothing is due. Where it disagrees with the engine, one
+//! should, `lending` when agents kept back are lent, `life` says what each event may do, `rest` what must hold once nothing is due. Where it disagrees with the engine, one
 //! of the two is wrong.
 
+pub mod lending;
 pub mod life;
 pub mod matching;
 pub mod overflow;
 pub mod rest;
 pub mod turns;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use usher::engine::agent::{AgentProfile, Presence, Routing};
 use usher::engine::contact::{ContactState, LegState, OfferState, Outcome};
 use usher::engine::id::{AgentId, BarId, ContactId, GatewayId, LegId, QueueId, Text};
 use usher::engine::policy::{Channel, Policy, Queue};
-use usher::engine::requirement::Requirement;
+use usher::engine::requirement::{Attributes, Requirement};
 use usher::engine::tally::Books;
 use usher::engine::time::{Span, Time};
 
@@ -62,6 +63,7 @@ pub struct Contact {
     pub priority: i32,
     pub arrival: Time,
     pub requirement: Option<Arc<Requirement>>,
+    pub attributes: Attributes,
     pub schedule: Option<Time>,
     pub expire: Option<Time>,
     pub entry: Option<Entry>,
@@ -69,6 +71,8 @@ pub struct Contact {
     /// All its legs, ended ones too.
     pub legs: Vec<LegId>,
     pub queued_once: bool,
+    /// Until when it stays PARKED in the queue it is moved to.
+    pub parked_on: Option<Time>,
     pub outcome: Option<Outcome>,
     pub closed: bool,
 }
@@ -96,6 +100,8 @@ pub struct Agent {
     pub available_since: Option<Time>,
     /// Legs connected since he signed in.
     pub connected: u32,
+    /// What he did from when on, while anything goes by it: worked, was idle, or neither.
+    pub did: Vec<(Time, Option<bool>)>,
     pub faults: [u32; 3],
     pub declines: u32,
     pub removed: bool,
@@ -138,11 +144,16 @@ pub struct Model {
     pub promises: Vec<Promise>,
     /// Who was last offered a contact, by queue.
     pub turns: BTreeMap<QueueId, AgentId>,
+    /// The reserves, by their place in the policy, under which help has begun.
+    pub helps: BTreeSet<usize>,
+    /// Entries answered or lost by queue, in order: whether each was answered in time. While a lender asks.
+    pub kept: BTreeMap<QueueId, Vec<bool>>,
     /// Who passed a wait with this batch, and the one before; or was declined by all.
     pub passed: Vec<(ContactId, Option<Span>)>,
     /// Who came in with this batch.
     pub arrivals: Vec<ContactId>,
     pub sequence: u64,
+    pub now: Time,
 }
 
 /// Fails with words unless something holds.

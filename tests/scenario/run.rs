@@ -31,6 +31,7 @@ use usher::engine::contact::{
 use usher::engine::event::Recorded;
 use usher::engine::id::{AgentId, ContactId, LegId};
 use usher::engine::policy::{Policy, PolicyChange, RemovedQueue};
+use usher::engine::requirement::Attributes;
 use usher::engine::time::Time;
 use usher::engine::{Engine, Reply, reject::Reject};
 
@@ -327,6 +328,10 @@ fn parse_agent(words: &Words) -> Command {
 
 fn new_contact(words: &Words) -> NewContact {
     let text = |key: &str| words.option(key).unwrap_or_default().into();
+    let said =
+        words.others(&[]).filter_map(|(key, value)| Some((key.strip_prefix('.')?.into(), world::attribute(value))));
+    let mut attributes: Attributes = said.collect();
+    attributes.sort();
     let profile = ContactProfile {
         contact_id: words.name(0).into(),
         gateway_id: text("gateway"),
@@ -337,6 +342,7 @@ fn new_contact(words: &Words) -> NewContact {
             _ => Direction::Inbound,
         },
         channel: words.option("channel").unwrap_or("voice").into(),
+        attributes,
         ..ContactProfile::default()
     };
     let queue = match (words.option("queue"), words.option("to")) {

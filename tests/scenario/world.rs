@@ -2,10 +2,12 @@
 //!
 //! ```text
 //! rules     lease:30s grace:30s retry:30s declines:3 transfer:60s park:1h retention:1h kept:10 window:24h remembered:10
+//!           occupancy:1h
 //! channel   voice cost:100 max:1 connect:explicit auto offer:20s connecting:30s max_wait:24h max_handle:4h rona:1 reset:60s
-//! queue     sales wrap_up:timed/30s max_wait:5m short:5s threshold:20s limit:5 select:ranked aging:1.5 aging_cap:10
+//! queue     sales wrap_up:timed/30s max_wait:5m short:5s threshold:20s limit:5 select:ranked clock:inbound aging:1.5 aging_cap:10
 //!           first:5m cost:1.8 handle:5m patience:80s needs fr>=3
-//! reserve   t1 sales keep:1 release:30s
+//! reserve   t1 sales keep:1 release:30s within start:3 stop:1 ratio:0.5
+//! score     sales because 10 * fr + attr.years
 //! group     g1 queues:sales,support limit:5
 //! team      t1 queues:sales/1,support/2/delay=10s/rank=2/ratio=370000 order:cmu_theta
 //! managed   ana fr:5 team:t1
@@ -16,11 +18,12 @@
 
 use std::sync::Arc;
 
+use usher::config::score;
 use usher::engine::agent::{AgentProfile, AgentType};
 use usher::engine::id::Text;
 use usher::engine::policy::{
-    Action, Channel, Connect, ContactOrder, IdleClock, Membership, Overflow, Policy, Queue, QueueGroup, Reserve, Rules,
-    Selection, Skill, Team, Trigger, WrapUp,
+    Action, Channel, Connect, ContactOrder, Hysteresis, IdleClock, Membership, Overflow, Policy, Queue, QueueGroup,
+    Reserve, Rules, Selection, Skill, Team, Trigger, WrapUp,
 };
 use usher::engine::requirement::Value;
 use usher::engine::time::Span;
@@ -52,6 +55,7 @@ pub fn is_policy(verb: &str) -> bool {
             | "queue"
             | "group"
             | "overflow"
+            | "score"
             | "reserve"
             | "team"
             | "managed"
@@ -86,6 +90,12 @@ pub fn change(policy: &mut Policy, words: &Words) {
             team.contact_order = words.option("order").map_or(ContactOrder::Priority, order);
             put(&mut policy.teams, team, |held| held.id.clone());
         }
+        "score" => {
+            let text = words.because.as_deref().expect("a score stands behind `because`");
+            let score = score::parse(text, &|_| true).unwrap_or_else(|error| panic!("`{text}`: {error}"));
+            let queue = find(&mut policy.queues, |held| *held.id == *words.name(0)).expect("there is such a queue");
+            queue.score = Some(Arc::new(score));
+        }
         "overflow" => {
             let queue = find(&mut policy.queues, |held| *held.id == *words.name(0)).expect("there is such a queue");
             queue.overflow.push(overflow(words));
@@ -95,6 +105,12 @@ pub fn change(policy: &mut Policy, words: &Words) {
             queue: words.name(1).into(),
             keep_idle: words.number("keep").expect("a reserve keeps some idle") as u32,
             release_after: words.option("release").map(span),
+            lender_within_target: words.has("within"),
+            hysteresis: words.number("start").map(|start| Hysteresis {
+                start: start as u32,
+                stop: words.number("stop").unwrap_or(0) as u32,
+                ratio_ppm: words.option("ratio").map_or(1_000_000, |text| points(text) as u32),
+            }),
         }),
         "group" => {
             let queues = words.option("queues").unwrap_or_default().split(',').map(Text::from).collect();
@@ -154,6 +170,7 @@ fn rules(rules: &mut Rules, words: &Words) {
             "kept" => rules.retained_contacts = count(),
             "window" => rules.request_window = span(value),
             "remembered" => rules.remembered_requests = count(),
+            "occupancy" => rules.occupancy_window = span(value),
             other => panic!("there is no rule `{other}`"),
         }
     }
@@ -196,6 +213,7 @@ fn queue(queue: &mut Queue, words: &Words) {
             "max_wait" => queue.max_wait = Some(span(value)),
             "limit" => queue.limit = value.parse().ok(),
             "select" => queue.selection = selection(value),
+            "clock" => queue.idle_clock = clock(value),
             "aging" => queue.aging = points(value),
             "aging_cap" => queue.aging_cap = Some(points(value)),
             "first" => queue.max_wait_first = Some(span(value)),
@@ -216,10 +234,10 @@ fn points(text: &str) -> i64 {
 
 fn selection(text: &str) -> Selection {
     match text {
-        "longest_idle" => Selection::default(),
-        "inbound" => Selection::LongestIdle(IdleClock::Inbound),
-        "available" => Selection::LongestIdle(IdleClock::Available),
+        "longest_idle" => Selection::LongestIdle,
         "ranked" => Selection::Ranked,
+        "least_occupied" => Selection::LeastOccupied,
+        "best_score" => Selection::BestScore,
         "least_loaded" => Selection::LeastLoaded,
         "best_skilled" => Selection::BestSkilled,
         "least_skilled" => Selection::LeastSkilled,
@@ -228,6 +246,15 @@ fn selection(text: &str) -> Selection {
         "ordered" => Selection::Ordered,
         "random" => Selection::Random,
         other => panic!("there is no selection `{other}`"),
+    }
+}
+
+fn clock(text: &str) -> IdleClock {
+    match text {
+        "any" => IdleClock::Any,
+        "inbound" => IdleClock::Inbound,
+        "available" => IdleClock::Available,
+        other => panic!("there is no idle clock `{other}`"),
     }
 }
 
@@ -281,6 +308,11 @@ fn team(id: &str, queues: &str) -> Team {
     Team { queues, ..Team::named(id.into()) }
 }
 
+/// An attribute's value: a whole number, or a text.
+pub fn attribute(text: &str) -> Value {
+    text.parse().map_or_else(|_| Value::Str(text.into()), Value::Int)
+}
+
 /// `ana fr:5 team:t1 capacity:200 site.x:lisbon type:ai`: skills, and attributes behind a dot.
 pub fn profile(words: &Words) -> AgentProfile {
     let known = ["team", "capacity", "type", "site", "not_ready", "lease"];
@@ -288,7 +320,7 @@ pub fn profile(words: &Words) -> AgentProfile {
     let mut attributes = Vec::new();
     for (key, value) in words.others(&known) {
         match key.strip_prefix('.') {
-            Some(name) => attributes.push((name.into(), Value::Str(value.into()))),
+            Some(name) => attributes.push((name.into(), attribute(value))),
             None => skills.push((Text::from(key), value.parse().expect("a level is a number"))),
         }
     }

@@ -62,6 +62,8 @@ pub struct Create {
     pub schedule: Option<u64>,
     pub expire: Option<u64>,
     pub gateway: Option<usize>,
+    /// What it says of itself, by `contact_attributes`.
+    pub attributes: usize,
     pub direction: Direction,
 }
 
@@ -101,6 +103,12 @@ pub enum Op {
     OpenGateway(usize, u64),
     RenewGateway(usize),
     CloseGateway(usize),
+    /// Moves what waits in one queue to another, or the contacts of these numbers.
+    Move {
+        from: Result<usize, Vec<Pick>>,
+        to: usize,
+        limit: u32,
+    },
     /// The `nth` earlier request that had an id, again.
     Repeat(usize),
 }
@@ -144,7 +152,7 @@ pub struct Tape {
     pub steps: Vec<Step>,
 }
 
-const KINDS: usize = 19;
+const KINDS: usize = 20;
 const VERBS: usize = 14;
 
 /// What a tape likes to do: swarm testing, so that rare things meet often in some tapes.
@@ -276,8 +284,26 @@ fn op(rng: &mut Rng, world: &World, swarm: &Swarm) -> Op {
         15 => Op::OpenGateway(rng.below(world.gateways), if world.leases { rng.pick(&[0, 10, 20]) } else { 0 }),
         16 => Op::RenewGateway(rng.below(world.gateways + 1)),
         17 => Op::CloseGateway(rng.below(world.gateways + 1)),
+        18 => relocate(rng, world, swarm),
         _ => Op::Repeat(rng.below(6)),
     }
+}
+
+fn relocate(rng: &mut Rng, world: &World, swarm: &Swarm) -> Op {
+    use ContactState::*;
+    let unknown = usize::from(rng.one_in(40));
+    let to = rng.below(world.queues + unknown);
+    let from = match rng.one_in(2) {
+        true => Ok(rng.below(world.queues)),
+        false => Err((0..rng.range(1, 3))
+            .map(|_| {
+                let wanted =
+                    if rng.one_in(swarm.wrong) { Connected } else { rng.pick(&[Queued, Queued, Offered, Parked]) };
+                Pick::In(wanted, rng.below(8))
+            })
+            .collect()),
+    };
+    Op::Move { from, to, limit: rng.pick(&[0, 1, 2]) }
 }
 
 fn create(rng: &mut Rng, world: &World, swarm: &Swarm) -> Create {
@@ -298,6 +324,7 @@ fn create(rng: &mut Rng, world: &World, swarm: &Swarm) -> Create {
         schedule,
         expire: rng.one_in(5).then(|| rng.pick(&[0, 5, 10, 30])),
         gateway: rng.one_in(3).then(|| rng.below(world.gateways)),
+        attributes: rng.below(4),
         direction: rng.pick(&[Direction::Inbound, Direction::Inbound, Direction::Outbound, Direction::Internal]),
     }
 }

@@ -3,7 +3,7 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
-use usher::engine::command::{Command, ContactChange, NewContact, Request, RequestStamp, TransferTarget};
+use usher::engine::command::{Command, ContactChange, MoveWhich, NewContact, Request, RequestStamp, TransferTarget};
 use usher::engine::contact::{ContactProfile, ContactState, LegState};
 use usher::engine::event::{Event, Recorded};
 use usher::engine::id::{AgentId, LegId, Text};
@@ -14,7 +14,7 @@ use usher::engine::time::{Span, Time};
 use usher::engine::{Engine, Reply};
 
 use super::op::{Create, Jump, OfferPick, Op, Pick, Step, Tape, Verb};
-use super::world::{World, agent_id, channel_id, queue_id};
+use super::world::{World, agent_id, channel_id, contact_attributes, queue_id};
 
 /// What one call of the engine did.
 pub struct Batch<'a> {
@@ -190,6 +190,13 @@ impl<'a> Run<'a> {
             }
             Op::RenewGateway(at) => Command::RenewGatewaySession { gateway_id: gateway_id(*at) },
             Op::CloseGateway(at) => Command::CloseGatewaySession { gateway_id: gateway_id(*at) },
+            Op::Move { from, to, limit } => Command::MoveContacts {
+                to: queue_id(*to),
+                which: match from {
+                    Ok(from) => MoveWhich::Waiting { from: queue_id(*from), channel: Text::default(), limit: *limit },
+                    Err(picks) => MoveWhich::Named(picks.iter().map(|pick| self.contact(*pick)).collect()),
+                },
+            },
             Op::Repeat(_) => unreachable!("a repeat is a request of its own"),
         }
     }
@@ -205,6 +212,7 @@ impl<'a> Run<'a> {
             gateway_id: create.gateway.map_or_else(Text::default, gateway_id),
             direction: create.direction,
             channel: channel_id(create.channel),
+            attributes: contact_attributes(create.attributes),
             ..ContactProfile::default()
         };
         Command::CreateContact(Arc::new(NewContact {

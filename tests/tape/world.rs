@@ -5,10 +5,11 @@ use std::sync::Arc;
 use usher::engine::agent::{AgentProfile, AgentType};
 use usher::engine::id::Text;
 use usher::engine::policy::{
-    Action, Channel, Connect, ContactOrder, IdleClock, Membership, Overflow, Policy, Queue, QueueGroup, Reserve, Rules,
-    Selection, ServiceLevel, Skill, Team, Trigger, WrapUp,
+    Action, Channel, Connect, ContactOrder, Hysteresis, IdleClock, Membership, Overflow, Policy, Queue, QueueGroup,
+    Reserve, Rules, Selection, ServiceLevel, Skill, Team, Trigger, WrapUp,
 };
 use usher::engine::requirement::{Attributes, Comparison, Expr, Requirement, Value};
+use usher::engine::score::{Operation, Score, ScoreExpr};
 use usher::engine::time::Span;
 
 use super::rng::Rng;
@@ -16,10 +17,9 @@ use super::rng::Rng;
 pub const SKILLS: [&str; 3] = ["fr", "de", "tax"];
 
 const SELECTIONS: [Selection; 11] = [
-    Selection::LongestIdle(IdleClock::Any),
-    Selection::LongestIdle(IdleClock::Inbound),
-    Selection::LongestIdle(IdleClock::Available),
+    Selection::LongestIdle,
     Selection::Ranked,
+    Selection::LeastOccupied,
     Selection::LeastLoaded,
     Selection::BestSkilled,
     Selection::LeastSkilled,
@@ -27,7 +27,10 @@ const SELECTIONS: [Selection; 11] = [
     Selection::RoundRobin,
     Selection::Ordered,
     Selection::Random,
+    Selection::BestScore,
 ];
+
+const CLOCKS: [IdleClock; 4] = [IdleClock::Any, IdleClock::Any, IdleClock::Inbound, IdleClock::Available];
 
 const ORDERS: [ContactOrder; 5] = [
     ContactOrder::Priority,
@@ -73,6 +76,34 @@ pub fn queue_id(at: usize) -> Text {
 
 pub fn channel_id(at: usize) -> Text {
     ["voice", "chat", "email"][at].into()
+}
+
+/// What a contact says of itself.
+pub fn contact_attributes(at: usize) -> Attributes {
+    match at {
+        0 => Attributes::new(),
+        1 => vec![("site".into(), Value::Str("lyon".into()))],
+        2 => vec![("grade".into(), Value::Int(2)), ("site".into(), Value::Str("metz".into()))],
+        _ => vec![("grade".into(), Value::Decimal(1_900_000)), ("urgent".into(), Value::Bool(true))],
+    }
+}
+
+/// A score that is a sum of two things.
+fn score(rng: &mut Rng) -> Score {
+    let both = |left, operation, right| ScoreExpr::Both(Arc::new((left, operation, right)));
+    let agent = |name: &str| ScoreExpr::Agent(name.into());
+    let contact = |name: &str| ScoreExpr::Contact(name.into());
+    let mut part = || match rng.below(6) {
+        0 => both(ScoreExpr::Number(rng.pick(&[-3, 2, i64::MAX])), Operation::Multiply, agent("grade")),
+        1 => both(agent("grade"), Operation::Compare(Comparison::AtLeast), contact("grade")),
+        2 => both(agent("site"), Operation::Compare(Comparison::Equal), contact("site")),
+        3 => both(agent("tags"), Operation::Compare(Comparison::NotEqual), ScoreExpr::Literal("vip".into())),
+        4 => both(contact("urgent"), Operation::Multiply, ScoreExpr::Skill("de".into())),
+        _ => ScoreExpr::Skill(rng.pick(&SKILLS).into()),
+    };
+    let (left, right) = (part(), part());
+    let expr = both(left, rng.pick(&[Operation::Add, Operation::Subtract]), right);
+    Score { text: format!("{expr:?}").into(), expr }
 }
 
 fn secs(rng: &mut Rng, of: &[u64]) -> Span {
@@ -198,6 +229,8 @@ impl World {
             require: rng.one_in(3).then(|| rng.pick(&self.requirements)),
             limit: if self.limits { rng.pick(&[None, Some(0), Some(1), Some(2)]) } else { None },
             selection: if self.selects { rng.pick(&SELECTIONS) } else { Selection::default() },
+            idle_clock: if self.selects { rng.pick(&CLOCKS) } else { IdleClock::default() },
+            score: self.selects.then(|| Arc::new(score(rng))),
             aging: if self.ages { rng.pick(&[0, 1_000_000, 7_500_000, 60_000_000]) } else { 0 },
             aging_cap: (self.ages && rng.one_in(3)).then(|| rng.pick(&[0, 1_500_000, 10_000_000])),
             max_wait_first: (self.ages && rng.one_in(3)).then(|| secs(rng, &[5, 20])),
@@ -274,6 +307,12 @@ impl World {
             queue: queue_id(rng.below(self.queues)),
             keep_idle: rng.pick(&[0, 1, 1, 2]),
             release_after: rng.one_in(2).then(|| secs(rng, &[3, 10])),
+            lender_within_target: rng.one_in(3),
+            hysteresis: rng.one_in(3).then(|| {
+                let start = rng.pick(&[0, 1, 1, 2]);
+                let stop = rng.pick(&[0, 0, 1]).min(start);
+                Hysteresis { start, stop, ratio_ppm: rng.pick(&[0, 500_000, 1_000_000]) }
+            }),
         }
     }
 
@@ -289,6 +328,7 @@ impl World {
             retained_contacts: rng.pick(&[1, 3, 100]),
             request_window: secs(rng, &[10, 86_400]),
             remembered_requests: rng.pick(&[2, 5, 1_000]),
+            occupancy_window: secs(rng, &[12, 60, 3_600]),
         }
     }
 

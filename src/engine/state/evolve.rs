@@ -1,5 +1,6 @@
 //! What each event does to the state. Total: an event never fails, and nothing is decided here.
 
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -13,6 +14,7 @@ use crate::engine::contact::{
 use crate::engine::event::{Answer, EntryCause, EntryExit, Event};
 use crate::engine::id::{AgentId, BarId, ClassId, ContactId, GatewayId, LegId, QueueId, Text};
 use crate::engine::limits;
+use crate::engine::occupancy::Occupancy;
 use crate::engine::order::Links;
 use crate::engine::policy::{Policy, PolicyChange, Trigger, WrapUp};
 use crate::engine::table::hash_bytes;
@@ -60,6 +62,7 @@ impl State {
                 (None, _, None) => unreachable!("{event:?} is about nothing"),
             },
         }
+        self.watch_lenders();
     }
 
     fn apply_policy(&mut self, policy: &Arc<Policy>, change: &Arc<PolicyChange>) {
@@ -68,6 +71,7 @@ impl State {
             policy.queues.iter().any(|queue| queue.id == known.id && queue.overflow != known.overflow)
         };
         let changed: Vec<QueueId> = (0..self.queue_count() as u32).map(QueueId).filter(other).collect();
+        let window = self.registry.occupancy_window;
         self.registry.apply(policy);
         self.registry.hand_over(&change.removed_queues);
         self.registry.remember(policy, change, self.now);
@@ -77,6 +81,8 @@ impl State {
         self.skilled.resize(self.registry.skills.all.len(), 0);
         self.receipts.set_window(policy.rules.request_window);
         self.arm_retention();
+        self.measure_occupancy(window);
+        self.renew_lending();
         self.enrol_all();
         if !changed.is_empty() {
             self.renew_overflow(&changed);
@@ -420,6 +426,7 @@ impl State {
         let direction = held.direction;
         if let Some(exit) = exit {
             self.tally.exit(exit.queue, direction, outcome.0);
+            self.note_exit(exit, outcome.0);
         }
         self.leave_gateway(contact);
         self.arm_contact(contact);
@@ -774,6 +781,7 @@ impl State {
         if let Some(answer) = answer {
             let direction = self.contacts.at(contact.slot()).direction;
             self.tally.answer(answer.queue, direction, answer.within_threshold);
+            self.note_answer(answer);
             self.leave_entry(contact);
         }
         let held = self.contacts.at_mut(contact.slot());
@@ -924,7 +932,9 @@ impl State {
 
     fn upsert_agent(&mut self, agent: AgentId, profile: &Arc<AgentProfile>) {
         if agent.0 == self.agents.len() {
-            self.agents.push(Agent::new(profile.clone()));
+            let window = self.registry.occupancy_window;
+            let occupancy = window.map(|window| Box::new(Occupancy::new(window, self.now)));
+            self.agents.push(Agent { occupancy, ..Agent::new(profile.clone()) });
             self.agent_ids.insert(hash_bytes(self.seed, profile.agent_id.as_bytes()), agent.0);
             self.index.pools.add_agent();
         }

@@ -5,9 +5,11 @@
 //! It is of a state between two batches. A field added to the state that does not follow from others has to be added
 //! here; [`State::image`] does not compile before that was thought about.
 
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+pub use super::lending::{Lending, Promise};
 pub use super::registry::RegistryImage;
 use super::{Due, Gateway, State};
 use crate::engine::Reply;
@@ -15,6 +17,7 @@ use crate::engine::agent::{Agent, AgentProfile, Presence, Routing};
 use crate::engine::command::RequestStamp;
 use crate::engine::contact::{Bar, Contact, Direction, Leg, LegState};
 use crate::engine::id::{AgentId, ChannelId, ContactId, GatewayId, QueueId, Text};
+use crate::engine::occupancy::Occupancy;
 use crate::engine::order::Links;
 use crate::engine::requirement::Requirement;
 use crate::engine::slab::{Slab, SlabImage};
@@ -51,6 +54,8 @@ pub struct AgentImage {
     pub routing_since: Time,
     /// His idle clocks: of any contact, of inbound ones, of becoming AVAILABLE.
     pub clocks: [Option<Time>; 3],
+    /// How much he worked of late, where anything goes by it.
+    pub occupancy: Option<Occupancy>,
     /// Newest live leg (slot).
     pub legs: u32,
     /// Whether he is to go with his last leg.
@@ -99,6 +104,10 @@ pub struct Image {
     pub tally: Vec<[Books; Direction::COUNT]>,
     /// The agent last offered a contact, by queue.
     pub turns: Vec<AgentId>,
+    /// Where each lender stands.
+    pub lending: Vec<Lending>,
+    /// How well each queue keeps its promise, where lenders ask.
+    pub promises: Vec<Promise>,
     /// Requests remembered, oldest first, with their first answer and its time.
     pub receipts: Vec<(Arc<RequestStamp>, Reply, Time)>,
     /// Ended contacts kept, oldest and newest (slots), and how many.
@@ -136,6 +145,8 @@ impl State {
             turns,
             on_duty: _,
             team_on_duty: _,
+            lending,
+            promises,
             receipts,
             ended,
             ended_count,
@@ -157,6 +168,8 @@ impl State {
             classes: classes.collect(),
             tally: tally.image(),
             turns: turns.clone(),
+            lending: lending.clone(),
+            promises: promises.clone(),
             receipts: receipts.image(),
             ended: (ended.0, ended.1, *ended_count),
             retention: *retention,
@@ -176,6 +189,7 @@ impl State {
         state.receipts.recall(image.receipts);
         state.tally = Tally::from_image(image.tally);
         state.turns = image.turns;
+        (state.lending, state.promises) = (image.lending, image.promises);
         state.ended = (image.ended.0, image.ended.1);
         state.ended_count = image.ended.2;
         state.skilled.resize(state.registry.skills.all.len(), 0);
@@ -209,6 +223,7 @@ impl State {
         (agent.session, agent.lease) = (image.session, image.lease);
         (agent.not_responding, agent.faults, agent.declines) = (image.not_responding, image.faults, image.declines);
         (agent.contacts, agent.signed_in_since) = (image.contacts, image.signed_in_since);
+        agent.occupancy = image.occupancy.map(Box::new);
         [agent.idle_since, agent.inbound_since, agent.available_since] = image.clocks;
         (agent.legs, agent.removed, agent.deleted) = (image.legs, image.removed, image.deleted);
         let idle = agent.idle_since.unwrap_or(Time(0));
@@ -276,6 +291,7 @@ fn agent_image(agent: &Agent) -> AgentImage {
         signed_in_since: agent.signed_in_since,
         routing_since: agent.routing_since,
         clocks: [agent.idle_since, agent.inbound_since, agent.available_since],
+        occupancy: agent.occupancy.as_deref().copied(),
         legs: agent.legs,
         removed: agent.removed,
         deleted: agent.deleted,

@@ -1,11 +1,12 @@
 //! The state of one tenant: private fields, read accessors, and `evolve`, the one thing that changes it.
 //!
 //! `registry` has the policy by handle, `evolve` what each event does, `serve` who may be matched with whom, `search`
-//! whose turn it is where rules say more than the lines do, `places` where contacts may wait, `image` all of it as plain
-//! data.
+//! whose turn it is where rules say more than the lines do, `lending` when agents kept back are lent, `places` where
+//! contacts may wait, `image` all of it as plain data.
 
 mod evolve;
 pub mod image;
+mod lending;
 mod places;
 mod registry;
 mod search;
@@ -28,6 +29,7 @@ use super::table::{IdTable, hash_bytes};
 use super::tally::Tally;
 use super::time::{Span, Time};
 use super::timers::Timers;
+use lending::{Lending, Promise};
 pub(super) use registry::Registry;
 
 /// What a deadline belongs to, with the slot beside it.
@@ -122,6 +124,9 @@ pub struct State {
     on_duty: Vec<u32>,
     /// Agents signed in by team.
     team_on_duty: Vec<u32>,
+    /// Where each lender stands, and how well each queue keeps its promise, where lenders ask.
+    lending: Vec<Lending>,
+    promises: Vec<Promise>,
     receipts: Receipts,
     /// Ended contacts kept, oldest and newest (slots), by `Contact::gateway_links`.
     ended: (u32, u32),
@@ -155,6 +160,8 @@ impl State {
             turns: Vec::new(),
             on_duty: Vec::new(),
             team_on_duty: Vec::new(),
+            lending: Vec::new(),
+            promises: Vec::new(),
             receipts: Receipts::new(seed, Span::ZERO),
             ended: (NONE, NONE),
             ended_count: 0,

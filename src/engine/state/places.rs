@@ -63,7 +63,7 @@ impl State {
         teams.iter().any(|&team| {
             let idle = || teams.iter().filter(|&&other| other == team).count() as u32;
             self.registry.more(team, queue).delay.is_zero()
-                && self.reserve(queue, team).is_none_or(|reserve| idle() > reserve.keep_idle)
+                && self.reserve(queue, team).is_none_or(|it| self.lends(&it) && idle() > it.keep_idle)
         })
     }
 

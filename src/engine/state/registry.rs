@@ -6,12 +6,14 @@ use alloc::collections::{BTreeMap, VecDeque};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use super::search::by_line;
 use crate::engine::agent::{AgentProfile, SkillLevel};
 use crate::engine::contact::EntryRules;
 use crate::engine::id::{ChannelId, QueueId, SkillId, TeamId, Text};
 use crate::engine::limits;
 use crate::engine::policy::{
-    Channel, ContactOrder, Policy, PolicyChange, PolicyVersion, Queue, RemovedQueue, Selection, Team, Trigger,
+    Channel, ContactOrder, Hysteresis, Policy, PolicyChange, PolicyVersion, Queue, RemovedQueue, Reserve, Selection,
+    Team, Trigger,
 };
 use crate::engine::pools::RosterId;
 use crate::engine::rank::Aging;
@@ -70,6 +72,19 @@ pub(in crate::engine) struct ReserveRules {
     pub(in crate::engine) team: TeamId,
     pub(in crate::engine) keep_idle: u32,
     pub(in crate::engine) release_after: Option<Span>,
+    /// Its number among the lenders, if it is one: more is asked than how many are idle.
+    pub(in crate::engine) lender: Option<u32>,
+}
+
+/// A reserve whose team does not always lend.
+#[derive(Clone, Debug)]
+pub(in crate::engine) struct Lender {
+    /// The queue that borrows.
+    pub(in crate::engine) queue: QueueId,
+    /// The team's own queues.
+    pub(in crate::engine) own: Vec<QueueId>,
+    pub(in crate::engine) within_target: bool,
+    pub(in crate::engine) hysteresis: Option<Hysteresis>,
 }
 
 /// A group of queues as compiled.
@@ -116,6 +131,8 @@ pub(in crate::engine) struct Registry {
     pub(in crate::engine) queue_names: Names,
     pub(in crate::engine) queues: Vec<QueueRules>,
     pub(in crate::engine) groups: Vec<GroupRules>,
+    /// Reserves whose team does not always lend.
+    pub(in crate::engine) lenders: Vec<Lender>,
     /// By roster and queue, whether it is served: by the live teams that share it.
     pub(in crate::engine) rosters: Vec<Vec<bool>>,
     team_names: Names,
@@ -127,6 +144,8 @@ pub(in crate::engine) struct Registry {
     pub(in crate::engine) channels: Vec<Channel>,
     /// Whether every rule of whose turn it is and who takes it is the default: then lines alone answer both.
     pub(in crate::engine) plain: bool,
+    /// The window over which agents' occupancies are taken, where anything goes by them.
+    pub(in crate::engine) occupancy_window: Option<Span>,
     /// Agents by their place in the configuration's list, where some queue goes by it.
     listed: BTreeMap<Text, u32>,
 }
@@ -226,6 +245,8 @@ impl Registry {
         }
         self.reserve(policy);
         self.list(policy);
+        let occupied = policy.queues.iter().any(|queue| queue.selection == Selection::LeastOccupied);
+        self.occupancy_window = occupied.then_some(policy.rules.occupancy_window);
         self.plain = self.is_plain();
     }
 
@@ -317,10 +338,12 @@ impl Registry {
 
     /// Gives every queue its reserves, and the waits at which more agents may take its contacts.
     fn reserve(&mut self, policy: &Policy) {
+        self.lenders.clear();
         for reserve in &policy.reserves {
             if let (Some(team), Some(queue)) = (self.team(&reserve.team), self.queue_names.find(&reserve.queue)) {
+                let lender = self.lender(policy, reserve, (team, QueueId(queue)));
                 let (keep_idle, release_after) = (reserve.keep_idle, reserve.release_after);
-                self.queues[queue as usize].reserves.push(ReserveRules { team, keep_idle, release_after });
+                self.queues[queue as usize].reserves.push(ReserveRules { team, keep_idle, release_after, lender });
             }
         }
         for (at, queue) in self.queues.iter_mut().enumerate() {
@@ -337,6 +360,22 @@ impl Registry {
         }
     }
 
+    /// Puts a reserve among the lenders if its team does not always lend; its number there.
+    fn lender(&mut self, policy: &Policy, reserve: &Reserve, (team, queue): (TeamId, QueueId)) -> Option<u32> {
+        let (within_target, hysteresis) = (reserve.lender_within_target, reserve.hysteresis);
+        if !within_target && hysteresis.is_none() {
+            return None;
+        }
+        let borrows = |at: QueueId| {
+            let name = &self.queue_names.all[at.index()];
+            policy.reserves.iter().any(|other| other.team == reserve.team && other.queue == *name)
+        };
+        let served = (0..self.queues.len() as u32).map(QueueId).filter(|&at| self.band(Some(team), at).is_some());
+        let own = served.filter(|&at| !borrows(at)).collect();
+        self.lenders.push(Lender { queue, own, within_target, hysteresis });
+        Some(self.lenders.len() as u32 - 1)
+    }
+
     /// Keeps the order of the configuration's agents when a queue goes by it.
     fn list(&mut self, policy: &Policy) {
         let wanted = policy.queues.iter().any(|queue| queue.selection == Selection::Ordered);
@@ -346,9 +385,7 @@ impl Registry {
 
     fn is_plain(&self) -> bool {
         let queue = |queue: &QueueRules| {
-            Aging::of(&queue.rules).is_none()
-                && queue.rules.selection == Selection::default()
-                && queue.reserves.is_empty()
+            Aging::of(&queue.rules).is_none() && by_line(&queue.rules) && queue.reserves.is_empty()
         };
         let delays = |team: &TeamRules| team.more.iter().any(|more| !more.delay.is_zero());
         let team = |team: &TeamRules| team.contact_order == ContactOrder::Priority && !delays(team);

@@ -4,15 +4,22 @@
 //! A pair may be matched when the contact waits, the agent stands in line for its requirement class, the pair is not
 //! barred, the team's delay is over and the agent is not kept back. Read `rank` for the keys, `serve` for the lines.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use super::State;
 use super::registry::ReserveRules;
 use crate::engine::contact::{Contact, Entry};
 use crate::engine::id::{AgentId, ChannelId, ClassId, ContactId, QueueId, SkillId, TeamId};
-use crate::engine::policy::{ContactOrder, IdleClock, Selection};
+use crate::engine::occupancy::Occupancy;
+use crate::engine::policy::{ContactOrder, IdleClock, Queue, Selection};
 use crate::engine::rank::{AgentRank, Aging, ContactRank, POINT, draw};
 use crate::engine::time::{Span, Time};
+
+/// Whether the order in which agents stand in line is the one in which a queue selects them.
+pub(super) fn by_line(rules: &Queue) -> bool {
+    rules.selection == Selection::LongestIdle && rules.idle_clock == IdleClock::Any
+}
 
 /// The best contact of one class or restriction for an agent.
 struct Head {
@@ -47,7 +54,7 @@ impl State {
     pub(in crate::engine) fn lent(&self, entry: &Entry, team: Option<TeamId>) -> bool {
         let Some(reserve) = self.reserve(entry.queue, team) else { return true };
         reserve.release_after.is_some_and(|after| entry.reached >= after)
-            || self.more_idle_than(entry.class, reserve.team, reserve.keep_idle)
+            || self.lends(&reserve) && self.more_idle_than(entry.class, reserve.team, reserve.keep_idle)
     }
 
     /// Puts everyone who gained room in line at once: rules look at all who are idle. By the default rules whoever frees
@@ -86,7 +93,7 @@ impl State {
             let band = self.registry.band(held.team, queue).expect("an agent is enrolled by his team's list");
             let kept_back = self
                 .reserve(queue, held.team)
-                .filter(|reserve| !self.more_idle_than(class, reserve.team, reserve.keep_idle));
+                .filter(|it| !self.lends(it) || !self.more_idle_than(class, it.team, it.keep_idle));
             let fits = |slot: u32| {
                 let contact = self.contacts.at(slot);
                 let entry = contact.entry.as_ref().expect("only an entry waits");
@@ -170,7 +177,7 @@ impl State {
         if let Some(only) = entry.only {
             return self.only_fits(held, only).then_some(only);
         }
-        let selection = self.queue(entry.queue).selection;
+        let rules = self.queue(entry.queue);
         // Whether a team lends is asked once for each that is kept back.
         let reserves = self.registry.queues[entry.queue.index()].reserves.iter().map(|reserve| Some(reserve.team));
         let kept: Vec<Option<TeamId>> = reserves.filter(|&team| !self.lent(&entry, team)).collect();
@@ -178,23 +185,36 @@ impl State {
             let team = self.agents[agent.0].team;
             self.may_match(held, agent) && self.delay_over(&entry, team) && !kept.contains(&team)
         };
-        if selection == Selection::default() {
+        if by_line(rules) {
             return self.longest_idle(entry.class, fits).map(|rank| rank.agent);
         }
         let ranks = self.in_line(entry.class).filter(|rank| fits(rank.agent));
-        let best = ranks.min_by_key(|rank| AgentRank { key: self.agent_key(held, selection, rank.agent), ..*rank });
-        best.map(|rank| rank.agent)
+        ranks.map(|rank| self.rank_agent(held, rules, rank)).min().map(|rank| rank.agent)
     }
 
-    /// What a selection measures of an agent for a contact, lower first.
-    pub(in crate::engine) fn agent_key(&self, contact: &Contact, selection: Selection, agent: AgentId) -> i64 {
+    /// How an agent who stands in line ranks for a contact of a queue.
+    pub(in crate::engine) fn rank_agent(&self, contact: &Contact, rules: &Queue, line: AgentRank) -> AgentRank {
+        let held = &self.agents[line.agent.0];
+        let clock = match rules.idle_clock {
+            IdleClock::Any => None,
+            IdleClock::Inbound => held.inbound_since,
+            IdleClock::Available => held.available_since,
+        };
+        AgentRank { key: self.agent_key(contact, rules, line.agent), clock: clock.unwrap_or_default(), ..line }
+    }
+
+    /// What a queue's selection measures of an agent for a contact, lower first.
+    fn agent_key(&self, contact: &Contact, rules: &Queue, agent: AgentId) -> i64 {
         let Some(entry) = &contact.entry else { return 0 };
         let held = &self.agents[agent.0];
-        let clock = |at: Option<Time>| at.map_or(0, |at| at.0 as i64);
-        match selection {
-            Selection::LongestIdle(IdleClock::Any) => 0,
-            Selection::LongestIdle(IdleClock::Inbound) => clock(held.inbound_since),
-            Selection::LongestIdle(IdleClock::Available) => clock(held.available_since),
+        match rules.selection {
+            Selection::LongestIdle => 0,
+            Selection::LeastOccupied => i64::from(self.occupancy_ppm(agent)),
+            Selection::BestScore => {
+                let score =
+                    rules.score.as_ref().map_or(0, |score| score.of(&held.profile, &contact.profile.attributes));
+                score.saturating_neg()
+            }
             Selection::Ranked => i64::from(self.registry.more(held.team, entry.queue).rank),
             Selection::LeastLoaded => i64::from(held.used) * POINT / i64::from(held.capacity.max(1)),
             Selection::BestSkilled => {
@@ -211,6 +231,36 @@ impl State {
             Selection::RoundRobin => i64::from(agent.0.wrapping_sub(self.next_turn(entry.queue))),
             Selection::Ordered => held.listed.map_or(i64::MAX - i64::from(u32::MAX - agent.0), i64::from),
             Selection::Random => draw(contact.serial, contact.legs, agent),
+        }
+    }
+
+    /// An agent's occupancy of late, in parts per million; 0 while nothing asks for it.
+    #[must_use]
+    pub fn occupancy_ppm(&self, agent: AgentId) -> u32 {
+        self.agents[agent.0].occupancy.as_ref().map_or(0, |held| held.ppm(self.now))
+    }
+
+    /// Notes what an agent does from here on, where anything goes by it.
+    pub(super) fn note_doing(&mut self, agent: AgentId) {
+        let held = &mut self.agents[agent.0];
+        if held.occupancy.is_none() {
+            return;
+        }
+        let doing = held.doing();
+        if let Some(occupancy) = held.occupancy.as_mut().filter(|occupancy| occupancy.doing() != doing) {
+            occupancy.turn(self.now, doing);
+        }
+    }
+
+    /// Begins or ends the taking of occupancies, as the policy just put in force wants it; another window begins anew.
+    pub(super) fn measure_occupancy(&mut self, window_before: Option<Span>) {
+        let window = self.registry.occupancy_window;
+        if window == window_before {
+            return;
+        }
+        for agent in (0..self.agents.len()).map(AgentId) {
+            self.agents[agent.0].occupancy = window.map(|window| Box::new(Occupancy::new(window, self.now)));
+            self.note_doing(agent);
         }
     }
 

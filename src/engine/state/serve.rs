@@ -237,6 +237,7 @@ impl State {
 
     /// Puts an agent on the list of those whose routing word or waiting presence may change.
     pub(super) fn touch(&mut self, agent: AgentId) {
+        self.note_doing(agent);
         let held = &mut self.agents[agent.0];
         if !held.touched {
             held.touched = true;
