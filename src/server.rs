@@ -123,7 +123,7 @@ impl Running {
         let views = Arc::new(Views::default());
         tokio::spawn(keep_up(telemetry.clone()));
         tokio::spawn(keep_views(views.clone()));
-        let (shard, deadlines) = start_shard(config, telemetry.clone(), views.clone())?;
+        let (shard, deadlines, look) = start_shard(config, telemetry.clone(), views.clone())?;
         tokio::spawn(deadlines.run());
         tokio::spawn(sweep(shard.clone(), telemetry.clone()));
         let reload = Arc::new(Reload::new(shard.clone(), config, report(telemetry.clone())));
@@ -135,7 +135,7 @@ impl Running {
         let (drain, drained) = watch::channel(false);
         let serving = rpc::serve(
             grpc,
-            (shard.clone(), views.clone(), reload.clone()),
+            (shard.clone(), views.clone(), reload.clone(), probe(config, &shard, telemetry.clone(), look)),
             options(server),
             health.clone(),
             health_service,
@@ -367,11 +367,50 @@ fn beside(tenant: &Text, written: Option<&mut Reader<'_>>) -> Result<Box<dyn Bes
     Ok(Box::new(History(books)))
 }
 
+/// A journal, and who looks at it while the shard has it; nobody when there is nothing to see.
+type Opened = (Box<dyn Journal>, Option<journal::Monitor>);
+
+/// The journal as it was found, and who looks at it.
+struct Recovered {
+    took: Duration,
+    monitor: Option<journal::Monitor>,
+}
+
+/// What GetStatus is told beside what the shard knows.
+fn probe(config: &Config, shard: &ShardHandle, telemetry: Arc<Telemetry>, found: Recovered) -> rpc::Probe {
+    let (start, ingress_capacity) = (shard.now(), config.server.limits.ingress);
+    let (backend, durability) = match (config.journal.backend, config.journal.durability) {
+        (Backend::Memory, _) => ("memory", ""),
+        (Backend::Embedded, Durability::Fsync) => ("embedded", "fsync"),
+        (Backend::Embedded, Durability::Write) => ("embedded", "write"),
+    };
+    Arc::new(move || {
+        let held = found.monitor.as_ref().map(journal::Monitor::look).unwrap_or_default();
+        let journal = rpc::Journal {
+            backend,
+            durability,
+            records: held.records,
+            lag: held.lag,
+            last_commit: held.last_commit,
+            bytes: held.bytes,
+            free_bytes: held.free_bytes,
+            segments: held.segments,
+            snapshots: held.snapshots,
+            last_snapshot: held.last_snapshot,
+            commit: [telemetry.commits.quantile(0.5), telemetry.commits.quantile(0.99)],
+            recovery: found.took,
+            error: held.fault.map(|fault| fault.to_string()).unwrap_or_default(),
+        };
+        let memory_bytes = telemetry::process::resident_bytes().unwrap_or(0);
+        rpc::Machine { start, ingress_capacity, memory_bytes, stuck: telemetry.stuck_total(), journal }
+    })
+}
+
 /// The journal that configuration asks for. Its clock, like every other, is the shard's.
-fn open_journal(config: &Config, telemetry: &Arc<Telemetry>) -> anyhow::Result<Box<dyn Journal>> {
+fn open_journal(config: &Config, telemetry: &Arc<Telemetry>) -> anyhow::Result<Opened> {
     let settings = &config.journal;
     match settings.backend {
-        Backend::Memory => Ok(Box::new(MemoryJournal::new())),
+        Backend::Memory => Ok((Box::new(MemoryJournal::new()), None)),
         Backend::Embedded => {
             let (clock, telemetry) = (Clock::start(Time(0)), telemetry.clone());
             let options = journal::Options {
@@ -401,7 +440,8 @@ fn open_journal(config: &Config, telemetry: &Arc<Telemetry>) -> anyhow::Result<B
                 }
                 None => info!(path = %settings.path.display(), "journal begun"),
             }
-            Ok(Box::new(journal))
+            let monitor = journal.monitor();
+            Ok((Box::new(journal), Some(monitor)))
         }
     }
 }
@@ -410,7 +450,7 @@ fn start_shard(
     config: &Config,
     telemetry: Arc<Telemetry>,
     views: Arc<Views>,
-) -> anyhow::Result<(ShardHandle, shard::Deadlines)> {
+) -> anyhow::Result<(ShardHandle, shard::Deadlines, Recovered)> {
     // The seed keys hash tables; it is the tenant's name, so that a replay of its events lays them out the same.
     let make = |tenant: &Text| {
         let seed = tenant
@@ -418,7 +458,8 @@ fn start_shard(
             .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
         Box::new(Engine::new(seed)) as Box<dyn shard::Machine>
     };
-    let journal = open_journal(config, &telemetry)?;
+    let begun = Clock::start(Time(0));
+    let (journal, monitor) = open_journal(config, &telemetry)?;
     let mut shard = Shard::new(journal, Box::new(make), Limits::default());
     let clock = Clock::start(shard.now());
     shard.follow(Box::new(Counting { telemetry, views, folds: Vec::new(), clock }));
@@ -426,7 +467,9 @@ fn start_shard(
         let seat = shard.open(&tenant.tenant);
         anyhow::ensure!(!shard.is_stopped(seat), "the journal of tenant {:?} cannot be folded", tenant.tenant);
     }
-    Ok(shard::start(shard, clock, config.server.limits.ingress))
+    let took = Duration::from_nanos(begun.nanos());
+    let (shard, deadlines) = shard::start(shard, clock, config.server.limits.ingress);
+    Ok((shard, deadlines, Recovered { took, monitor }))
 }
 
 /// Counts how changes of the configuration end.

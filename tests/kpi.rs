@@ -90,7 +90,8 @@ async fn open(center: &Center) -> Doors {
     let views = center.views.clone();
     let settings = usher::config::parse(usher::config::EXAMPLE, "the example").expect("it is in order");
     let reload = Arc::new(usher::reload::Reload::new(handle.clone(), &settings, Box::new(|_, _| {})));
-    let rooms = (handle.clone(), views.clone(), reload);
+    let probe: rpc::Probe = Arc::new(rpc::Machine::default);
+    let rooms = (handle.clone(), views.clone(), reload, probe);
     let serving = rpc::serve(grpc, rooms, options, health, service, std::future::pending());
     tokio::spawn(serving);
     let (telemetry, told) = (center.telemetry.clone(), center.views.clone());

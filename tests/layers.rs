@@ -109,6 +109,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("parking_lot", &["view"]),
     ("prost", &["rpc"]),
     ("prost_types", &["rpc", "demo"]),
+    ("rustix", &["journal"]),
     ("schemars", &["config", "sim"]),
     ("sd_notify", &[]),
     ("serde", &["config", "sim", "journal", "view", "http", "wallboard", "cli"]),

@@ -20,7 +20,7 @@ use super::scan::{self, Damage, Found, Segment};
 use super::snapshot::{self, Head, MakeBeside, Snapshot, Unusable};
 use super::taker::Taker;
 use super::vault::Vault;
-use super::{Batch, Completion, Fault, Journal, Notify, Position, Start};
+use super::{Batch, Completion, Fault, Journal, Monitor, Notify, Position, Start};
 use crate::engine::event::{Event, Recorded};
 use crate::engine::time::{Span, Time};
 use crate::wire::{Malformed, Reader, Seal, Writer};
@@ -122,17 +122,19 @@ pub(super) struct State {
     time: Time,
     /// Whether the time alone is to be written.
     mark: bool,
-    appended: u64,
-    durable: u64,
+    pub(super) appended: u64,
+    pub(super) durable: u64,
+    /// Time of the last batch made durable since it was opened.
+    pub(super) committed: Option<Time>,
     pub(super) segments: Vec<Segment>,
     /// The snapshots that are good, oldest first.
     pub(super) snapshots: Vec<Kept>,
     /// What was not durable is lost, and the writer has not been told.
-    lost: bool,
+    pub(super) lost: bool,
     /// The disk fails.
-    broken: bool,
+    pub(super) broken: bool,
     /// A frame does not fit on the disk.
-    stuck: bool,
+    pub(super) stuck: bool,
     /// There is no reserve: only what ends work is taken.
     pub(super) scarce: bool,
     /// The thread sleeps until there is something to do; while it waits for more to come it is not woken for it.
@@ -211,6 +213,7 @@ impl EmbeddedJournal {
             mark: false,
             appended: position,
             durable: position,
+            committed: None,
             segments: log.segments(),
             snapshots: snapshots.iter().map(|(_, kept)| *kept).collect(),
             lost: false,
@@ -239,6 +242,13 @@ impl EmbeddedJournal {
     #[must_use]
     pub fn found(&self) -> Option<&Found> {
         self.found.as_ref()
+    }
+
+    /// Looks at it while it works.
+    #[must_use]
+    pub fn monitor(&self) -> Monitor {
+        let found = self.found.as_ref().map_or(0, |found| found.position);
+        Monitor { shared: self.shared.clone(), disk: self.disk.clone(), found }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -582,7 +592,7 @@ impl Committer {
                     if let Err(fault) = self.vault.shred() {
                         error!(%fault, "a forgotten customer's key is not destroyed yet; it will be tried again");
                     }
-                    self.told();
+                    self.told((load.batches > 0).then_some(load.time));
                     return true;
                 }
                 Err(Trouble::Failed(fault)) => {
@@ -604,8 +614,9 @@ impl Committer {
         }
     }
 
-    fn told(&mut self) {
+    fn told(&mut self, committed: Option<Time>) {
         let mut state = self.shared.state();
+        state.committed = committed.or(state.committed);
         if std::mem::take(&mut state.stuck) {
             info!("the journal's disk has room again");
         }

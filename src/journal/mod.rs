@@ -16,6 +16,7 @@ mod embedded;
 pub mod frame;
 mod log;
 mod memory;
+mod monitor;
 pub mod scan;
 pub mod snapshot;
 mod state;
@@ -34,6 +35,7 @@ use crate::wire::{Reader, Seal};
 
 pub use embedded::{Durability, EmbeddedJournal, Keep, Observe, OpenError, Options};
 pub use memory::MemoryJournal;
+pub use monitor::{Condition, Monitor};
 
 /// How far the journal has come: batches ever appended, over all tenants. 0 is before the first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -7,6 +7,7 @@ mod admin;
 pub mod against;
 mod agents;
 pub mod client;
+mod condition;
 mod contacts;
 pub mod convert;
 mod deadline;
@@ -20,7 +21,8 @@ mod supervisor;
 pub mod verbs;
 mod watch;
 
-pub use serve::{Options, serve};
+pub use condition::{Journal, Machine, Probe};
+pub use serve::{Options, Rooms, serve};
 
 use std::sync::Arc;
 
@@ -78,12 +80,13 @@ pub struct Edge {
     reload: Arc<Reload>,
     context: Arc<Context>,
     options: Arc<Options>,
+    probe: Probe,
 }
 
 impl Edge {
-    fn new(shard: ShardHandle, views: Arc<Views>, reload: Arc<Reload>, options: Options) -> Edge {
+    fn new((shard, views, reload, probe): Rooms, options: Options) -> Edge {
         let context = Arc::new(Context::new(shard.now()));
-        Edge { shard, views, reload, context, options: Arc::new(options) }
+        Edge { shard, views, reload, context, options: Arc::new(options), probe }
     }
 
     /// What supervisors look at of a tenant.

@@ -239,6 +239,12 @@ impl Shard {
         self.seats[seat.0 as usize].is_stopped()
     }
 
+    /// How often a tenant's engine was dropped and folded again since the shard began.
+    #[must_use]
+    pub fn restarts(&self, tenant: &str) -> u64 {
+        self.seats.iter().find(|seat| *seat.name == *tenant).map_or(0, |seat| seat.restarts)
+    }
+
     /// Streams registered. Linear in them.
     #[must_use]
     pub fn readers(&self) -> usize {

@@ -109,6 +109,8 @@ pub(super) struct Seat {
     pub(super) stands: bool,
     /// Whether it runs deadlines that an outage would move.
     pub(super) ticks: bool,
+    /// How often its engine was dropped, to be folded again.
+    pub(super) restarts: u64,
     in_a_row: u32,
 }
 
@@ -126,6 +128,7 @@ impl Seat {
             observed,
             stands: false,
             ticks: false,
+            restarts: 0,
             in_a_row: 0,
         }
     }
@@ -232,6 +235,7 @@ impl Seat {
     }
 
     fn drop_machine(&mut self) {
+        self.restarts += 1;
         let status = std::mem::replace(&mut self.status, Status::Waiting);
         // A broken engine may panic once more while it is taken apart.
         let _ = catch_unwind(AssertUnwindSafe(|| drop(status)));

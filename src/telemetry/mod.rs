@@ -11,7 +11,7 @@ mod figures;
 pub mod latency;
 pub mod logging;
 pub mod names;
-mod process;
+pub mod process;
 mod record;
 mod reloads;
 mod text;
@@ -55,6 +55,7 @@ pub struct Telemetry {
     registrar: Registrar,
     handle: PrometheusHandle,
     tenants: Mutex<Vec<(Text, Arc<Mutex<Books>>)>>,
+    stuck: Mutex<Vec<(Text, u64)>>,
     /// Attempts to change the configuration.
     pub reloads: Reloads,
     /// Time a command took.
@@ -118,6 +119,7 @@ impl Telemetry {
             handle: recorder.handle(),
             registrar: Registrar::new(Arc::new(recorder), cap),
             tenants: Mutex::default(),
+            stuck: Mutex::default(),
             reloads: Reloads::default(),
             decisions: Latency::default(),
             offers: Latency::default(),
@@ -139,8 +141,20 @@ impl Telemetry {
         Fold { books }
     }
 
+    /// What audit sweeps found past its deadline so far, by tenant.
+    #[must_use]
+    pub fn stuck_total(&self) -> Vec<(Text, u64)> {
+        lock(&self.stuck).clone()
+    }
+
     /// Counts what an audit sweep found past its deadline.
     pub fn stuck(&self, tenant: &str, state: ContactState, several: u64) {
+        let mut found = lock(&self.stuck);
+        match found.iter_mut().find(|(known, _)| **known == *tenant) {
+            Some((_, count)) => *count += several,
+            None => found.push((tenant.into(), several)),
+        }
+        drop(found);
         if let Some((_, kind)) = names::STUCK_KINDS.iter().find(|(known, _)| *known == state) {
             self.registrar.counter(&names::STUCK, &[tenant, kind]).increment(several);
         }
