@@ -22,7 +22,7 @@ macro_rules! scenarios {
 }
 
 scenarios! {
-    aging connect deadlines direct leases lifecycle offers order orders overflow places policy presence requests reserve
+    aging connect deadlines direct gates give leases lifecycle offers order orders overflow places policy presence requests reserve
     selection supervise transfer
 }
 

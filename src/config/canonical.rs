@@ -282,6 +282,7 @@ fn overflow(rule: &Overflow) -> Table {
             "wait"
         }
         Trigger::NoWillingAgent => "no_willing_agent",
+        Trigger::QueueClosed => "queue_closed",
     };
     let then = match action {
         Action::Queue(queue) => {

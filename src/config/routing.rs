@@ -120,6 +120,7 @@ fn trigger(rule: &At<schema::Overflow>, faults: &mut Gathered<'_>) -> Option<pol
             policy::Trigger::Wait(wanted(after, (rule, words), faults)?.get().0)
         }
         When::NoWillingAgent => policy::Trigger::NoWillingAgent,
+        When::QueueClosed => policy::Trigger::QueueClosed,
     })
 }
 

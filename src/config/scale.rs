@@ -92,7 +92,7 @@ fn queue_faster(queue: &mut Queue, by: u32) {
     let ServiceLevel { threshold, target_ppm: _ } = service_level;
     let waits = overflow.iter_mut().filter_map(|rule| match &mut rule.trigger {
         Trigger::Wait(wait) => Some(wait),
-        Trigger::QueueLength(_) | Trigger::NobodySignedIn | Trigger::NoWillingAgent => None,
+        Trigger::QueueLength(_) | Trigger::NobodySignedIn | Trigger::NoWillingAgent | Trigger::QueueClosed => None,
     });
     waits.for_each(|wait| shorten(wait, by));
     let maybe = max_wait.iter_mut().chain(max_wait_first).chain(expected_patience);

@@ -33,7 +33,7 @@ pub(super) const LATER_KEYS: [(&str, &[&str]); 7] = [
 pub(super) const LATER_VALUES: [(&str, &[&str]); 4] = [
     ("Backend", &["replicated"]),
     ("Selection", &["broadcast"]),
-    ("When", &["estimated_wait", "out_of_hours", "queue_closed"]),
+    ("When", &["estimated_wait", "out_of_hours"]),
     ("Then", &["relax", "callback", "voicemail"]),
 ];
 
@@ -450,7 +450,7 @@ pub struct Overflow {
     pub after: Option<At<Duration>>,
     /// What it does.
     pub then: Then,
-    /// For "queue": where the contact goes. Not possible while that queue is full.
+    /// For "queue": where the contact goes. Not possible while that queue is full or closed.
     pub queue: Option<At<String>>,
     /// For "priority": the contact's priority from then on.
     #[schemars(range(min = -100, max = 100))]
@@ -471,6 +471,8 @@ pub enum When {
     Wait,
     /// A contact was declined as often as the tenant's max_declines.
     NoWillingAgent,
+    /// A contact comes to a queue that a supervisor closed: judged before all else.
+    QueueClosed,
 }
 
 /// What an overflow rule does.

@@ -248,6 +248,15 @@ pub enum Command {
         /// What to.
         presence: Presence,
     },
+    /// Opens or closes a queue by hand.
+    SetQueueOpen {
+        /// The queue's id.
+        queue: Text,
+        /// What to; none takes back what was set.
+        open: Option<bool>,
+        /// When that ends by itself.
+        until: Option<Time>,
+    },
     /// Forgets a customer: what identifies him goes from every contact, and from the journal.
     ForgetCustomer {
         /// The customer's id.
@@ -292,6 +301,22 @@ pub enum Command {
         reason: DeclineReason,
         /// How long the pair is barred; the tenant's `retry_time` when none.
         retry_time: Option<Span>,
+    },
+    /// An agent takes a waiting contact out of line.
+    PickContact {
+        /// The agent's id.
+        agent_id: Text,
+        /// The contact's id.
+        contact_id: Text,
+    },
+    /// A supervisor gives a waiting contact to an agent.
+    AssignContact {
+        /// The contact's id.
+        contact_id: Text,
+        /// The agent's id.
+        agent_id: Text,
+        /// Whether or not he is eligible and has room.
+        force: bool,
     },
     /// An offer could not be written to any stream of its agent.
     FailOffer {

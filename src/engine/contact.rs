@@ -131,6 +131,8 @@ pub enum Reason {
     QueueRemoved,
     /// Its queue had no waiting place left.
     QueueFull,
+    /// Its queue was closed when it came.
+    QueueClosed,
     /// An overflow rule refused it.
     Rule,
     /// An overflow rule sent it outside.
@@ -251,6 +253,20 @@ pub enum FailCause {
     Delivery,
     /// The agent's session was lost.
     SessionLost,
+}
+
+/// Why a leg began without an offer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum AssignCause {
+    /// The contact was created for this agent.
+    #[default]
+    Direct,
+    /// A supervisor gave it to him.
+    Forced,
+    /// He picked it.
+    Picked,
+    /// It was transferred to him and stays direct work.
+    Transferred,
 }
 
 /// Why a leg ended.

@@ -8,7 +8,8 @@ use alloc::sync::Arc;
 use super::agent::{AgentProfile, Fault, Presence, Routing};
 use super::command::{ContactChange, NewContact, RequestStamp};
 use super::contact::{
-    ContactState, Customer, DeclineReason, Direction, EndCause, FailCause, Outcome, Reason, SurveyKind, SurveyResult,
+    AssignCause, ContactState, Customer, DeclineReason, Direction, EndCause, FailCause, Outcome, Reason, SurveyKind,
+    SurveyResult,
 };
 use super::id::{AgentId, BarId, ChannelId, ContactId, GatewayId, LegId, QueueId, Text};
 use super::policy::{Action, Policy, PolicyChange, Trigger};
@@ -62,6 +63,8 @@ pub struct Facts {
     pub wrap_up: Span,
     /// Whether this ends the last leg of an answered entry: the entry is handled.
     pub handled: bool,
+    /// Whether this leaves the agent with more units in use than he has: work he was given, or a capacity that was lowered.
+    pub over_capacity: bool,
 }
 
 /// Why an entry began.
@@ -150,6 +153,21 @@ pub enum Event {
         customer: Arc<Customer>,
         /// Contacts concerned.
         contacts: u32,
+    },
+    /// A queue was opened or closed by hand, or that has ended.
+    QueueOpenChanged {
+        /// The queue.
+        queue: QueueId,
+        /// Whether it was open.
+        before: bool,
+        /// Whether it is.
+        after: bool,
+        /// What it is set to; none when nothing is set any more.
+        set: Option<bool>,
+        /// When that ends by itself.
+        until: Option<Time>,
+        /// Whether it ended by itself.
+        by_clock: bool,
     },
     /// The engine was brought back from its journal. Offer, connect, wrap-up, bar and NOT_RESPONDING deadlines, and a lost
     /// gateway's grace, moved by the outage; leases start anew.
@@ -379,6 +397,8 @@ pub enum Event {
         cost: u32,
         /// When it must be connected.
         connect_by: Time,
+        /// Why.
+        cause: AssignCause,
     },
     /// Customer and agent talk.
     LegConnected {

@@ -225,6 +225,7 @@ impl Engine {
         let contact = event.contact();
         let before = contact.and_then(|contact| self.state.state_before(contact));
         let entry = contact.and_then(|contact| self.state.entry_facts(now, contact));
+        let within = self.state.is_within_capacity(event);
         self.state.evolve(now, recorded.sequence, event);
         recorded.contact_states = match (contact, before) {
             (Some(contact), Some(before)) => self.state.state_before(contact).map(|after| (before, after)),
@@ -232,6 +233,7 @@ impl Engine {
             (None, _) => None,
         };
         recorded.facts = self.state.facts(now, event, entry);
+        recorded.facts.over_capacity = self.state.carried_over(event, within);
         recorded.policy_version = self.state.policy_version();
     }
 

@@ -343,7 +343,7 @@ pub struct Overflow {
     pub action: Action,
 }
 
-/// What sets off an overflow rule. The first two are judged when a contact comes in and nobody can take it at once.
+/// What sets off an overflow rule. Length and nobody signed in are judged when a contact comes in and nobody can take it at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trigger {
     /// So many others are QUEUED or PARKED already; none is as many as there are places for.
@@ -354,6 +354,8 @@ pub enum Trigger {
     Wait(Span),
     /// It was declined as often as `max_declines` says.
     NoWillingAgent,
+    /// A contact comes to a queue that was closed by hand: judged first, whoever could take it.
+    QueueClosed,
 }
 
 /// What an overflow rule does.

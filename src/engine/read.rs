@@ -177,6 +177,9 @@ impl State {
     /// What stands beside an event just taken in; `entry` is how the contact's entry stood before it.
     pub(super) fn facts(&self, now: Time, event: &Event, entry: Option<(QueueId, u32, Span, Span)>) -> Facts {
         let mut facts = Facts { agent: event.agent(), ..Facts::default() };
+        if let Event::QueueOpenChanged { queue, .. } = event {
+            facts.queue = Some(*queue);
+        }
         let Some((id, contact)) = event.contact().and_then(|id| Some((id, self.try_contact(id)?))) else {
             return facts;
         };
@@ -205,6 +208,30 @@ impl State {
             }
         }
         facts
+    }
+
+    /// Whether the agent an event is about uses no more units than he has, before it; also when he is new.
+    pub(super) fn is_within_capacity(&self, event: &Event) -> bool {
+        match event {
+            Event::AgentUpserted { agent, .. } if agent.0 < self.agent_slots() => !self.is_over_capacity(*agent),
+            _ => true,
+        }
+    }
+
+    /// Whether an event just taken in carried an agent past his capacity: each piece of work given to him beyond it does,
+    /// and a capacity that was lowered does once.
+    pub(super) fn carried_over(&self, event: &Event, within: bool) -> bool {
+        match event {
+            Event::LegAssigned { agent, .. } | Event::AgentUpserted { agent, .. } => {
+                within && self.is_over_capacity(*agent)
+            }
+            _ => false,
+        }
+    }
+
+    fn is_over_capacity(&self, agent: AgentId) -> bool {
+        let held = self.agent(agent);
+        held.used > held.capacity
     }
 
     /// One contact by its id. Linear in its legs; the position looks at no more than [`limits::POSITION_SEARCH`] others.

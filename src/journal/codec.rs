@@ -12,7 +12,8 @@ use super::frame::{FRAME, Frame};
 use crate::engine::agent::{AgentProfile, AgentType, Fault, Presence, Routing};
 use crate::engine::command::{ChangeCause, ContactChange, NewContact, RequestStamp};
 use crate::engine::contact::{
-    ContactProfile, Customer, DeclineReason, Direction, EndCause, FailCause, Outcome, Reason, SurveyKind, SurveyResult,
+    AssignCause, ContactProfile, Customer, DeclineReason, Direction, EndCause, FailCause, Outcome, Reason, SurveyKind,
+    SurveyResult,
 };
 use crate::engine::event::{Answer, EntryCause, EntryExit, Event, Facts, Recorded};
 use crate::engine::id::Text;
@@ -53,7 +54,7 @@ variants!(Event, EVENTS {
     19 = OfferCancelled { contact, leg }
     20 = OfferRevoked { contact, leg }
     21 = OfferFailed { contact, leg, cause, barred }
-    22 = LegAssigned { contact, leg, agent, cost, connect_by }
+    22 = LegAssigned { contact, leg, agent, cost, connect_by, cause }
     23 = LegConnected { contact, leg, answer }
     24 = LegHeld { contact, leg }
     25 = LegResumed { contact, leg }
@@ -81,6 +82,7 @@ variants!(Event, EVENTS {
     47 = WaitReached { contact, wait }
     48 = CustomerForgotten { customer, contacts }
     49 = ContactOverflowed { contact, rule, trigger, action }
+    50 = QueueOpenChanged { queue, before, after, set, until, by_clock }
 });
 
 // ---- what events hold
@@ -193,6 +195,7 @@ names!(Routing {
 });
 names!(DeclineReason { 0 = Rejected, 1 = Busy, 2 = Unreachable });
 names!(FailCause { 0 = Delivery, 1 = SessionLost });
+names!(AssignCause { 0 = Direct, 1 = Forced, 2 = Picked, 3 = Transferred });
 names!(EndCause {
     0 = Offer, 1 = Completed, 2 = Transferred, 3 = Requeued, 4 = ConnectTimeout, 5 = AgentUnreachable, 6 = MediaFailed,
     7 = SessionLost, 8 = ContactLeft,
@@ -203,6 +206,7 @@ names!(Outcome {
 names!(Reason {
     0 = None, 1 = CustomerLeft, 2 = System, 3 = GatewayLost, 4 = NoAnswer, 5 = SessionLost, 6 = MaxWait, 7 = ExpireTime,
     8 = QueueRemoved, 9 = QueueFull, 10 = Callback, 11 = Rule, 12 = External,
+    13 = QueueClosed,
 });
 names!(EntryCause { 0 = Arrived, 1 = Scheduled, 2 = Transferred, 3 = Requeued, 4 = Moved, 5 = Overflowed });
 names!(ChangeCause { 0 = Client, 1 = Supervisor, 2 = Transferred, 3 = Overflow });
@@ -244,7 +248,7 @@ holders!(Selection {
     0 = LongestIdle, 1 = Ranked, 2 = LeastLoaded, 3 = BestSkilled, 4 = LeastSkilled, 5 = FewestContacts, 6 = RoundRobin,
     7 = Ordered, 8 = Random, 9 = LeastOccupied, 10 = BestScore,
 });
-holders!(Trigger { 0 = QueueLength(length), 1 = NobodySignedIn, 2 = Wait(span), 3 = NoWillingAgent });
+holders!(Trigger { 0 = QueueLength(length), 1 = NobodySignedIn, 2 = Wait(span), 3 = NoWillingAgent, 4 = QueueClosed });
 holders!(Action { 0 = Queue(queue), 1 = Priority(priority), 2 = External(destination), 3 = Refuse });
 holders!(Operation { 0 = Add, 1 = Subtract, 2 = Multiply, 3 = Compare(comparison) });
 holders!(WrapUp { 0 = None, 1 = Timed(span), 2 = Manual(span) });

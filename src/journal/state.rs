@@ -8,7 +8,7 @@ use crate::engine::occupancy::{Doing, Occupancy};
 use crate::engine::order::Links;
 use crate::engine::policy::PolicyVersion;
 use crate::engine::slab::SlabImage;
-use crate::engine::state::image::{AgentImage, GatewayImage, Image, Lending, Promise, RegistryImage};
+use crate::engine::state::image::{AgentImage, Gate, GatewayImage, Image, Lending, Promise, RegistryImage};
 use crate::engine::tally::Books;
 use crate::engine::time::MaybeTime;
 use crate::wire::{Malformed, Reader, Wire, Writer, names, record};
@@ -25,6 +25,7 @@ record!(Image {
     classes,
     tally,
     turns,
+    gates,
     lending,
     promises,
     receipts,
@@ -55,6 +56,7 @@ record!(AgentImage {
     deleted,
 });
 record!(Occupancy { part, newest, doing, since, worked, idle });
+record!(Gate { set, until });
 record!(Lending { helps, lends });
 record!(Promise { kept, count });
 record!(GatewayImage { gateway_id, session, lease, grace, first });

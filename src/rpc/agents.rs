@@ -181,11 +181,11 @@ impl AgentService for Edge {
         set_presence(SetPresenceRequest) -> SetPresenceResponse;
         accept_offer(AcceptOfferRequest) -> AcceptOfferResponse;
         decline_offer(DeclineOfferRequest) -> DeclineOfferResponse;
+        pick_contact(PickContactRequest) -> PickContactResponse;
         complete_wrap_up(CompleteWrapUpRequest) -> CompleteWrapUpResponse;
     }
 
     super::later_methods! {
-        pick_contact(PickContactRequest) -> PickContactResponse, "PickContact";
         handoff_contact(HandoffContactRequest) -> HandoffContactResponse, "HandoffContact";
     }
 

@@ -78,6 +78,7 @@ stamped! {
     CompleteContactRequest CancelContactRequest TransferContactRequest RequeueContactRequest ParkContactRequest
     UnparkContactRequest UpsertAgentRequest DeleteAgentRequest SignInRequest SignOutRequest SetPresenceRequest
     AcceptOfferRequest DeclineOfferRequest CompleteWrapUpRequest SetAgentPresenceRequest SetContactPriorityRequest
+    PickContactRequest AssignContactRequest SetQueueOpenRequest
     MoveContactsRequest SubmitSurveyRequest RequestCallbackRequest ForgetCustomerRequest
 }
 addressed! { GetContactRequest ListContactsRequest GetAgentRequest HeartbeatRequest }
@@ -388,8 +389,8 @@ impl Verb for v1::AcceptOfferRequest {
         Ok(Command::AcceptOffer { agent_id: agent_id(self.agent_id)?, offer: offer(&self.offer_id)? })
     }
     fn render(done: Done) -> v1::AcceptOfferResponse {
-        let leg_number = done.leg.as_ref().map_or(0, |leg| leg.number as i32);
-        v1::AcceptOfferResponse { contact: contact_of(&done), sequence: done.reply.sequence, leg_number }
+        let (sequence, leg_number) = (done.reply.sequence, leg_number(&done));
+        v1::AcceptOfferResponse { contact: contact_of(&done), sequence, leg_number }
     }
 }
 
@@ -412,6 +413,47 @@ impl Verb for v1::DeclineOfferRequest {
         let profile = done.brief.as_ref().map(|contact| &*contact.profile);
         let offer = done.leg.as_ref().map(|leg| output::offer(leg, profile));
         v1::DeclineOfferResponse { offer, sequence: done.reply.sequence }
+    }
+}
+
+/// A reply that shows the contact and the leg it began with an agent.
+fn begun(contact: Show) -> Show {
+    Show { newest_leg: true, ..contact }
+}
+
+fn leg_number(done: &Done) -> i32 {
+    done.leg.as_ref().map_or(0, |leg| leg.number as i32)
+}
+
+impl Verb for v1::PickContactRequest {
+    type Response = v1::PickContactResponse;
+    const METHOD: u16 = 28;
+    fn show(&self, brief: bool) -> Show {
+        begun(contact_in(brief))
+    }
+    fn command(self, _: &Context) -> Result<Command, Problem> {
+        Ok(Command::PickContact { agent_id: agent_id(self.agent_id)?, contact_id: contact_id(self.contact_id)? })
+    }
+    fn render(done: Done) -> v1::PickContactResponse {
+        let (sequence, leg_number) = (done.reply.sequence, leg_number(&done));
+        v1::PickContactResponse { contact: contact_of(&done), sequence, leg_number }
+    }
+}
+
+impl Verb for v1::AssignContactRequest {
+    type Response = v1::AssignContactResponse;
+    const METHOD: u16 = 40;
+    fn show(&self, brief: bool) -> Show {
+        begun(Show { agent: true, ..contact_in(brief) })
+    }
+    fn command(self, _: &Context) -> Result<Command, Problem> {
+        let (contact_id, agent_id) = (contact_id(self.contact_id)?, agent_id(self.agent_id)?);
+        Ok(Command::AssignContact { contact_id, agent_id, force: self.force.unwrap_or(true) })
+    }
+    fn render(done: Done) -> v1::AssignContactResponse {
+        let (sequence, leg_number) = (done.reply.sequence, leg_number(&done));
+        let over_capacity = done.agent.as_ref().is_some_and(|agent| agent.used > agent.profile.capacity);
+        v1::AssignContactResponse { contact: contact_of(&done), sequence, leg_number, over_capacity }
     }
 }
 
@@ -463,6 +505,29 @@ impl Verb for v1::MoveContactsRequest {
     fn render(done: Done) -> v1::MoveContactsResponse {
         let crate::engine::Reply { sequence, moved, skipped, .. } = done.reply;
         v1::MoveContactsResponse { moved: moved as i32, sequence, skipped: skipped as i32 }
+    }
+}
+
+impl Verb for v1::SetQueueOpenRequest {
+    type Response = v1::SetQueueOpenResponse;
+    const METHOD: u16 = 41;
+    fn show(&self, _: bool) -> Show {
+        Show::NOTHING
+    }
+    fn command(self, _: &Context) -> Result<Command, Problem> {
+        let (queue, open) = (input::id("queue", self.queue)?, self.open);
+        Ok(Command::SetQueueOpen { queue, open, until: input::time("expire_time", self.expire_time)? })
+    }
+    fn render(done: Done) -> v1::SetQueueOpenResponse {
+        v1::SetQueueOpenResponse { sequence: done.reply.sequence, ..Default::default() }
+    }
+    fn problem(refusal: Refused) -> Problem {
+        let problem = refused(refusal);
+        match problem.reason {
+            // Here the queue is what the request is about.
+            "QUEUE_NOT_FOUND" => Problem { code: Code::NotFound, ..problem },
+            _ => problem,
+        }
     }
 }
 

@@ -327,7 +327,9 @@ fn answer(state: &State, now: Time, reply: Reply, show: Show) -> Done {
         Detail::Whole => (contact.map(|contact| Box::new(state.view_contact(now, contact))), None),
     };
     let agent = reply.agent.filter(|_| show.agent).map(|agent| Box::new(state.view_agent(now, agent)));
-    let leg = show.leg.filter(|leg| state.try_leg(*leg).is_some()).map(|leg| Box::new(state.view_leg(now, leg)));
+    let newest = || state.contact_legs(contact?).find(|(_, leg)| Some(leg.agent) == reply.agent).map(|(leg, _)| leg);
+    let leg = if show.newest_leg { newest() } else { show.leg.filter(|leg| state.try_leg(*leg).is_some()) };
+    let leg = leg.map(|leg| Box::new(state.view_leg(now, leg)));
     Done { reply, contact: whole, brief, agent, leg }
 }
 

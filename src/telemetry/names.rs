@@ -116,6 +116,8 @@ metrics! {
         "Signed-in agents whose team lists the queue, by what their state means for routing; an agent counts in each of his queues.";
     TRANSFERS = "usher_transfers_total" Counter Count ["tenant" "queue" "channel" "direction"]
         "Transfers to a queue or an agent, in the queue they left.";
+    CAPACITY_EXCEEDED = "usher_capacity_exceeded_total" Counter Count ["tenant" "cause"]
+        "Times an agent was carried past his capacity: by work given to him (given), or by a capacity lowered below what was in use (lowered). No offer ever does.";
     OFFERS = "usher_offers_total" Counter Count ["tenant" "queue" "channel" "direction" "result"]
         "Offers to agents that have ended, by result.";
     WAIT = "usher_wait_seconds" Histogram Seconds ["tenant" "queue" "channel" "direction" "outcome"]

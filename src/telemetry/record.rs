@@ -75,6 +75,8 @@ pub(super) struct Books {
     legs: Vec<Option<LiveLeg>>,
     over_max_handle: BTreeMap<Key, u64>,
     agents: AgentBooks,
+    /// Times agents were carried past their capacity: by work given, by a capacity that was lowered.
+    carried_over: [Counter; 2],
 }
 
 /// The figures of one queue, channel and direction, now.
@@ -104,7 +106,9 @@ pub(super) struct Figures {
 
 impl Books {
     pub(super) fn new(registrar: Registrar, tenant: Text) -> Books {
+        let over = |cause| registrar.counter(&names::CAPACITY_EXCEEDED, &[&tenant, cause]);
         Books {
+            carried_over: [over("given"), over("lowered")],
             tenant,
             registrar,
             version: 0,
@@ -157,6 +161,9 @@ impl Books {
                 }
             }
             _ => {}
+        }
+        if facts.over_capacity {
+            self.carried_over[usize::from(event.leg().is_none())].increment(1);
         }
         match (event.contact(), event.leg(), event.agent()) {
             (Some(contact), leg, _) => {

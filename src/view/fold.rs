@@ -138,6 +138,10 @@ pub struct QueueInfo {
     pub rules: Queue,
     /// Whether the policy in force has it.
     pub live: bool,
+    /// Whether it takes arrivals.
+    pub open: bool,
+    /// When what it was set to by hand ends by itself.
+    pub open_until: Option<Time>,
     /// The shortest threshold it ever had: no entry passes earlier.
     pub least: Span,
     /// The skills its own requirement names.
@@ -304,6 +308,11 @@ impl Books {
             (None, _, Some(agent)) => self.take_agent(agent, event),
             (None, _, None) => match event {
                 Event::PolicyApplied { policy, .. } => self.apply_policy(policy),
+                Event::QueueOpenChanged { queue, after, until, .. } => {
+                    if let Some(info) = self.queues.get_mut(queue.index()) {
+                        (info.open, info.open_until) = (*after, *until);
+                    }
+                }
                 Event::CustomerForgotten { customer, .. } => self.forget_customer(&customer.customer_id),
                 _ => {}
             },
@@ -477,10 +486,22 @@ impl Books {
                 }
                 None => {
                     let (rules, least) = (queue.clone(), queue.service_level.threshold);
-                    self.queues.push(QueueInfo { rules, live: true, least, skills, connected: 0, wrapping: 0 });
+                    self.queues.push(QueueInfo {
+                        rules,
+                        live: true,
+                        open: true,
+                        open_until: None,
+                        least,
+                        skills,
+                        connected: 0,
+                        wrapping: 0,
+                    });
                 }
             }
         }
+        // What was set by hand goes with the queue.
+        let gone = self.queues.iter_mut().filter(|queue| !queue.live);
+        gone.for_each(|queue| (queue.open, queue.open_until) = (true, None));
         self.channels.iter_mut().for_each(|channel| channel.live = false);
         for channel in &policy.channels {
             match self.channels.iter_mut().find(|known| known.id == channel.id) {

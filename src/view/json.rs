@@ -168,6 +168,7 @@ pub fn snapshot(view: &Snapshot) -> Value {
             "agents": agents(&queue.agents),
             "threshold_seconds": seconds(queue.threshold),
             "target": f64::from(queue.target_ppm) / 1e6,
+            "open": queue.open,
             "limit": queue.limit.unwrap_or(0),
         })
     };

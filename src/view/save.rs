@@ -15,7 +15,7 @@ use crate::wire::{Malformed, Reader, Wire, Writer, record};
 
 record!(Slice { queue, channel, direction, skills, team, site });
 record!(Cell { key, total, day, windows, minutes, waiting, line, parked });
-record!(QueueInfo { rules, live, least, skills, connected, wrapping });
+record!(QueueInfo { rules, live, open, open_until, least, skills, connected, wrapping });
 record!(ChannelInfo { id, live, units, connected });
 record!(TeamRules { cost_per_hour, chain, live });
 record!(LiveLeg { contact, agent, cost, channel, queue, state });

@@ -162,6 +162,10 @@ pub struct QueueView {
     pub queue: Text,
     /// The name people see.
     pub display_name: Text,
+    /// Whether it takes arrivals.
+    pub open: bool,
+    /// When what it was set to by hand ends by itself.
+    pub open_until: Option<Time>,
     /// Directions with figures, apart; always INBOUND.
     pub directions: Vec<DirectionView>,
     /// By channel and direction, for metrics.
@@ -406,6 +410,8 @@ impl Books {
                 agents,
                 threshold: info.rules.service_level.threshold,
                 target_ppm: info.rules.service_level.target_ppm,
+                open: info.open,
+                open_until: info.open_until,
                 limit: info.rules.limit,
             });
         }

@@ -7,7 +7,7 @@ nothing can be wrong with it. `test_bad_input.py` compares both with what reflec
 import time
 from pathlib import Path
 
-from harness import word
+from harness import after, word
 
 INVALID = "INVALID_ARGUMENT"
 LONG_ID = "x" * 129
@@ -746,6 +746,65 @@ AGENT_VERBS = [
     ),
 ]
 
+PICK_CONTACT = Table(
+    "AgentService",
+    "PickContact",
+    works=lambda test, number: test.agents.PickContact.request(
+        contact_id=test.contact_in(number, "QUEUED"), agent_id=test.onlooker(number), request_id=f"pick-{number}"
+    ),
+    looks=the_contact,
+    rows=[
+        *tenant(),
+        *request_id(),
+        *known_agent(),
+        Row("agent_id", put("agent_id", "fixed"), "FAILED_PRECONDITION", "AGENT_UNAVAILABLE", label="signed out"),
+        *known_contact(),
+    ],
+)
+
+ASSIGN_CONTACT = Table(
+    "SupervisorService",
+    "AssignContact",
+    works=lambda test, number: test.supervisors.AssignContact.request(
+        contact_id=test.contact_in(number, "PARKED"), agent_id=test.onlooker(number), request_id=f"assign-{number}"
+    ),
+    looks=the_contact,
+    rows=[
+        *tenant(),
+        *request_id(),
+        *known_agent(),
+        Row("agent_id", put("agent_id", "fixed"), "FAILED_PRECONDITION", "AGENT_UNAVAILABLE", label="signed out"),
+        *known_contact(),
+    ],
+    free={"force": "either value is right"},
+)
+
+SET_QUEUE_OPEN = Table(
+    "SupervisorService",
+    "SetQueueOpen",
+    works=lambda test, number: test.supervisors.SetQueueOpen.request(
+        queue="store", open=False, expire_time=after(3600), request_id=f"open-{number}"
+    ),
+    looks=lambda test: store_is_open(test),
+    rows=[
+        *tenant(),
+        *request_id(),
+        *an_id("queue"),
+        Row("queue", put("queue", "nowhere"), "NOT_FOUND", "QUEUE_NOT_FOUND", label="nobody has"),
+        Row("open", clear("open"), path="expire_time", label="left out beside expire_time"),
+        Row("expire_time", moment("expire_time", from_now=-60), label="past"),
+        Row("expire_time", moment("expire_time", from_now=60, nanos=-1), label="that is no time"),
+    ],
+)
+
+
+def store_is_open(test):
+    """Whether the queue `store` is open, and opens it again for the next row."""
+    queues = test.supervisors.GetSnapshot().snapshot.queues
+    test.addCleanup(test.supervisors.SetQueueOpen, queue="store")
+    return [(queue.queue, queue.open) for queue in queues]
+
+
 DECLINE_OFFER = Table(
     "AgentService",
     "DeclineOffer",
@@ -1029,6 +1088,9 @@ TABLES = [
     APPLY_CONFIG,
     GET_CONFIG,
     ROLLBACK_CONFIG,
+    PICK_CONTACT,
+    SET_QUEUE_OPEN,
+    ASSIGN_CONTACT,
     CREATE_CONTACT,
     GET_CONTACT,
     LIST_CONTACTS,

@@ -17,9 +17,9 @@ from harness import Refusal, ServerTest, Session, word
 # Methods that this release answers UNIMPLEMENTED. Every other one has a table, or is a session.
 UNIMPLEMENTED = {
     "ContactService": {"ReclassifyContact", "ConsultContact", "EstimateWait", "ExplainContact"},
-    "AgentService": {"PickContact", "HandoffContact"},
+    "AgentService": {"HandoffContact"},
     "SupervisorService": {
-        "AssignContact", "SetAgentSkills", "SetQueueOpen", "MonitorContact",
+        "SetAgentSkills", "MonitorContact",
     },
     "AdminService": {"GetStatus"},
 }  # fmt: skip
@@ -333,6 +333,14 @@ class BadInput(ServerTest):
         """A new agent, signed in for good; he serves nothing that waits."""
         agent = self.fresh_agent(number)
         self.agents.SignIn(agent_id=agent, presence="PRESENCE_AVAILABLE", session_lease="0s")
+        return agent
+
+    def onlooker(self, number):
+        """A new agent who could serve `sales`, signed in for good and not ready."""
+        agent = f"onlooker-{number}"
+        self.supervisors.UpsertAgent(agent={"agent_id": agent, "team": "team-a", "skills": {"french": 5}})
+        self.agents.SignIn(agent_id=agent, presence="PRESENCE_NOT_READY", session_lease="0s")
+        self.addCleanup(self.agents.SignOut, agent_id=agent, force=True)
         return agent
 
     def contact_in(self, number, state):

@@ -5,7 +5,7 @@ use usher::engine::command::{ContactChange, NewContact};
 use usher::engine::contact::{ContactState, Direction, EndCause, FailCause, LegState, OfferState, Outcome, Reason};
 use usher::engine::event::{Answer, EntryCause, EntryExit, Event, Recorded};
 use usher::engine::id::{AgentId, BarId, ContactId, LegId, QueueId};
-use usher::engine::policy::{Channel, Policy, Selection};
+use usher::engine::policy::{Channel, Policy, Queue, Selection};
 use usher::engine::time::{Span, Time};
 
 use super::{Agent, Contact, Entry, Gateway, Leg, Model, Promise, must};
@@ -18,7 +18,7 @@ fn allowed(before: ContactState, after: ContactState) -> bool {
     let next: &[ContactState] = match before {
         Scheduled => &[Queued, Assigned, Closed],
         Parked => &[Queued, WrapUp, Closed],
-        Queued => &[Parked, Offered, WrapUp, Closed],
+        Queued => &[Parked, Offered, Assigned, WrapUp, Closed],
         Offered => &[Queued, Assigned],
         Assigned => &[Queued, Connected, WrapUp, Closed],
         Connected => &[OnHold, Queued, Assigned, WrapUp, Closed],
@@ -57,6 +57,16 @@ impl Model {
         match event {
             Event::RequestRemembered { .. } => Ok(()),
             Event::PolicyApplied { policy, .. } => self.policy_applied(policy),
+            Event::QueueOpenChanged { queue, before, after, set, until, by_clock } => {
+                let held = self.gates.remove(queue);
+                must(*before == held.is_none_or(|gate| gate.0), || "a queue was not so".into())?;
+                must(*after == set.unwrap_or(true), || "a queue is not so".into())?;
+                let over = held.and_then(|gate| gate.1).is_some_and(|at| at <= now);
+                must(*by_clock == over, || "a queue is opened by another's hand".into())?;
+                must(set.is_some() || until.is_none(), || "nothing is set until an instant".into())?;
+                self.gates.extend(set.map(|set| (*queue, (set, *until))));
+                Ok(())
+            }
             Event::GatewaySessionOpened { gateway, gateway_id, lease } => {
                 let held = self.gateways.entry(*gateway).or_default();
                 let (id, streams) = (gateway_id.clone(), held.streams);
@@ -107,6 +117,8 @@ impl Model {
                 None => self.queues.push(queue.clone()),
             }
         }
+        let live = |queue: &Queue| policy.queues.iter().any(|known| known.id == queue.id);
+        self.gates.retain(|queue, _| live(&self.queues[queue.index()]));
         if window != self.occupancy_window() {
             self.agents.values_mut().for_each(|agent| agent.did.clear());
         }
@@ -240,6 +252,7 @@ impl Model {
             serial: self.sequence,
             channel: new.profile.channel.clone(),
             direction: new.profile.direction as usize,
+            callback: new.profile.direction == Direction::Callback && !new.profile.callback_of.is_empty(),
             gateway: new.profile.gateway_id.clone(),
             priority: new.priority,
             arrival,
@@ -293,6 +306,9 @@ impl Model {
         (outcome, reason): (Outcome, Reason),
         exit: Option<EntryExit>,
     ) -> Check {
+        if reason == Reason::QueueClosed {
+            self.check_turned_away(id)?;
+        }
         if reason == Reason::QueueFull {
             self.check_refusal(id)?;
         }
@@ -339,13 +355,16 @@ impl Model {
                 self.entry(id)?.leg = Some(leg);
                 Ok(())
             }
-            Event::LegAssigned { agent, cost, connect_by, .. } => {
-                must(self.contacts[&id].entry.is_none(), || "assigned while it waits".into())?;
+            Event::LegAssigned { agent, cost, connect_by, cause, .. } => {
+                self.check_given(id, *agent, *cause)?;
                 let until = now + self.rules(id).connect_timeout;
                 must(*connect_by == until, || "another connect timeout".into())?;
                 self.begin(id, leg, (*agent, *cost), (LegState::Assigned, OfferState::None), until)?;
                 let held = self.contacts.get_mut(&id).expect("it was found");
-                (held.owner, held.schedule) = (Some(leg), None);
+                match &mut held.entry {
+                    Some(entry) => entry.leg = Some(leg),
+                    None => (held.owner, held.schedule) = (Some(leg), None),
+                }
                 Ok(())
             }
             Event::LegConnected { answer, .. } => self.connected(now, id, leg, *answer),

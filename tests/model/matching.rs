@@ -1,6 +1,7 @@
 //! Who may take what, and in which order: by looking at everyone.
 
 use usher::engine::agent::{AgentProfile, Presence};
+use usher::engine::contact::AssignCause;
 use usher::engine::id::{AgentId, ContactId, QueueId, Text};
 use usher::engine::policy::{Membership, Team};
 use usher::engine::requirement::{Comparison, Expr, Value};
@@ -145,6 +146,20 @@ impl Model {
         }
     }
 
+    /// Work is given to who is there; what waits is picked by who may serve it and has room, and forced on anybody.
+    pub fn check_given(&self, id: ContactId, agent: AgentId, cause: AssignCause) -> Result<(), String> {
+        let (contact, held) = (&self.contacts[&id], &self.agents[&agent]);
+        let there = held.presence != Presence::Offline && held.session && held.next.is_none() && !held.removed;
+        must(there, || format!("{agent:?} is given {id:?} and is not there"))?;
+        let waits = matches!(cause, AssignCause::Forced | AssignCause::Picked);
+        must(waits == contact.entry.is_some(), || format!("{id:?} is given as {cause:?}"))?;
+        let Some(entry) = &contact.entry else { return Ok(()) };
+        must(entry.leg.is_none() && entry.parked_at.is_none(), || format!("{id:?} is given over something open"))?;
+        must(entry.only.is_none_or(|(only, _)| only == agent), || format!("{id:?} stays with another"))?;
+        let suits = self.eligible(agent, contact) && self.has_room(agent, &contact.channel);
+        must(cause == AssignCause::Forced || suits, || format!("{agent:?} may not pick {id:?}"))
+    }
+
     /// QUEUED and PARKED entries of a queue.
     pub fn places(&self, queue: QueueId) -> usize {
         let waits = |contact: &&Contact| contact.entry.as_ref().is_some_and(|at| at.queue == queue && at.leg.is_none());
@@ -175,10 +190,30 @@ impl Model {
         must(self.overfull(queue, 0), || format!("{id:?} is refused by a queue with a place"))
     }
 
+    /// Whether a queue takes arrivals.
+    pub fn is_open(&self, queue: QueueId) -> bool {
+        self.gates.get(&queue).is_none_or(|gate| gate.0)
+    }
+
+    /// Whether a contact has just come to a queue that is closed to it.
+    pub fn shut_out(&self, id: ContactId) -> bool {
+        let contact = &self.contacts[&id];
+        let came = self.arrivals.contains(&id) && !contact.callback;
+        came && contact.entry.as_ref().is_some_and(|entry| !self.is_open(entry.queue))
+    }
+
+    /// A queue that is closed refuses whoever comes, once its rules have let him be.
+    pub fn check_turned_away(&self, id: ContactId) -> Result<(), String> {
+        must(self.shut_out(id), || format!("{id:?} is turned away by a queue that is open to it"))?;
+        must(self.due_rule(id).is_none(), || format!("{id:?} is turned away before its rules"))
+    }
+
     /// Whoever came in and waits has a place.
     pub fn check_arrivals(&mut self) -> Result<(), String> {
         for id in std::mem::take(&mut self.arrivals) {
             let Some(entry) = self.contacts.get(&id).and_then(|contact| contact.entry.as_ref()) else { continue };
+            let closed = !self.is_open(entry.queue) && !self.contacts[&id].callback;
+            must(!closed, || format!("{id:?} came into a closed queue"))?;
             let waits = entry.leg.is_none() && entry.parked_at.is_none();
             must(!waits || !self.overfull(entry.queue, 0), || format!("{id:?} waits without a place"))?;
         }

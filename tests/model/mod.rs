@@ -59,6 +59,8 @@ pub struct Contact {
     pub serial: u64,
     pub channel: Text,
     pub direction: usize,
+    /// Whether it was promised to be called back.
+    pub callback: bool,
     pub gateway: Text,
     pub priority: i32,
     pub arrival: Time,
@@ -142,6 +144,8 @@ pub struct Model {
     pub gateways: BTreeMap<GatewayId, Gateway>,
     pub books: BTreeMap<(QueueId, usize), Books>,
     pub promises: Vec<Promise>,
+    /// What queues are set to by hand, and until when.
+    pub gates: BTreeMap<QueueId, (bool, Option<Time>)>,
     /// Who was last offered a contact, by queue.
     pub turns: BTreeMap<QueueId, AgentId>,
     /// The reserves, by their place in the policy, under which help has begun.

@@ -10,6 +10,9 @@ use super::{Contact, Entry, Model, must};
 impl Model {
     /// Whether a rule is set off for a contact that waits, by what has just come upon it.
     fn set_off(&self, id: ContactId, entry: &Entry, trigger: Trigger) -> bool {
+        if self.shut_out(id) {
+            return trigger == Trigger::QueueClosed;
+        }
         let came_in = self.arrivals.contains(&id);
         match trigger {
             Trigger::QueueLength(Some(length)) => came_in && self.places(entry.queue) > length as usize,
@@ -18,6 +21,7 @@ impl Model {
             Trigger::Wait(wait) => self.passed.iter().any(|(passed, before)| {
                 *passed == id && before.is_some_and(|before| before < wait && wait <= entry.reached)
             }),
+            Trigger::QueueClosed => false,
             Trigger::NoWillingAgent => self.passed.contains(&(id, None)),
         }
     }
@@ -34,7 +38,7 @@ impl Model {
         let Some(to) = self.queues.iter().position(|queue| queue.id == *name) else { return false };
         let to = QueueId(to as u32);
         let here = contact.entry.as_ref().expect("it waits");
-        if to == here.queue || !self.policy.queues.iter().any(|queue| queue.id == *name) {
+        if to == here.queue || !self.is_open(to) || !self.policy.queues.iter().any(|queue| queue.id == *name) {
             return false;
         }
         let mut there = contact.clone();

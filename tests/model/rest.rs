@@ -90,6 +90,7 @@ impl Model {
             ahead(&format!("{id:?}"), agent.away)?;
             ahead(&format!("the lease of {id:?}"), agent.lease_until)?;
         }
+        self.gates.values().try_for_each(|gate| ahead("a queue", gate.1))?;
         self.gateways.values().try_for_each(|held| ahead("a gateway", held.lease_until.or(held.grace)))
     }
 
@@ -145,6 +146,7 @@ impl Model {
             must(said == *books && books.close(), || format!("books of {queue:?}: {said:?}, should be {books:?}"))?;
         }
         for queue in (0..self.queues.len() as u32).map(QueueId) {
+            must(state.is_open(queue) == self.is_open(queue), || format!("{queue:?} is open or not"))?;
             let (taken, said) = (self.places(queue), state.places_taken(queue));
             must(said as usize == taken, || format!("{queue:?} has {taken} waiting, said {said}"))?;
         }

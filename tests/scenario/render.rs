@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use usher::engine::agent::Presence;
-use usher::engine::contact::{Outcome, Reason};
+use usher::engine::contact::{AssignCause, Outcome, Reason};
 use usher::engine::event::{Event, Recorded};
 use usher::engine::id::{AgentId, BarId, ContactId, LegId, QueueId};
 use usher::engine::reject::Reject;
@@ -58,6 +58,7 @@ pub fn refusal(reject: &Reject) -> String {
         Reject::ChannelNotFound { channel } => format!("refused channel_not_found {channel}"),
         Reject::TeamNotFound { team } => format!("refused team_not_found {team}"),
         Reject::SkillNotFound { skill } => format!("refused skill_not_found {skill}"),
+        Reject::QueueClosed { queue } => format!("refused queue_closed {queue}"),
         Reject::QueueFull { queue } => format!("refused queue_full {queue}"),
         Reject::VersionMismatch { version } => format!("refused version_mismatch {version}"),
         Reject::QueueHoldsContacts { queue } => format!("refused queue_holds_contacts {queue}"),
@@ -94,7 +95,7 @@ impl Names {
     /// One event, with the contact's state where it changed.
     pub fn event(&self, state: &State, recorded: &Recorded) -> String {
         let event = &recorded.event;
-        let mut text = self.contact_event(state, event).or_else(|| self.leg_event(state, event));
+        let mut text = self.contact_event(state, event).or_else(|| self.leg_event(state, recorded));
         text = text.or_else(|| agent_event(state, event)).or_else(|| tenant_event(state, event));
         let mut text = text.unwrap_or_else(|| panic!("{event:?} has no words"));
         if let Some((before, after)) = recorded.contact_states
@@ -177,7 +178,8 @@ impl Names {
     }
 
     // tidy: table
-    fn leg_event(&self, state: &State, event: &Event) -> Option<String> {
+    fn leg_event(&self, state: &State, recorded: &Recorded) -> Option<String> {
+        let event = &recorded.event;
         let (contact, leg) = (event.contact()?, event.leg()?);
         let pair = self.pair(state, contact, leg);
         Some(match event {
@@ -195,7 +197,14 @@ impl Names {
             Event::OfferFailed { cause, barred: until, .. } => {
                 format!("offer_failed {pair} {}{}", snake(cause), barred(*until))
             }
-            Event::LegAssigned { connect_by, .. } => format!("assigned {pair} connect by {}", ago(*connect_by)),
+            Event::LegAssigned { connect_by, cause, .. } => {
+                let cause = match cause {
+                    AssignCause::Direct => String::new(),
+                    cause => format!(" {}", snake(cause)),
+                };
+                let over = if recorded.facts.over_capacity { " over capacity" } else { "" };
+                format!("assigned {pair}{cause} connect by {}{over}", ago(*connect_by))
+            }
             Event::LegConnected { answer, .. } => match answer {
                 None => format!("connected {pair}"),
                 Some(answer) => {
@@ -268,6 +277,13 @@ fn tenant_event(state: &State, event: &Event) -> Option<String> {
     Some(match event {
         Event::RequestRemembered { stamp, .. } => format!("remembered {}", stamp.request_id),
         Event::PolicyApplied { policy, .. } => format!("policy_applied {}", policy.version),
+        Event::QueueOpenChanged { queue: of, before, after, set, until, by_clock } => {
+            let word = |open: bool| if open { "open" } else { "closed" };
+            let set = if set.is_some() { "" } else { " again" };
+            let until = until.map_or_else(String::new, |at| format!(" until {}", ago(at)));
+            let by_clock = if *by_clock { " by clock" } else { "" };
+            format!("queue {} {} -> {}{set}{until}{by_clock}", queue(state, *of), word(*before), word(*after))
+        }
         Event::GatewaySessionOpened { gateway_id, lease, .. } => format!("gateway_opened {gateway_id} lease {lease}"),
         Event::GatewaySessionLost { gateway, until } => {
             format!("gateway_lost {} until {}", state.gateway(*gateway).gateway_id, ago(*until))

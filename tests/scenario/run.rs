@@ -12,6 +12,8 @@
 //! 0s  callback c1 k1 schedule:60s address:x | survey c1 [nps] score:5 | set_presence ana not_ready
 //! 0s  heartbeat ana | open ana | close ana
 //! 0s  accept ana c1 | decline ana c1 [busy | unreachable] retry:5s | fail ana c1 | wrapped ana c1 as:sale resolved:yes
+//! 0s  set_open sales no until:60s | set_open sales yes | set_open sales
+//! 0s  pick ana c1 | assign c1 to:ana [force]
 //! 0s  gateway_open g1 lease:10s | gateway_renew g1 | gateway_close g1
 //! 0s  policy queue sales wrap_up:none; without queue:support
 //! 0s  tick | late | show contact c1
@@ -254,6 +256,11 @@ impl Run {
                     },
                 },
             },
+            "set_open" => Command::SetQueueOpen {
+                queue: contact_id(),
+                open: if words.has("yes") { Some(true) } else { words.has("no").then_some(false) },
+                until: words.time("until"),
+            },
             "callback" => Command::RequestCallback {
                 contact_id: contact_id(),
                 callback_id: words.name(1).into(),
@@ -267,6 +274,12 @@ impl Run {
             }
             "accept" => Command::AcceptOffer { agent_id: agent_id(), offer: self.offer(words) },
             "fail" => Command::FailOffer { agent_id: agent_id(), offer: self.offer(words) },
+            "pick" => Command::PickContact { agent_id: agent_id(), contact_id: words.name(1).into() },
+            "assign" => Command::AssignContact {
+                contact_id: contact_id(),
+                agent_id: words.option("to").expect("an assignment is to somebody").into(),
+                force: words.has("force"),
+            },
             "decline" => Command::DeclineOffer {
                 agent_id: agent_id(),
                 offer: self.offer(words),

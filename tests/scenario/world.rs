@@ -258,7 +258,7 @@ fn clock(text: &str) -> IdleClock {
     }
 }
 
-/// `overflow sales wait:30s to:support`: `length:3`, `full`, `nobody`, `wait:30s` or `unwilling`; `to:support`,
+/// `overflow sales wait:30s to:support`: `length:3`, `full`, `nobody`, `wait:30s`, `closed` or `unwilling`; `to:support`,
 /// `priority:5`, `external:number` or `refuse`.
 fn overflow(words: &Words) -> Overflow {
     let trigger = match (words.number("length"), words.option("wait")) {
@@ -266,6 +266,7 @@ fn overflow(words: &Words) -> Overflow {
         (None, Some(wait)) => Trigger::Wait(span(wait)),
         (None, None) if words.has("full") => Trigger::QueueLength(None),
         (None, None) if words.has("nobody") => Trigger::NobodySignedIn,
+        (None, None) if words.has("closed") => Trigger::QueueClosed,
         (None, None) => Trigger::NoWillingAgent,
     };
     let action = match (words.option("to"), words.number("priority"), words.option("external")) {

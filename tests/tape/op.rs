@@ -46,6 +46,8 @@ pub enum Verb {
     Requirement(Option<usize>),
     Expire(Option<u64>),
     Attributes,
+    Assign { agent: usize, force: bool },
+    Pick { agent: usize },
 }
 
 /// A contact to be created. Times are relative, in seconds.
@@ -103,6 +105,12 @@ pub enum Op {
     OpenGateway(usize, u64),
     RenewGateway(usize),
     CloseGateway(usize),
+    /// Sets a queue open or closed, or takes that back, for so many seconds.
+    SetOpen {
+        queue: usize,
+        open: Option<bool>,
+        secs: Option<u64>,
+    },
     /// Moves what waits in one queue to another, or the contacts of these numbers.
     Move {
         from: Result<usize, Vec<Pick>>,
@@ -152,8 +160,8 @@ pub struct Tape {
     pub steps: Vec<Step>,
 }
 
-const KINDS: usize = 20;
-const VERBS: usize = 14;
+const KINDS: usize = 21;
+const VERBS: usize = 16;
 
 /// What a tape likes to do: swarm testing, so that rare things meet often in some tapes.
 struct Swarm {
@@ -180,10 +188,12 @@ impl Swarm {
         for people in [0, 1, 2, 3, 4, 5, 8, 13] {
             kinds[people] = kinds[people].min(2);
         }
+        kinds[19] = kinds[19].min(1);
         kinds[9] = 8 + weight(2);
         kinds[10] = 12 + weight(2);
         kinds[11] = 8 + weight(1);
         verbs[0] = 4 + weight(2);
+        (verbs[1], verbs[2]) = (weight(1), weight(2));
         verbs[3] = weight(1);
         let jumps = [8 + weight(2), weight(1).min(4), weight(0).min(4), weight(0).min(4)];
         Swarm {
@@ -285,6 +295,10 @@ fn op(rng: &mut Rng, world: &World, swarm: &Swarm) -> Op {
         16 => Op::RenewGateway(rng.below(world.gateways + 1)),
         17 => Op::CloseGateway(rng.below(world.gateways + 1)),
         18 => relocate(rng, world, swarm),
+        19 => {
+            let open = rng.pick(&[None, Some(true), Some(false)]);
+            Op::SetOpen { queue: rng.below(world.queues), open, secs: rng.pick(&[None, Some(0), Some(5), Some(40)]) }
+        }
         _ => Op::Repeat(rng.below(6)),
     }
 }
@@ -354,6 +368,11 @@ fn verb(rng: &mut Rng, world: &World, swarm: &Swarm) -> Op {
         10 => (rng.pick(&waiting), Verb::Priority(rng.pick(&[-3, 0, 7, 101]))),
         11 => (rng.pick(&waiting), Verb::Requirement(requirement)),
         12 => (rng.pick(&waiting), Verb::Expire(rng.pick(&[None, Some(0), Some(3), Some(20)]))),
+        13 => {
+            let (agent, force) = (rng.below(world.agents), rng.one_in(2));
+            (rng.pick(&[Queued, Offered, Parked]), Verb::Assign { agent, force })
+        }
+        14 => (rng.pick(&[Queued, Offered]), Verb::Pick { agent: rng.below(world.agents) }),
         _ => (rng.pick(&waiting), Verb::Attributes),
     };
     let nth = rng.below(8);

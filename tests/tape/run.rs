@@ -190,6 +190,10 @@ impl<'a> Run<'a> {
             }
             Op::RenewGateway(at) => Command::RenewGatewaySession { gateway_id: gateway_id(*at) },
             Op::CloseGateway(at) => Command::CloseGatewaySession { gateway_id: gateway_id(*at) },
+            Op::SetOpen { queue, open, secs } => {
+                let until = secs.map(|secs| self.now + Span::from_secs(secs));
+                Command::SetQueueOpen { queue: queue_id(*queue), open: *open, until }
+            }
             Op::Move { from, to, limit } => Command::MoveContacts {
                 to: queue_id(*to),
                 which: match from {
@@ -255,6 +259,10 @@ impl<'a> Run<'a> {
                 Command::TransferContact { contact_id, target, requirement: None, reason: Text::default() }
             }
             Verb::Requeue(cause) => Command::RequeueContact { contact_id, cause: *cause },
+            Verb::Assign { agent, force } => {
+                Command::AssignContact { contact_id, agent_id: agent_id(*agent), force: *force }
+            }
+            Verb::Pick { agent } => Command::PickContact { agent_id: agent_id(*agent), contact_id },
             Verb::Park => Command::ParkContact { contact_id },
             Verb::Unpark => Command::UnparkContact { contact_id },
             change => Command::UpdateContact { contact_id, change: Arc::new(self.change(change)) },

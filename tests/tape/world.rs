@@ -254,11 +254,12 @@ impl World {
     fn overflow(&self, rng: &mut Rng, at: usize) -> Overflow {
         let further = at + 1 < self.queues;
         Overflow {
-            trigger: match rng.below(5) {
+            trigger: match rng.below(6) {
                 0 => Trigger::QueueLength(Some(rng.pick(&[0, 1, 2]))),
                 1 => Trigger::QueueLength(None),
                 2 => Trigger::NobodySignedIn,
                 3 => Trigger::NoWillingAgent,
+                4 => Trigger::QueueClosed,
                 _ => Trigger::Wait(secs(rng, &[3, 10, 20])),
             },
             action: match rng.below(6) {

@@ -4,11 +4,12 @@ use alloc::vec::Vec;
 
 use super::agent::lose_session;
 use super::contact::{assigned, can_be_given_work, leaving};
+use super::gate::gate_due;
 use super::leg::{bar, connect_failed, end_contact, ended, fault, unrestrict};
 use crate::engine::agent::Fault;
-use crate::engine::contact::{CancelCause, Contact, EndCause, LegState, Outcome, Reason};
+use crate::engine::contact::{AssignCause, CancelCause, Contact, EndCause, LegState, Outcome, Reason};
 use crate::engine::event::{EntryCause, Event};
-use crate::engine::id::{AgentId, ContactId, GatewayId, LegId, Text};
+use crate::engine::id::{AgentId, ContactId, GatewayId, LegId, QueueId, Text};
 use crate::engine::limits;
 use crate::engine::state::{Due, State};
 use crate::engine::time::Time;
@@ -24,6 +25,7 @@ pub(in crate::engine) fn deadline(state: &State, now: Time, (due, slot): (Due, u
             out.push(Event::BarLifted { bar, contact: held.contact, agent: held.agent });
         }
         Due::Lease => lose_session(state, now, AgentId(slot), out),
+        Due::Queue => gate_due(state, QueueId(slot), out),
         Due::Gateway => gateway_due(state, now, GatewayId(slot), out),
         Due::Retention => retention_due(state, now, out),
     }
@@ -64,7 +66,7 @@ fn scheduled(state: &State, now: Time, contact: ContactId, held: &Contact, out: 
     };
     match (held.direct(), held.queue().and_then(|queue| state.registry().heir(queue))) {
         (Some(agent), _) if can_be_given_work(state, agent) => {
-            out.push(assigned(state, now, contact, agent, held.channel));
+            out.push(assigned(state, now, contact, agent, held.channel, AssignCause::Direct));
         }
         (Some(_), _) => end(Outcome::Failed, Reason::SessionLost, out),
         (None, Some(queue)) => {

@@ -1,4 +1,4 @@
-//! What follows by itself: obligations first, then matching, then who came in and found nobody, then what the agents'
+//! What follows by itself: who comes to a closed queue first, then obligations, then matching, then who came in and found nobody, then what the agents'
 //! state means for routing.
 //!
 //! Matching is complete because both edges are looked at: every contact that began to wait and every agent who gained
@@ -6,7 +6,7 @@
 
 use alloc::vec::Vec;
 
-use super::arrival::judge;
+use super::arrival::{judge, turn_away};
 use super::deadline::contact_due;
 use super::leg::accept;
 use super::overflow::{Moment, overflow};
@@ -21,23 +21,9 @@ use crate::engine::time::Time;
 /// Looks at the agenda until something follows, and pushes it; pushes nothing when all is quiet. Takes from the agenda
 /// and changes nothing else.
 pub(in crate::engine) fn follow_up(state: &mut State, now: Time, out: &mut Vec<Event>) {
-    while let Some((contact, before)) = state.next_passed() {
-        overflow(state, now, contact, before.map_or(Moment::Declined, Moment::Passed), out);
-        if !out.is_empty() {
-            return;
-        }
-    }
-    while let Some(contact) = state.next_check() {
-        check_contact(state, now, contact, out);
-        if !out.is_empty() {
-            return;
-        }
-    }
-    while let Some(agent) = state.next_touched() {
-        check_agent(state, agent, out);
-        if !out.is_empty() {
-            return;
-        }
+    obligations(state, now, out);
+    if !out.is_empty() {
+        return;
     }
     state.sort_agenda();
     if !state.plain() {
@@ -83,6 +69,35 @@ pub(in crate::engine) fn follow_up(state: &mut State, now: Time, out: &mut Vec<E
         let (before, after) = (held.routing, held.derive_routing());
         if before != after {
             return out.push(Event::AgentRoutingChanged { agent, before, after });
+        }
+    }
+}
+
+/// What must follow before anybody is matched: who comes to a closed queue, who passed a wait, contacts and agents to look
+/// at again.
+fn obligations(state: &mut State, now: Time, out: &mut Vec<Event>) {
+    while let Some(contact) = state.next_at_door() {
+        turn_away(state, now, contact, out);
+        if !out.is_empty() {
+            return;
+        }
+    }
+    while let Some((contact, before)) = state.next_passed() {
+        overflow(state, now, contact, before.map_or(Moment::Declined, Moment::Passed), out);
+        if !out.is_empty() {
+            return;
+        }
+    }
+    while let Some(contact) = state.next_check() {
+        check_contact(state, now, contact, out);
+        if !out.is_empty() {
+            return;
+        }
+    }
+    while let Some(agent) = state.next_touched() {
+        check_agent(state, agent, out);
+        if !out.is_empty() {
+            return;
         }
     }
 }

@@ -71,6 +71,12 @@ pub(super) fn end_contact(
     }
 }
 
+/// The open offers of a contact that waits are cancelled: it goes elsewhere.
+pub(super) fn cancel_offers(state: &State, contact: ContactId, out: &mut Vec<Event>) {
+    let open = state.contact_legs(contact).filter(|(_, leg)| leg.state == LegState::Offered);
+    out.extend(open.map(|(leg, _)| Event::OfferCancelled { contact, leg }));
+}
+
 /// Open offers are cancelled and assigned legs end: the contact leaves.
 fn end_unanswered(state: &State, contact: ContactId, out: &mut Vec<Event>) {
     for (leg, live) in state.contact_legs(contact) {

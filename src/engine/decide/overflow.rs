@@ -19,6 +19,8 @@ use crate::engine::time::{Span, Time};
 /// What a contact that waits has just come to.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Moment {
+    /// It came to a closed queue.
+    Closed,
     /// It came in, and nobody took it at once.
     CameIn,
     /// Its wait passed one or more of the queue's points, those after this one.
@@ -56,7 +58,7 @@ fn set_off(state: &State, entry: &Entry, trigger: Trigger, moment: Moment) -> bo
         (Moment::CameIn, Trigger::QueueLength(None)) => state.overfull(entry.queue, 0),
         (Moment::CameIn, Trigger::NobodySignedIn) => state.nobody_signed_in(entry.queue),
         (Moment::Passed(before), Trigger::Wait(wait)) => before < wait && wait <= entry.reached,
-        (Moment::Declined, Trigger::NoWillingAgent) => true,
+        (Moment::Declined, Trigger::NoWillingAgent) | (Moment::Closed, Trigger::QueueClosed) => true,
         _ => false,
     }
 }
@@ -65,7 +67,7 @@ fn set_off(state: &State, entry: &Entry, trigger: Trigger, moment: Moment) -> bo
 fn possible(state: &State, held: &Contact, entry: &Entry, action: &Action) -> Option<Option<QueueId>> {
     let Action::Queue(name) = action else { return Some(None) };
     let requirement = held.requirement.as_deref();
-    let target = state.registry().queue(name).filter(|&target| target != entry.queue)?;
+    let target = state.registry().queue(name).filter(|&target| target != entry.queue && state.is_open(target))?;
     let fits = !state.overfull(target, 1) || state.taken_at_once(target, held.channel, requirement);
     (fits && class_bound(state, Some(target), held.channel, requirement).is_ok()).then_some(Some(target))
 }

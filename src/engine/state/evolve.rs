@@ -4,7 +4,7 @@ use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::{Due, Gateway, State};
+use super::{Due, Gate, Gateway, State};
 use crate::engine::Reply;
 use crate::engine::agent::{Agent, AgentProfile, Fault, Presence};
 use crate::engine::command::{ContactChange, NewContact};
@@ -40,6 +40,9 @@ impl State {
             Event::PolicySourced { file } => self.registry.file = Some(*file),
             Event::Resumed { outage, .. } => self.resume(*outage),
             Event::CustomerForgotten { customer, .. } => self.forget_customer(&customer.customer_id),
+            Event::QueueOpenChanged { queue, set, until, .. } => {
+                self.set_gate(*queue, Gate { set: *set, until: *until });
+            }
             Event::GatewaySessionOpened { gateway, gateway_id, lease } => {
                 self.intern_gateway(gateway_id);
                 let held = &mut self.gateways[gateway.index()];
@@ -75,6 +78,7 @@ impl State {
         self.registry.apply(policy);
         self.registry.hand_over(&change.removed_queues);
         self.registry.remember(policy, change, self.now);
+        self.forget_gates();
         if !change.removed_queues.is_empty() {
             self.look_at_left_behind();
         }
@@ -184,7 +188,7 @@ impl State {
         gateway
     }
 
-    fn arm(&mut self, due: Due, slot: u32, at: Option<Time>) {
+    pub(super) fn arm(&mut self, due: Due, slot: u32, at: Option<Time>) {
         match at {
             Some(at) => self.timers.set(due as u8, slot, at.0),
             None => {
@@ -202,6 +206,9 @@ impl State {
                 self.enter_queue(contact, *queue, *only);
                 if matches!(cause, EntryCause::Arrived | EntryCause::Scheduled | EntryCause::Overflowed) {
                     self.agenda.arrivals.push(contact);
+                    if !self.is_open(*queue) {
+                        self.agenda.doors.push(contact);
+                    }
                 }
             }
             Event::ContactUnrestricted { .. } => {
@@ -580,15 +587,7 @@ impl State {
     fn evolve_leg(&mut self, contact: ContactId, leg: LegId, event: &Event) {
         match event {
             Event::OfferIssued { agent, cost, expires, .. } => self.issue(contact, leg, *agent, *cost, *expires),
-            Event::LegAssigned { agent, cost, connect_by, .. } => {
-                self.begin_leg(contact, leg, *agent, *cost, (LegState::Assigned, OfferState::None), *connect_by);
-                let held = self.contacts.at_mut(contact.slot());
-                held.owner = Some(leg);
-                if held.entries == 0 {
-                    held.begin = MaybeTime::NONE;
-                }
-                self.arm_contact(contact);
-            }
+            Event::LegAssigned { agent, cost, connect_by, .. } => self.assign(contact, leg, *agent, *cost, *connect_by),
             Event::OfferAccepted { connect_by, .. } => {
                 let now = self.now;
                 let held = self.legs.at_mut(leg.slot());
@@ -651,6 +650,23 @@ impl State {
         held.entry_leg = Some(leg);
         let queue = held.entry.expect("only an entry is offered").queue;
         self.take_turn(queue, agent);
+        self.arm_contact(contact);
+    }
+
+    /// A leg begins without an offer: the entry's, when one is open, or a direct one.
+    fn assign(&mut self, contact: ContactId, leg: LegId, agent: AgentId, cost: u32, connect_by: Time) {
+        self.step_out(contact);
+        self.leave_place(contact);
+        self.begin_leg(contact, leg, agent, cost, (LegState::Assigned, OfferState::None), connect_by);
+        let held = self.contacts.at_mut(contact.slot());
+        if held.entry.is_some() {
+            held.entry_leg = Some(leg);
+        } else {
+            held.owner = Some(leg);
+            if held.entries == 0 {
+                held.begin = MaybeTime::NONE;
+            }
+        }
         self.arm_contact(contact);
     }
 

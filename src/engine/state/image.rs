@@ -9,6 +9,7 @@ use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+pub use super::gates::Gate;
 pub use super::lending::{Lending, Promise};
 pub use super::registry::RegistryImage;
 use super::{Due, Gateway, State};
@@ -104,6 +105,8 @@ pub struct Image {
     pub tally: Vec<[Books; Direction::COUNT]>,
     /// The agent last offered a contact, by queue.
     pub turns: Vec<AgentId>,
+    /// What queues are set to by hand.
+    pub gates: Vec<Gate>,
     /// Where each lender stands.
     pub lending: Vec<Lending>,
     /// How well each queue keeps its promise, where lenders ask.
@@ -145,6 +148,7 @@ impl State {
             turns,
             on_duty: _,
             team_on_duty: _,
+            gates,
             lending,
             promises,
             receipts,
@@ -168,6 +172,7 @@ impl State {
             classes: classes.collect(),
             tally: tally.image(),
             turns: turns.clone(),
+            gates: gates.clone(),
             lending: lending.clone(),
             promises: promises.clone(),
             receipts: receipts.image(),
@@ -189,6 +194,7 @@ impl State {
         state.receipts.recall(image.receipts);
         state.tally = Tally::from_image(image.tally);
         state.turns = image.turns;
+        state.gates = image.gates;
         (state.lending, state.promises) = (image.lending, image.promises);
         state.ended = (image.ended.0, image.ended.1);
         state.ended_count = image.ended.2;

@@ -2,9 +2,10 @@
 //!
 //! `registry` has the policy by handle, `evolve` what each event does, `serve` who may be matched with whom, `search`
 //! whose turn it is where rules say more than the lines do, `lending` when agents kept back are lent, `places` where
-//! contacts may wait, `image` all of it as plain data.
+//! contacts may wait, `gates` which queues are open, `image` all of it as plain data.
 
 mod evolve;
+mod gates;
 pub mod image;
 mod lending;
 mod places;
@@ -29,10 +30,11 @@ use super::table::{IdTable, hash_bytes};
 use super::tally::Tally;
 use super::time::{Span, Time};
 use super::timers::Timers;
+pub use gates::Gate;
 use lending::{Lending, Promise};
 pub(super) use registry::Registry;
 
-/// What a deadline belongs to, with the slot beside it.
+/// What a deadline belongs to, with the slot beside it. Snapshots hold their numbers: new ones come before `Retention`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum Due {
@@ -48,14 +50,17 @@ pub enum Due {
     Lease,
     /// A gateway's lease, or the end of its grace.
     Gateway,
+    /// What a queue is set to by hand.
+    Queue,
     /// The oldest ended contact's retention.
     Retention,
 }
 
 impl Due {
     /// Those of which there are many; the one retention deadline stands beside their heap.
-    const COUNT: usize = 6;
-    const ALL: [Due; Self::COUNT] = [Due::Contact, Due::Leg, Due::Agent, Due::Bar, Due::Lease, Due::Gateway];
+    const COUNT: usize = 7;
+    const ALL: [Due; Self::COUNT] =
+        [Due::Contact, Due::Leg, Due::Agent, Due::Bar, Due::Lease, Due::Gateway, Due::Queue];
 }
 
 /// A gateway as the engine keeps it.
@@ -81,6 +86,8 @@ pub(super) struct Agenda {
     pub(super) contacts: Vec<ContactId>,
     /// Agents who may now be matched.
     pub(super) agents: Vec<AgentId>,
+    /// Contacts that came to a closed queue.
+    pub(super) doors: Vec<ContactId>,
     /// Contacts that came in: judged once nobody can take them at once.
     pub(super) arrivals: Vec<ContactId>,
     /// Contacts that have passed a wait, with the one before it; or were declined by all, with none: for overflow rules.
@@ -116,6 +123,8 @@ pub struct State {
     tally: Tally,
     /// QUEUED and PARKED entries by queue: waiting places taken.
     places: Vec<u32>,
+    /// What queues are set to by hand.
+    gates: Vec<Gate>,
     /// Entries in line by queue.
     queued: Vec<u32>,
     /// The agent last offered a contact, by queue.
@@ -156,6 +165,7 @@ impl State {
             timers: Timers::new(),
             tally: Tally::default(),
             places: Vec::new(),
+            gates: Vec::new(),
             queued: Vec::new(),
             turns: Vec::new(),
             on_duty: Vec::new(),
@@ -594,6 +604,7 @@ impl State {
     pub(super) fn forget_agenda(&mut self) {
         self.agenda.contacts.clear();
         self.agenda.checks.clear();
+        self.agenda.doors.clear();
         self.agenda.arrivals.clear();
         self.agenda.passed.clear();
         while self.next_hungry().is_some() {
@@ -608,6 +619,11 @@ impl State {
     /// A contact to look at for closing, for an offer no longer allowed, or for a deadline that waited.
     pub(super) fn next_check(&mut self) -> Option<ContactId> {
         self.agenda.checks.pop()
+    }
+
+    /// A contact that came to a closed queue, to be judged before anybody takes it.
+    pub(super) fn next_at_door(&mut self) -> Option<ContactId> {
+        self.agenda.doors.pop()
     }
 
     /// A contact that came in, to be judged when nobody took it.

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use super::State;
 use crate::engine::agent::Agent;
-use crate::engine::contact::{Contact, LegState, NONE};
+use crate::engine::contact::{Contact, Entry, LegState, NONE};
 use crate::engine::id::{AgentId, ChannelId, ClassId, ContactId, LegId, QueueId, SkillId};
 use crate::engine::limits;
 use crate::engine::matcher::contact_rank;
@@ -390,9 +390,14 @@ impl State {
             return true;
         }
         let Some(entry) = self.contact(held.contact).entry else { return true };
+        self.may_serve(&entry, held.agent)
+    }
+
+    /// Whether an agent is eligible for an open entry, room and everything else that changes by the hour left aside.
+    pub(in crate::engine) fn may_serve(&self, entry: &Entry, agent: AgentId) -> bool {
         match entry.only {
-            Some(agent) => agent == held.agent && self.qualifies(self.agent(agent), entry.class),
-            None => self.meets(held.agent, entry.class),
+            Some(only) => only == agent && self.qualifies(self.agent(agent), entry.class),
+            None => self.meets(agent, entry.class),
         }
     }
 }

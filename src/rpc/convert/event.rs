@@ -61,6 +61,7 @@ pub fn name(event: &Event) -> Option<&'static str> {
         Event::ContactOverflowed { .. } => "contact_overflowed",
         Event::SurveySubmitted { .. } => "survey_submitted",
         Event::CustomerForgotten { .. } => "customer_forgotten",
+        Event::QueueOpenChanged { .. } => "queue_open_changed",
         Event::ContactParked { .. } => "contact_parked",
         Event::ContactUnparked { .. } => "contact_unparked",
         Event::ContactTransferred { .. } => "contact_transferred",
@@ -512,13 +513,13 @@ fn leg_payload(about: &About<'_>, event: &Event) -> Payload {
     let (talk, hold) = (Some(span(facts.talk)), Some(span(facts.hold)));
     let (entry_number, channel, direction) = (facts.entry as i32, about.channel(), about.direction());
     match event {
-        Event::LegAssigned { cost, connect_by, .. } => leg!(
+        Event::LegAssigned { cost, connect_by, cause, .. } => leg!(
             about,
             LegAssigned {
                 entry_number: entry_number,
                 channel: channel,
                 direction: direction,
-                cause: v1::AssignCause::Direct as i32,
+                cause: names::assign_cause_to(*cause) as i32,
                 capacity_cost: *cost as i32,
                 connect_by_time: Some(time(*connect_by)),
                 wait: wait,
@@ -601,6 +602,11 @@ fn other_payload(published: &Published) -> Option<Payload> {
             contacts: *contacts as i32,
             offers: *offers as i32,
         }),
+        Event::QueueOpenChanged { before, after, until, by_clock, .. } => {
+            let (queue, expire_time) = (published.queue.to_string(), until.map(time));
+            let (before, after, by_clock) = (*before, *after, *by_clock);
+            Payload::QueueOpenChanged(v1::QueueOpenChanged { queue, before, after, expire_time, by_clock })
+        }
         Event::AgentUpserted { profile, .. } => {
             let after = Some(output::agent_profile(profile));
             Payload::AgentUpserted(v1::AgentUpserted { agent_id, after, ..v1::AgentUpserted::default() })

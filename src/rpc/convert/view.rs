@@ -170,8 +170,8 @@ fn queue(view: &snapshot::QueueView) -> v1::QueueSnapshot {
     v1::QueueSnapshot {
         queue: view.queue.to_string(),
         display_name: view.display_name.to_string(),
-        open: true,
-        open_expire_time: None,
+        open: view.open,
+        open_expire_time: view.open_until.map(time),
         directions: view.directions.iter().map(direction).collect(),
         connected: view.connected,
         wrap_up: view.wrap_up,
