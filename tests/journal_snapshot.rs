@@ -1,8 +1,6 @@
 //! Snapshots: a start from one comes to the same as a fold of everything, a bad one is never trusted, and what is old goes.
 
-#[allow(dead_code, reason = "the journal's tests use part of it")]
 mod journal_support;
-#[allow(dead_code, reason = "the journal's tests use part of it")]
 mod shard_support;
 
 use std::time::{Duration, Instant};

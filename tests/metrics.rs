@@ -484,13 +484,14 @@ fn nothing_grows_when_nobody_scrapes() {
 
 // ---- a start from a snapshot
 
-/// Series of gauges.
+/// The gauges of a page that are not zero, those of the process left out: a series may begin at 0 a little earlier.
 fn gauges(page: &Page) -> BTreeMap<String, f64> {
-    let counts = |series: &str| {
+    let shows = |series: &str| {
         let name = series.split('{').next().unwrap_or(series);
-        page.kinds.get(name).is_none_or(|kind| kind != "gauge")
+        name.starts_with("usher_") && page.kinds.get(name).is_some_and(|kind| kind == "gauge")
     };
-    page.samples.iter().filter(|(series, _)| !counts(series)).map(|(series, value)| (series.clone(), *value)).collect()
+    let shown = page.samples.iter().filter(|(series, value)| shows(series) && **value != 0.0);
+    shown.map(|(series, value)| (series.clone(), *value)).collect()
 }
 
 /// What is going on is shown as if every event had been seen, whichever were only in the snapshot.
@@ -511,7 +512,7 @@ fn gauges_come_back_with_the_view() {
             let now = before.iter().chain(more).last().expect("there are some").time;
             let page = |telemetry: &Telemetry| gauges(&Page::read(&telemetry.render(now, Shell::default(), &[])));
             let (one, two) = (page(&one), page(&two));
-            assert!(one.len() > 10, "there is something to see: {one:?}");
+            assert!(one.len() > 5, "there is something to see: {one:?}");
             assert_eq!(one, two, "after {tenth} tenths and {} more", more.len());
         }
     }

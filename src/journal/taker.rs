@@ -120,7 +120,7 @@ impl Taker {
         let mut state = self.shared.state();
         let old = now - self.keep.retention;
         let Some(most) = (state.snapshots.len() + 1).checked_sub(SPARE) else { return };
-        let base = state.snapshots[..most].iter().rev().find(|kept| kept.time < old);
+        let base = state.snapshots[..most].iter().rev().find(|kept| kept.time <= old);
         let Some(base) = base.map(|kept| kept.number) else { return };
         let gone: Vec<u64> = state.segments.iter().map(|segment| segment.number).filter(|&at| at < base).collect();
         let stale: Vec<u64> = state.snapshots.iter().map(|kept| kept.number).filter(|&at| at < base).collect();

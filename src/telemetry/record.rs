@@ -194,6 +194,8 @@ impl Books {
             }
         }
         for cell in &view.cells {
+            let (queue, channel, direction) = cell.key;
+            self.cell(queue, &Facts { channel: Some(channel), direction, ..Facts::default() });
             let parked = cell.parked.iter().map(|(slot, wait)| (view.now - *wait, *slot));
             for (since, slot) in cell.line.iter().copied().chain(parked) {
                 let record = view.contacts.get(slot as usize).and_then(Option::as_ref);

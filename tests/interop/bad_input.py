@@ -1076,8 +1076,17 @@ DRAIN = Table(
     ends_the_server=True,
 )
 
+GET_STATUS = Table(
+    "AdminService",
+    "GetStatus",
+    works=lambda test, number: test.client.AdminService.GetStatus.request(),
+    looks=in_force,
+    rows=[*tenant()],
+)
+
 TABLES = [
     DRAIN,
+    GET_STATUS,
     GET_SNAPSHOT,
     WATCH_SNAPSHOT,
     GET_INTERVAL_REPORT,
