@@ -30,6 +30,7 @@ const RPC: &[&str] = &[
     "config::fault",
     "config::diff",
     "config::canonical",
+    "config::import",
     "config::FILE_BYTES",
 ];
 
@@ -66,6 +67,7 @@ const ROOMS: &[Room] = &[
             "rpc::health",
             "journal::tool",
             "rpc::against",
+            "rpc::import",
             "shard::Clock",
             "telemetry::logging",
             "engine::policy",
@@ -98,6 +100,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("clap", &["cli"]),
     ("clap_complete", &["cli"]),
     ("crossbeam", &["shard"]),
+    ("csv_core", &["config"]),
     ("dashmap", &["shard", "rpc"]),
     ("hdrhistogram", &["telemetry", "sim"]),
     ("indicatif", &["cli"]),

@@ -45,13 +45,13 @@ pub(super) struct Now {
 
 /// Whom to ask.
 #[derive(Args, Debug)]
-struct Server {
+pub(super) struct Server {
     /// The tenant.
     #[arg(long, value_name = "TENANT", default_value = "default")]
-    tenant: String,
+    pub(super) tenant: String,
     /// Address and port of the server's gRPC.
     #[arg(long, value_name = "ADDR", env = "USHER_ADDR", default_value = "127.0.0.1:50051")]
-    addr: String,
+    pub(super) addr: String,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]

@@ -12,6 +12,7 @@ mod contacts;
 pub mod convert;
 mod deadline;
 pub mod health;
+pub mod import;
 pub mod names;
 mod reports;
 mod serve;
