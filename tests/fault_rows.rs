@@ -179,7 +179,7 @@ fn row_67_a_contact_that_nobody_can_serve_waits_and_costs_nothing() {
     let mut nobody = contact("nobody");
     if let Command::CreateContact(new) = &mut nobody {
         let new = std::sync::Arc::make_mut(new);
-        let asked = usher::config::requirement::parse("agent in [\"nobody\"]", &|_| true).expect("it is one");
+        let asked = usher::config::requirement::parse("agent in (nobody)", &|_| true).expect("it is one");
         new.requirement = Some(std::sync::Arc::new(asked));
     }
     world.run(seat, nobody).expect("it is queued all the same");
@@ -207,10 +207,9 @@ fn row_68_a_hundred_thousand_waiting_cost_one_agent_no_more_than_ten() {
     let many = if cfg!(debug_assertions) { 10_000 } else { 100_000 };
     for wanted in [10, many] {
         let there = read(&mut world, seat, |state, _| state.live_contact_count());
-        for number in there..wanted {
-            world.put(seat, contact(&format!("c{number}")));
-        }
+        let mut taken: Vec<_> = (there..wanted).map(|number| world.put(seat, contact(&format!("c{number}")))).collect();
         world.step();
+        assert!(taken.iter_mut().all(|answer| matches!(answer.now(), Some(Ok(_)))));
         assert_eq!(read(&mut world, seat, |state, _| state.live_contact_count()), wanted);
         let before = read(&mut world, seat, |state, _| state.sequence());
         world.run(seat, sign_in("ana")).expect("signed in");
