@@ -125,7 +125,7 @@ impl Running {
         tokio::spawn(keep_views(views.clone()));
         let (shard, deadlines, look) = start_shard(config, telemetry.clone(), views.clone())?;
         tokio::spawn(deadlines.run());
-        tokio::spawn(sweep(shard.clone(), telemetry.clone()));
+        tokio::spawn(sweep(shard.clone(), telemetry.clone(), views.clone()));
         let reload = Arc::new(Reload::new(shard.clone(), config, report(telemetry.clone())));
         reload.start(config).await?;
         let grpc = bind("server.grpc_listen", server.grpc_listen).await?;
@@ -163,6 +163,12 @@ impl Running {
     #[must_use]
     pub fn http(&self) -> SocketAddr {
         self.http
+    }
+
+    /// The metrics of the process.
+    #[must_use]
+    pub fn telemetry(&self) -> &Arc<Telemetry> {
+        &self.telemetry
     }
 
     /// The books of a tenant's queues, all directions together, and the sequence of the last event they hold.
@@ -269,7 +275,7 @@ async fn keep_views(views: Arc<Views>) {
 
 /// Looks at all contacts, a few each second, for any that is past its deadline: there must be none. A query each, so
 /// that nobody waits long for one.
-async fn sweep(shard: ShardHandle, telemetry: Arc<Telemetry>) {
+async fn sweep(shard: ShardHandle, telemetry: Arc<Telemetry>, views: Arc<Views>) {
     let mut every = tokio::time::interval(SWEEP);
     every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut next: HashMap<Text, u32> = HashMap::new();
@@ -280,6 +286,7 @@ async fn sweep(shard: ShardHandle, telemetry: Arc<Telemetry>) {
             let found = shard.query(&tenant, move |state, now| state.sweep(now, from, limits::SWEEP)).await;
             // A tenant that is stopped, or a journal that fails, is looked at again the next time.
             let Ok((stuck, on)) = found else { continue };
+            views.open(&tenant).stuck(stuck.len() as u64);
             for state in stuck {
                 error!(%tenant, ?state, "stuck past its deadline");
                 telemetry.stuck(&tenant, state, 1);
@@ -292,7 +299,11 @@ async fn sweep(shard: ShardHandle, telemetry: Arc<Telemetry>) {
 /// What `/metrics` shows.
 fn page(telemetry: Arc<Telemetry>, views: Arc<Views>, shard: ShardHandle) -> Arc<dyn Fn() -> String + Send + Sync> {
     Arc::new(move || {
-        let shell = Shell { ingress_depth: shard.depth() as u64, ingress_refused: shard.refused() };
+        let shell = Shell {
+            ingress_depth: shard.depth() as u64,
+            ingress_refused: shard.refused(),
+            stream_lag: shard.stream_lag() as u64,
+        };
         let now = shard.now();
         let snapshots: Vec<_> = views.all().iter().map(|view| view.snapshot(now)).collect();
         telemetry.render(now, shell, &snapshots)

@@ -258,7 +258,19 @@ const ADDED: &[(&str, u32, u32, &[&str])] = &[
         17,
         &["queue `q` has an `expected_patience` and queue `sales` has none"],
     ),
-    ("[[tenants.teams]]\nid = \"x\"\nshifts = []", 3, 1, &["`shifts` is known, but not"]),
+    (
+        "[[tenants.teams]]\nid = \"x\"\nshifts = [{ from = \"9\", to = \"17:00\" }]",
+        3,
+        20,
+        &["`9` is not a time of day"],
+    ),
+    (
+        "[[tenants.teams]]\nid = \"x\"\nshifts = [{ from = \"09:00\", to = \"17:00\", breaks = [{ from = \"08:00\", to = \"08:30\" }] }]",
+        3,
+        62,
+        &["not inside its shift"],
+    ),
+    ("[[tenants.teams]]\nid = \"x\"\nmax_occupancy = 0.8", 3, 1, &["`max_occupancy` is known, but not"]),
     ("[[tenants.teams]]\nid = \"x\"\ncontact_order = \"cmu\"", 3, 17, &["cannot be \"cmu\"", "\"cmu_theta\""]),
     ("[tenants.teams.x]", 1, 16, &["unknown key `x`"]),
     // Agents.

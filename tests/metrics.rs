@@ -154,7 +154,7 @@ impl Desk {
     }
 
     fn page(&self) -> Page {
-        Page::read(&self.telemetry.render(self.now, Shell { ingress_depth: 3, ingress_refused: 4 }, &[]))
+        Page::read(&self.telemetry.render(self.now, Shell { ingress_depth: 3, ingress_refused: 4, stream_lag: 5 }, &[]))
     }
 }
 
@@ -215,6 +215,7 @@ fn a_scripted_call_gives_exact_counters() {
         (r#"agent_state_seconds_total{tenant="acme",team="desk",state="idle",reason=""}"#, 1.0),
         (r#"config_version_info{tenant="acme",version="1"}"#, 1.0),
         ("ingress_depth", 3.0),
+        ("stream_lag_events", 5.0),
         ("ingress_refused_total", 4.0),
     ]);
 }

@@ -13,10 +13,13 @@ use crate::engine::agent::{AgentProfile, AgentType};
 use crate::engine::id::Text;
 use crate::engine::policy::{
     Action, Channel, Connect, ContactOrder, Hysteresis, IdleClock, Membership, Overflow, Policy, Queue, QueueGroup,
-    Reserve, Rules, Selection, ServiceLevel, Skill, Team, Trigger, WrapUp,
+    Reserve, Rules, Selection, ServiceLevel, Shift, ShiftBreak, Skill, Team, Trigger, WrapUp,
 };
 use crate::engine::requirement;
 use crate::engine::time::Span;
+
+/// The days of the week as files name them.
+const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 
 /// The text of a configuration file that holds this policy alone.
 #[must_use]
@@ -117,6 +120,7 @@ fn rules(rules: &Rules) -> Table {
         retained_contacts,
         request_window,
         remembered_requests,
+        recontact_window,
         occupancy_window,
     } = rules;
     let mut table = Table::new();
@@ -128,6 +132,7 @@ fn rules(rules: &Rules) -> Table {
         ("park_timeout", park_timeout),
         ("retention", retention),
         ("request_window", request_window),
+        ("recontact_window", recontact_window),
         ("occupancy_window", occupancy_window),
     ] {
         table.insert(key.into(), duration(*span));
@@ -366,7 +371,7 @@ fn queue_group(group: &QueueGroup) -> Table {
 }
 
 fn team(team: &Team) -> Table {
-    let Team { id, display_name, parent, leader, site, queues, cost_per_hour, contact_order } = team;
+    let Team { id, display_name, parent, leader, site, queues, cost_per_hour, contact_order, shifts } = team;
     let mut table = named(id, display_name);
     for (key, name) in [("parent", parent), ("leader", leader), ("site", site)] {
         if let Some(name) = name {
@@ -375,6 +380,9 @@ fn team(team: &Team) -> Table {
     }
     table.insert("cost_per_hour".into(), decimal(i64::try_from(*cost_per_hour).unwrap_or(i64::MAX)));
     self::contact_order(&mut table, *contact_order);
+    if !shifts.is_empty() {
+        table.insert("shifts".into(), Value::Array(shifts.iter().map(|it| Value::Table(shift(it))).collect()));
+    }
     let row = |membership: &Membership| {
         let Membership { queue, priority, delay, rank, ratio_ppm } = membership;
         let mut row = Table::new();
@@ -389,6 +397,38 @@ fn team(team: &Team) -> Table {
     };
     table.insert("queues".into(), Value::Array(queues.iter().map(row).collect()));
     table
+}
+
+fn shift(shift: &Shift) -> Table {
+    let Shift { agents, days, from, to, breaks } = shift;
+    let mut table = Table::new();
+    table.insert("agents".into(), texts(agents));
+    let days = DAYS.iter().enumerate().filter(|(at, _)| days & (1 << at) != 0);
+    table.insert("days".into(), Value::Array(days.map(|(_, day)| Value::String((*day).into())).collect()));
+    put(&mut table, "from", &time_of_day(*from));
+    put(&mut table, "to", &time_of_day(*to));
+    let row = |pause: &ShiftBreak| {
+        let ShiftBreak { from, to, reason } = pause;
+        let mut row = Table::new();
+        put(&mut row, "from", &time_of_day(*from));
+        put(&mut row, "to", &time_of_day(*to));
+        if !reason.is_empty() {
+            put(&mut row, "reason", reason);
+        }
+        Value::Table(row)
+    };
+    table.insert("breaks".into(), Value::Array(breaks.iter().map(row).collect()));
+    table
+}
+
+/// The clock on the wall at so many seconds since midnight, of the next day past 24:00.
+fn time_of_day(seconds: u32) -> String {
+    let of_day = if seconds > 86_400 { seconds - 86_400 } else { seconds };
+    let (hours, minutes, seconds) = (of_day / 3_600, of_day / 60 % 60, of_day % 60);
+    match seconds {
+        0 => format!("{hours:02}:{minutes:02}"),
+        _ => format!("{hours:02}:{minutes:02}:{seconds:02}"),
+    }
 }
 
 pub(super) fn agent(profile: &AgentProfile) -> Table {

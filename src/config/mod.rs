@@ -20,6 +20,7 @@ pub mod schema;
 pub mod score;
 pub mod settings;
 mod shape;
+mod shifts;
 pub mod tenant;
 pub mod text_rules;
 mod validate;

@@ -42,6 +42,8 @@ fn rules_faster(rules: &mut Rules, by: u32) {
         retained_contacts: _,
         request_window,
         remembered_requests: _,
+        // Of days, as reports are.
+        recontact_window: _,
         occupancy_window,
     } = rules;
     let times = [session_lease, gateway_grace, retry_time, transfer_timeout, park_timeout, retention, request_window];

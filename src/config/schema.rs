@@ -22,10 +22,10 @@ use super::duration::Duration;
 pub(super) const LATER_KEYS: [(&str, &[&str]); 7] = [
     ("Document", &["auth"]),
     ("Server", &["tls", "auth"]),
-    ("Tenant", &["reserve", "calendars", "classification", "recontact_window", "pools"]),
+    ("Tenant", &["reserve", "calendars", "classification", "pools"]),
     ("Channel", &["excludes", "pool"]),
     ("Queue", &["calendar", "steps", "reserve", "channels"]),
-    ("Team", &["shifts", "max_occupancy", "offer_rate_limit"]),
+    ("Team", &["max_occupancy", "offer_rate_limit"]),
     ("Agent", &["shifts", "cost_per_hour", "max_occupancy"]),
 ];
 
@@ -253,6 +253,10 @@ pub struct Tenant {
     /// Request ids remembered at most. Default 1000000.
     #[schemars(range(min = 1, max = 10_000_000))]
     pub remembered_requests: Option<u32>,
+    /// How long a customer's coming again tells that his last contact, said to be resolved, was not: for first contact
+    /// resolution in reports. Default "7d".
+    #[schemars(extend("x-min" = "1d", "x-max" = "30d"))]
+    pub recontact_window: Option<Duration>,
     /// Over which time of late an agent's occupancy is taken for routing (selection "least_occupied"). Default "1h".
     #[schemars(extend("x-min" = "1s", "x-max" = "12h"))]
     pub occupancy_window: Option<Duration>,
@@ -608,6 +612,67 @@ pub struct Team {
     /// What it serves.
     #[serde(default)]
     pub queues: Vec<Membership>,
+    /// When its agents are due to work, for adherence in reports. Default: no shifts.
+    #[serde(default)]
+    #[schemars(length(max = 1000))]
+    pub shifts: Vec<At<TeamShift>>,
+}
+
+/// When agents of a team are due to work, by the clock of the tenant's time zone.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TeamShift {
+    /// Whose it is. Default: everybody's of the team.
+    #[serde(default)]
+    pub agents: Vec<At<String>>,
+    /// On which days of the week it begins. Default: all.
+    #[serde(default)]
+    pub days: Vec<Weekday>,
+    /// From when.
+    pub from: TimeOfDay,
+    /// Until when: of the next day, if that is not later than `from`.
+    pub to: TimeOfDay,
+    /// Breaks.
+    #[serde(default)]
+    #[schemars(length(max = 100))]
+    pub breaks: Vec<TeamBreak>,
+}
+
+/// A break in a team's shift.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TeamBreak {
+    /// From when.
+    pub from: TimeOfDay,
+    /// Until when: of the next day, if that is not later than `from`.
+    pub to: TimeOfDay,
+    /// The NOT_READY reason it is taken with. Default: any.
+    pub reason: Option<At<String>>,
+}
+
+/// A time of day.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(transparent)]
+pub struct TimeOfDay(pub At<String>);
+
+/// A day of the week.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Weekday {
+    /// Monday.
+    Mon,
+    /// Tuesday.
+    Tue,
+    /// Wednesday.
+    Wed,
+    /// Thursday.
+    Thu,
+    /// Friday.
+    Fri,
+    /// Saturday.
+    Sat,
+    /// Sunday.
+    Sun,
 }
 
 /// In which order an agent takes contacts of his team's queues; among queues of one priority in the team.
@@ -753,6 +818,10 @@ pub(crate) use schema;
 
 schema!(Level, {
     "description": "A skill level, higher is better.", "type": "integer", "minimum": 1, "maximum": 10,
+});
+schema!(TimeOfDay, {
+    "description": "A time of day such as \"08:00\"; \"24:00\" is the end of the day.",
+    "type": "string", "x-usher": "time-of-day",
 });
 schema!(Id, {
     "description": "1-64 letters, digits, dots, underscores or hyphens.",

@@ -17,6 +17,7 @@ use super::fault::Gathered;
 use super::requirement::{self, RequirementError};
 use super::routing;
 use super::schema::{self, At, Attribute, Id, Label, WrapUpMode};
+use super::shifts;
 use super::validate::{Names, unique};
 
 /// Zone of a tenant for which none is given.
@@ -40,6 +41,18 @@ pub(super) struct Known {
     /// The teams.
     pub teams: Names,
     agents: Names,
+    /// NOT_READY reasons; any when empty.
+    pub reasons: Vec<String>,
+}
+
+impl Known {
+    /// Reports an agent of a list that the file does not have. Agents may also come by gRPC; with none in the file it can
+    /// only be one of those.
+    pub fn agent(&self, agent: &At<String>, faults: &mut Gathered<'_>) {
+        if !self.agents.is_empty() && !self.agents.has(agent.get()) {
+            faults.unknown(agent.span(), "agent", agent.get(), self.agents.iter());
+        }
+    }
 }
 
 /// Builds the policy. What is returned is of use only if no fault was added. `whole` says that nothing was taken out of
@@ -56,6 +69,7 @@ pub(super) fn policy(
         queues: unique("queue", table.queues.iter().map(|queue| &queue.id), faults),
         teams: unique("team", table.teams.iter().map(|team| &team.id), faults),
         agents: unique("agent", table.agents.iter().map(|agent| &agent.id), faults),
+        reasons: table.not_ready_reasons.iter().map(|reason| reason.0.clone()).collect(),
     };
     unique("queue group", table.queue_groups.iter().map(|group| &group.id), faults);
     unique("channel", table.channels.iter().map(|channel| &channel.id), faults);
@@ -138,6 +152,7 @@ fn rules(table: &schema::Tenant) -> Rules {
         retained_contacts: table.retained_contacts.unwrap_or(known.retained_contacts),
         request_window: span(table.request_window, known.request_window),
         remembered_requests: table.remembered_requests.unwrap_or(known.remembered_requests),
+        recontact_window: span(table.recontact_window, known.recontact_window),
         occupancy_window: span(table.occupancy_window, known.occupancy_window),
     }
 }
@@ -293,10 +308,8 @@ fn team(table: schema::Team, known: &Known, faults: &mut Gathered<'_>) -> policy
     if let Some(parent) = table.parent.as_ref().filter(|parent| !known.teams.has(parent.get())) {
         faults.unknown(parent.span(), "team", parent.get(), known.teams.iter());
     }
-    // Agents may also come by gRPC; with none in the file a leader can only be one of those.
-    let leader = table.leader.as_ref().filter(|leader| !known.agents.is_empty() && !known.agents.has(leader.get()));
-    if let Some(leader) = leader {
-        faults.unknown(leader.span(), "agent", leader.get(), known.agents.iter());
+    if let Some(leader) = &table.leader {
+        known.agent(leader, faults);
     }
     let mut seen = HashSet::new();
     for membership in &table.queues {
@@ -315,6 +328,7 @@ fn team(table: schema::Team, known: &Known, faults: &mut Gathered<'_>) -> policy
         priority: given.priority.unwrap_or(MEMBERSHIP_PRIORITY),
     };
     let contact_order = routing::contact_order(&table, faults);
+    let shifts = table.shifts.iter().filter_map(|shift| shifts::shift(shift, known, faults)).collect();
     policy::Team {
         display_name: display_name(table.display_name, &id),
         id,
@@ -324,6 +338,7 @@ fn team(table: schema::Team, known: &Known, faults: &mut Gathered<'_>) -> policy
         contact_order,
         queues: table.queues.iter().map(membership).collect(),
         cost_per_hour: table.cost_per_hour.map_or(0, |cost| (cost.max(0.0) * 1e6).round() as u64),
+        shifts,
     }
 }
 

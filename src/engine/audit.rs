@@ -2,6 +2,7 @@
 //!
 //! It recounts by scanning and compares with the indexes and counters; O(everything), so never on the live path.
 
+use alloc::collections::BTreeSet;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -90,6 +91,14 @@ impl State {
             };
             let (found, said) = (self.contacts_from(0).filter(waits).count() as u32, self.places_taken(queue));
             check(faults, found == said, || format!("{queue:?} has {found} waiting entries, said {said}"));
+            let open = |&(_, contact): &(ContactId, &Contact)| contact.entry.is_some_and(|entry| entry.queue == queue);
+            let found: BTreeSet<ContactId> = self.contacts_from(0).filter(open).map(|(id, _)| id).collect();
+            let mut told = Vec::new();
+            self.each_open(queue, |contact| told.push(contact));
+            let each = told.len() == found.len() && told.iter().all(|id| found.contains(id));
+            check(faults, each, || {
+                format!("{queue:?} has {} open entries, its lists tell of {}", found.len(), told.len())
+            });
         }
     }
 

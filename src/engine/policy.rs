@@ -138,6 +138,9 @@ pub struct Rules {
     pub request_window: Span,
     /// Request ids remembered at most, the oldest of ended contacts dropped first. Default 1 000 000.
     pub remembered_requests: u32,
+    /// How long a customer's coming again tells that the last contact did not resolve the matter; for reports. Default
+    /// 7 d.
+    pub recontact_window: Span,
     /// Over which time of late an agent's occupancy is taken for routing. Default 1 h.
     pub occupancy_window: Span,
 }
@@ -155,6 +158,7 @@ impl Default for Rules {
             retained_contacts: 100_000,
             request_window: Span::from_secs(86_400),
             remembered_requests: 1_000_000,
+            recontact_window: Span::from_secs(7 * 86_400),
             occupancy_window: Span::from_secs(3_600),
         }
     }
@@ -508,6 +512,35 @@ pub struct Team {
     pub queues: Vec<Membership>,
     /// What an hour of one of its agents costs, in millionths of the tenant's currency; for reports.
     pub cost_per_hour: u64,
+    /// When its agents are due to work; for reports.
+    pub shifts: Vec<Shift>,
+}
+
+/// When agents of a team are due to work. Times are seconds since midnight by the clock on the wall of the tenant's zone;
+/// past 86 400 they are of the next day.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Shift {
+    /// Whose it is, by id; everybody's of the team when empty.
+    pub agents: Vec<Text>,
+    /// The days of the week on which it begins, a bit each, Monday the lowest.
+    pub days: u8,
+    /// When it begins.
+    pub from: u32,
+    /// When it ends, later than that.
+    pub to: u32,
+    /// Its breaks, each inside it.
+    pub breaks: Vec<ShiftBreak>,
+}
+
+/// A break in a shift.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ShiftBreak {
+    /// When it begins.
+    pub from: u32,
+    /// When it ends, later than that.
+    pub to: u32,
+    /// The NOT_READY reason it is taken with; any when empty.
+    pub reason: Text,
 }
 
 impl Team {

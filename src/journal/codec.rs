@@ -19,8 +19,8 @@ use crate::engine::event::{Answer, EntryCause, EntryExit, Event, Facts, Recorded
 use crate::engine::id::Text;
 use crate::engine::policy::{
     Action, Channel, Connect, ContactOrder, Hysteresis, IdleClock, Membership, Overflow, Policy, PolicyChange,
-    PolicyTrigger, Queue, QueueGroup, RemovedQueue, Reserve, Rules, Selection, ServiceLevel, Skill, Team, Trigger,
-    WrapUp,
+    PolicyTrigger, Queue, QueueGroup, RemovedQueue, Reserve, Rules, Selection, ServiceLevel, Shift, ShiftBreak, Skill,
+    Team, Trigger, WrapUp,
 };
 use crate::engine::requirement::{Comparison, Expr, Requirement, Value};
 use crate::engine::score::{Operation, Score, ScoreExpr};
@@ -141,6 +141,7 @@ record!(Rules {
     retained_contacts,
     request_window,
     remembered_requests,
+    recontact_window,
     occupancy_window,
 });
 record!(Skill { id, display_name });
@@ -183,7 +184,9 @@ record!(QueueGroup { id, queues, limit });
 record!(Reserve { team, queue, keep_idle, release_after, lender_within_target, hysteresis });
 record!(Hysteresis { start, stop, ratio_ppm });
 record!(Membership { queue, priority, delay, rank, ratio_ppm });
-record!(Team { id, display_name, parent, leader, site, queues, cost_per_hour, contact_order });
+record!(Team { id, display_name, parent, leader, site, queues, cost_per_hour, contact_order, shifts });
+record!(Shift { agents, days, from, to, breaks });
+record!(ShiftBreak { from, to, reason });
 record!(Requirement { text, expr });
 record!(Score { text, expr });
 

@@ -166,8 +166,13 @@ async fn agents(client: &mut SupervisorServiceClient<Channel>, tenant: &str, day
                 Cell::Number(not_ready, 0),
                 share(row.occupancy),
                 share(row.capacity_use),
+                share(row.adherence),
                 number(row.handled_per_signed_in_hour, 1),
+                number(row.handled_per_productive_hour, 1),
+                number(row.resolved_per_signed_in_hour, 1),
+                number(row.resolved_per_productive_hour, 1),
                 Cell::Count(row.not_responding),
+                Cell::Text(outliers(&row.outliers)),
             ];
             cells.extend(figure_cells(&row.figures.unwrap_or_default(), &row.kpis.unwrap_or_default()));
             table.rows.push(cells);
@@ -179,6 +184,12 @@ async fn agents(client: &mut SupervisorServiceClient<Channel>, tenant: &str, day
     }
 }
 
+/// The figures in which an agent stands out, each with how many standard deviations he is away from his peers.
+fn outliers(found: &[pb::Outlier]) -> String {
+    let words = found.iter().map(|outlier| format!("{} {:+.1}", outlier.figure, outlier.deviations));
+    words.collect::<Vec<_>>().join(", ")
+}
+
 const fn shown(name: &'static str, head: &'static str) -> Column {
     Column { name, head: Some(head) }
 }
@@ -187,7 +198,7 @@ const fn kept(name: &'static str) -> Column {
     Column { name, head: None }
 }
 
-const AGENT_COLUMNS: [Column; 11] = [
+const AGENT_COLUMNS: [Column; 16] = [
     shown("agent", "agent"),
     shown("team", "team"),
     shown("signed_in_seconds", "signed in"),
@@ -197,12 +208,17 @@ const AGENT_COLUMNS: [Column; 11] = [
     shown("not_ready_seconds", "not ready"),
     shown("occupancy", "occ %"),
     kept("capacity_use"),
+    shown("adherence", "adh. %"),
     shown("handled_per_signed_in_hour", "per h"),
+    kept("handled_per_productive_hour"),
+    kept("resolved_per_signed_in_hour"),
+    kept("resolved_per_productive_hour"),
     kept("not_responding"),
+    kept("outliers"),
 ];
 
 /// The columns of figures: those of tables first by importance, all of them in JSON and CSV.
-fn figure_columns() -> [Column; 40] {
+fn figure_columns() -> [Column; 43] {
     [
         kept("received"),
         shown("offered", "offered"),
@@ -221,6 +237,8 @@ fn figure_columns() -> [Column; 40] {
         kept("contacts_transferred"),
         kept("transfers"),
         kept("contacts_resolved"),
+        kept("contacts_resolved_provisional"),
+        kept("contacts_recontacted"),
         kept("talk_seconds"),
         kept("hold_seconds"),
         kept("wrap_up_seconds"),
@@ -240,6 +258,7 @@ fn figure_columns() -> [Column; 40] {
         kept("fcr_of_contacts"),
         shown("fcr_of_handled", "FCR %"),
         kept("fcr_strict"),
+        kept("fcr_no_recontact"),
         shown("csat", "CSAT %"),
         kept("nps"),
         shown("cost_per_contact", "cost"),
@@ -247,7 +266,7 @@ fn figure_columns() -> [Column; 40] {
     ]
 }
 
-fn figure_cells(figures: &pb::Figures, kpis: &pb::Kpis) -> [Cell; 40] {
+fn figure_cells(figures: &pb::Figures, kpis: &pb::Kpis) -> [Cell; 43] {
     let levels = kpis.service_level.unwrap_or_default();
     let span = |given: &Option<prost_types::Duration>| number(seconds(given.as_ref()), 1);
     let millionths = |given: i64| Cell::Number(given as f64 / 1e6, 2);
@@ -269,6 +288,8 @@ fn figure_cells(figures: &pb::Figures, kpis: &pb::Kpis) -> [Cell; 40] {
         Cell::Count(figures.contacts_transferred),
         Cell::Count(figures.transfers),
         Cell::Count(figures.contacts_resolved),
+        Cell::Count(figures.contacts_resolved_provisional),
+        Cell::Count(figures.contacts_recontacted),
         span(&figures.talk),
         span(&figures.hold),
         span(&figures.wrap_up),
@@ -288,6 +309,7 @@ fn figure_cells(figures: &pb::Figures, kpis: &pb::Kpis) -> [Cell; 40] {
         share(kpis.fcr_of_contacts),
         share(kpis.fcr_of_handled),
         share(kpis.fcr_strict),
+        share(kpis.fcr_no_recontact),
         share(kpis.csat),
         number(kpis.nps, 0),
         kpis.cost_per_contact_millionths.map_or(Cell::None, millionths),

@@ -18,7 +18,7 @@ use crate::wire::{Malformed, Reader};
 
 use super::call::{Done, Envelope, Maker, Query, Refused, Reply, SeatId, Show, Work};
 use super::seat::{Seat, Status};
-use super::stream::{Ended, Order};
+use super::stream::{Ended, Lags, Order};
 
 /// Bounds of one step, and what is kept for readers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -129,6 +129,7 @@ pub struct Shard {
     sink: Option<Box<dyn Sink>>,
     limits: Limits,
     seats: Vec<Seat>,
+    lags: Lags,
     /// Seats with something recorded in this step.
     touched: Vec<SeatId>,
     /// When each seat wants to be called.
@@ -169,6 +170,7 @@ impl Shard {
             sink: None,
             limits,
             seats: Vec::new(),
+            lags: Lags::default(),
             touched: Vec::new(),
             due: BTreeSet::new(),
             fresh: Vec::new(),
@@ -209,7 +211,7 @@ impl Shard {
     /// Opens a tenant, from what the journal has of it. Linear in that.
     pub fn open(&mut self, tenant: &Text) -> SeatId {
         let id = SeatId(u32::try_from(self.seats.len()).expect("fewer tenants than that"));
-        self.seats.push(Seat::new(tenant.clone(), self.limits.recent, self.sink.is_some()));
+        self.seats.push(Seat::new(tenant.clone(), (self.limits.recent, self.lags.clone()), self.sink.is_some()));
         self.waiting.push(id);
         self.refold();
         self.reorder(id);
@@ -243,6 +245,11 @@ impl Shard {
     #[must_use]
     pub fn restarts(&self, tenant: &str) -> u64 {
         self.seats.iter().find(|seat| *seat.name == *tenant).map_or(0, |seat| seat.restarts)
+    }
+
+    /// How far behind the readers of streams are.
+    pub(super) fn lags(&self) -> Lags {
+        self.lags.clone()
     }
 
     /// Streams registered. Linear in them.

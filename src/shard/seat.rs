@@ -19,7 +19,7 @@ use crate::journal::{Fault, Journal, Position};
 use super::call::{Detail, Done, Refused, Show};
 use super::publish::Publisher;
 use super::run::Sink;
-use super::stream::Ended;
+use super::stream::{Ended, Lags};
 
 /// Panics without an accepted command between them before a tenant is stopped for good.
 const PANICS: u32 = 3;
@@ -115,13 +115,13 @@ pub(super) struct Seat {
 }
 
 impl Seat {
-    pub(super) fn new(name: Text, keep: usize, observed: bool) -> Seat {
+    pub(super) fn new(name: Text, (keep, lags): (usize, Lags), observed: bool) -> Seat {
         Seat {
             name,
             status: Status::Waiting,
             events: Vec::new(),
             named: Vec::new(),
-            publisher: Publisher::new(keep),
+            publisher: Publisher::new(keep, lags),
             position: Position::default(),
             deadline: None,
             touched: false,

@@ -48,6 +48,8 @@ pub struct Shell {
     pub ingress_depth: u64,
     /// Commands refused because the ingress was full.
     pub ingress_refused: u64,
+    /// Events that wait for the reader of a stream who is furthest behind.
+    pub stream_lag: u64,
 }
 
 /// The metrics of the process.
@@ -184,6 +186,7 @@ impl Telemetry {
         self.commits.write(&mut page, &names::JOURNAL_COMMIT, names::JOURNAL_COMMIT_BOUNDS);
         page.single(&names::INGRESS_DEPTH, shell.ingress_depth);
         page.single(&names::INGRESS_REFUSED, shell.ingress_refused);
+        page.single(&names::STREAM_LAG, shell.stream_lag);
         page.begin(&names::BUILD);
         page.sample(&names::BUILD, &[env!("CARGO_PKG_VERSION")], 1);
         process::write(&mut page);

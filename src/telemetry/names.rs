@@ -162,6 +162,8 @@ metrics! {
         "Commands taken in and not yet looked at.";
     INGRESS_REFUSED = "usher_ingress_refused_total" Counter Count []
         "Commands refused because the ingress was full.";
+    STREAM_LAG = "usher_stream_lag_events" Gauge Count []
+        "Events that wait for the reader of a stream who is furthest behind now; one that reaches stream_buffer is cut off.";
     SERIES_OVERFLOW = "usher_queue_series_overflow" Gauge Count []
         "Combinations of queue, channel and direction past the cap on series: their figures are under queue __other__.";
     STUCK = "usher_stuck_total" Counter Count ["tenant" "kind"]

@@ -61,6 +61,8 @@ indexed!(
         Resolved,
         /// Of those, the ones never transferred.
         ResolvedUntransferred,
+        /// Of the resolved, those whose customer came again within `recontact_window`.
+        Recontacted,
         /// Contacts answered that said neither yes nor no.
         ResolvedUnset,
         /// Entries whose wait is part of `Sum::AnsweredWait`.
@@ -192,8 +194,8 @@ pub type ExitKey = (Count, Reason);
 pub struct Counts {
     counts: [i32; Count::ALL.len()],
     sums: [i64; Sum::ALL.len()],
-    /// Longest measured wait of an entry that left, in microseconds. The one figure that is no sum: it is lost when
-    /// counts are taken away.
+    /// Longest measured wait of an entry that left, in microseconds. The one figure that is no sum: when counts are taken
+    /// away it is zero until who takes them away has looked for it.
     pub longest_wait: u64,
     /// Exits by how and why, few at a time.
     pub exits: Vec<(ExitKey, i32)>,
@@ -304,6 +306,12 @@ impl Counts {
         use Count::{Abandoned, Answered, Cancelled, Expired, Moved, Offered, Overflowed, Refused};
         let left = [Answered, Abandoned, Overflowed, Cancelled, Refused, Expired, Moved];
         self.count(Offered) - left.iter().map(|&count| self.count(count)).sum::<i64>()
+    }
+
+    /// Contacts resolved whose customer has not come again.
+    #[must_use]
+    pub fn resolved_for_good(&self) -> i64 {
+        self.count(Count::Resolved) - self.count(Count::Recontacted)
     }
 
     /// Counts an exit under how and why.

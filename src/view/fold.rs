@@ -13,6 +13,7 @@ use super::calendar::{Calendar, quarter};
 use super::counts::{Count, Counts, Sum};
 use super::kpi;
 use super::names;
+use super::recontact::{Recontacts, Resolved, customer_of};
 use super::record::{Entry, Leg, Record, Survey};
 use crate::engine::command::{ContactChange, NewContact};
 use crate::engine::contact::{
@@ -94,11 +95,16 @@ impl Cell {
 
     /// Forgets what has left the windows at `minute`.
     fn roll(&mut self, before: u64, minute: u64) {
-        for (held, counts) in &self.minutes {
-            for (window, length) in self.windows.iter_mut().zip(WINDOWS) {
-                if *held + length > before && *held + length <= minute {
-                    *window -= counts;
-                }
+        for (window, length) in self.windows.iter_mut().zip(WINDOWS) {
+            let mut gone = false;
+            for (_, counts) in self.minutes.iter().filter(|(held, _)| (before..minute).contains(&(held + length - 1))) {
+                *window -= counts;
+                gone = true;
+            }
+            // The longest wait is no sum: it is looked for among what is left.
+            if gone {
+                let left = self.minutes.iter().filter(|(held, _)| held + length > minute);
+                window.longest_wait = left.map(|(_, counts)| counts.longest_wait).max().unwrap_or(0);
             }
         }
         while self.minutes.front().is_some_and(|(held, _)| held + WINDOWS[3] <= minute) {
@@ -255,6 +261,8 @@ pub struct Books {
     pub agents: Vec<Option<Clock>>,
     /// Ended contacts, oldest first; the first has this number.
     pub records: VecDeque<Arc<Record>>,
+    /// Customers whose last contact was resolved a short while ago.
+    pub(super) recontacts: Recontacts,
     /// Contacts SCHEDULED.
     pub scheduled: i64,
     /// Live contacts without a queue entry.
@@ -290,6 +298,7 @@ impl Books {
             legs: Vec::new(),
             agents: Vec::new(),
             records: VecDeque::new(),
+            recontacts: Recontacts::default(),
             scheduled: 0,
             direct: 0,
         }
@@ -406,6 +415,7 @@ impl Books {
 
     /// Takes what identifies a customer out of every record; the figures stay.
     fn forget_customer(&mut self, customer_id: &str) {
+        self.recontacts.forget(customer_id);
         let is_his = |record: &Record| {
             record.profile.customer.as_ref().is_some_and(|customer| *customer.customer_id == *customer_id)
         };
@@ -471,7 +481,7 @@ impl Books {
     // ---- the policy
 
     fn apply_policy(&mut self, policy: &Arc<Policy>) {
-        self.policy = policy.clone();
+        let before = std::mem::replace(&mut self.policy, policy.clone());
         self.calendar = Calendar::new(&policy.time_zone);
         self.day = (Time(0), Time(0));
         self.queues.iter_mut().for_each(|queue| queue.live = false);
@@ -514,6 +524,11 @@ impl Books {
         }
         for team in &policy.teams {
             self.teams.place(&team.id);
+        }
+        let shifts = |policy: &Policy| policy.teams.iter().any(|team| !team.shifts.is_empty());
+        if shifts(policy) || shifts(&before) {
+            self.tick_agents();
+            self.schedule_all();
         }
         self.team_rules = (0..self.teams.len() as u32).map(|team| self.rules_of(team)).collect();
         self.move_to(self.now);
@@ -627,6 +642,9 @@ impl Books {
             self.contacts.resize_with(at + 1, || None);
         }
         self.contacts[at] = Some(Arc::new(record));
+        if let Some(customer) = customer_of(&new.profile) {
+            self.comes_again(customer);
+        }
         let Some(slice) = Books::slice(facts, facts.queue) else { return };
         let mut counts = Counts::one(Count::Received);
         if slice.direction == Direction::Callback && !new.profile.callback_of.is_empty() {
@@ -638,9 +656,25 @@ impl Books {
         self.count(self.now, slice, &counts);
     }
 
+    /// A customer is here: what was resolved for him a short while ago was not.
+    fn comes_again(&mut self, customer: &Text) {
+        let window = self.policy.rules.recontact_window;
+        let Some(Resolved { at, slice, agent }) = self.recontacts.comes(customer, self.now, window) else { return };
+        let (counts, held) = (Counts::one(Count::Recontacted), quarter(at));
+        if held + QUARTERS < quarter(self.now) {
+            return;
+        }
+        self.count(at, slice, &counts);
+        let clock = self.agents.get_mut(agent.index()).and_then(Option::as_mut);
+        if let Some(part) = clock.and_then(|clock| clock.quarters.get_mut(&held)) {
+            *part.legs_of((slice.channel, slice.direction)) += &counts;
+        }
+    }
+
     fn update(&mut self, contact: ContactId, change: &ContactChange) {
         let Some(record) = self.record(contact) else { return };
         let mut profile = (*record.profile).clone();
+        let before = customer_of(&profile).cloned();
         if let Some(customer) = &change.customer {
             profile.customer.clone_from(customer);
         }
@@ -654,6 +688,11 @@ impl Books {
         record.priority = change.priority.unwrap_or(record.priority);
         if let Some(requirement) = &change.requirement {
             record.requirement.clone_from(requirement);
+        }
+        // He may be known only once he has said who he is.
+        let after = customer_of(&record.profile).filter(|after| before.as_ref() != Some(after)).cloned();
+        if let Some(customer) = after {
+            self.comes_again(&customer);
         }
     }
 
@@ -876,6 +915,7 @@ impl Books {
         let answered = record.first_answered().map(|entry| Books::slice_of(record, entry));
         let said = record.resolved().map(|(leg, resolved)| (leg.agent, resolved));
         let untransferred = record.transfers == 0;
+        let customer = customer_of(&record.profile).cloned();
         self.records.extend(self.contacts[contact.slot() as usize].clone());
         if self.records.len() > RECORDS {
             self.records.pop_front();
@@ -894,6 +934,9 @@ impl Books {
             self.count(now, slice, &counts);
         }
         self.count_agent(said.map(|(agent, _)| agent), (channel, direction), &counts);
+        if let (Some(customer), Some((agent, _)), Some(slice)) = (customer, said, answered) {
+            self.recontacts.resolved(&customer, Resolved { at: now, slice, agent });
+        }
     }
 
     // ---- legs
@@ -1125,6 +1168,7 @@ impl Books {
             let own = self.policy.teams.iter().find(|known| *known.id == *team).and_then(|team| team.site.clone());
             let site = profile.site.clone().or(own).unwrap_or_default();
             let (team, site) = (self.teams.place(team), self.sites.place(&site));
+            let schedule = self.schedule_of(profile);
             if self.agents.len() <= agent.index() {
                 self.agents.resize_with(agent.index() + 1, || None);
             }
@@ -1132,6 +1176,7 @@ impl Books {
             clock.tick(now);
             clock.profile = profile.clone();
             (clock.team, clock.site, clock.deleted) = (team, site, false);
+            clock.set_schedule(schedule);
             return;
         }
         let reasons = &mut self.reasons;
@@ -1146,6 +1191,7 @@ impl Books {
         match event {
             Event::AgentDeleted { .. } => {
                 clock.deleted = true;
+                clock.set_schedule(None);
                 present(clock, &crate::engine::agent::Presence::Offline);
             }
             Event::AgentSignedIn { presence, .. } => present(clock, presence),

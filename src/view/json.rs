@@ -65,6 +65,8 @@ pub fn figures(figures: &Figures) -> Value {
         "transfers": count(Count::Transfers),
         "contacts_resolved": count(Count::Resolved),
         "contacts_resolved_untransferred": count(Count::ResolvedUntransferred),
+        "contacts_resolved_provisional": figures.provisional,
+        "contacts_recontacted": count(Count::Recontacted),
         "contacts_resolved_unset": count(Count::ResolvedUnset),
         "callbacks": listed(&mut names::CALLBACKS.iter().map(|(of, name)| (*name, count(*of)))),
         "offers": listed(&mut names::OFFERS.iter().map(|(of, name)| (*name, count(*of)))),
@@ -108,6 +110,7 @@ pub fn kpis(kpis: &Kpis) -> Value {
         ("fcr_of_contacts", kpis.fcr_of_contacts),
         ("fcr_of_handled", kpis.fcr_of_handled),
         ("fcr_strict", kpis.fcr_strict),
+        ("fcr_no_recontact", kpis.fcr_no_recontact),
         ("csat", kpis.csat),
         ("nps", kpis.nps),
         ("cost_per_contact", kpis.cost_per_contact.map(|millionths| millionths as f64 / 1e6)),
@@ -136,6 +139,10 @@ fn direction(view: &DirectionView) -> Value {
         "day_kpis": kpis(&view.day.kpis()),
         "windows": windows.collect::<Vec<Value>>(),
     })
+}
+
+fn figures_of((direction, day): &(crate::engine::contact::Direction, Figures)) -> Value {
+    json!({ "direction": names::direction(*direction), "figures": figures(day), "kpis": kpis(&day.kpis()) })
 }
 
 fn directions(views: &[DirectionView]) -> Value {
@@ -193,6 +200,7 @@ pub fn snapshot(view: &Snapshot) -> Value {
             ("capacity_units", json!(team.capacity_units)),
             ("day", figures(&team.day)),
             ("day_kpis", kpis(&team.day.kpis())),
+            ("other_directions", team.others.iter().map(figures_of).collect::<Vec<Value>>().into()),
         ] {
             object.insert(name.to_owned(), value);
         }
@@ -213,6 +221,7 @@ pub fn snapshot(view: &Snapshot) -> Value {
         "agent_counts": agents(&view.agents),
         "direct_contacts": view.direct_contacts,
         "scheduled_contacts": view.scheduled_contacts,
+        "stuck": view.stuck,
     })
 }
 

@@ -13,12 +13,15 @@ pub mod fold;
 pub mod json;
 pub mod kpi;
 pub mod names;
+pub mod recontact;
 pub mod record;
 pub mod report;
 mod save;
+pub mod shifts;
 pub mod snapshot;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use parking_lot::Mutex;
 
@@ -45,6 +48,8 @@ pub struct View {
     inbox: Mutex<Vec<Arc<Published>>>,
     books: Mutex<Books>,
     last: Mutex<Option<Arc<Snapshot>>>,
+    /// What audits found past its deadline: no event tells of it.
+    stuck: AtomicI64,
 }
 
 impl Views {
@@ -60,6 +65,7 @@ impl Views {
             inbox: Mutex::default(),
             books: Mutex::new(Books::new(tenant.clone())),
             last: Mutex::default(),
+            stuck: AtomicI64::new(0),
         });
         tenants.push(view.clone());
         view
@@ -132,20 +138,30 @@ impl View {
         read(&mut books)
     }
 
+    /// Counts what an audit sweep found past its deadline.
+    pub fn stuck(&self, several: u64) {
+        self.stuck.fetch_add(i64::try_from(several).unwrap_or(i64::MAX), Ordering::Relaxed);
+    }
+
+    fn shot(&self, now: Time) -> Arc<Snapshot> {
+        let shot = self.read(now, |books| books.snapshot(now));
+        Arc::new(Snapshot { stuck: self.stuck.load(Ordering::Relaxed), ..shot })
+    }
+
     /// The state of the tenant, at most [`EVERY`] old.
     pub fn snapshot(&self, now: Time) -> Arc<Snapshot> {
         let mut last = self.last.lock();
         if let Some(snapshot) = last.as_ref().filter(|snapshot| now.since(snapshot.time) < EVERY) {
             return snapshot.clone();
         }
-        let fresh = Arc::new(self.read(now, |books| books.snapshot(now)));
+        let fresh = self.shot(now);
         *last = Some(fresh.clone());
         fresh
     }
 
     /// The state of the tenant at this very instant, for who must see what it has just done.
     pub fn fresh_snapshot(&self, now: Time) -> Arc<Snapshot> {
-        let fresh = Arc::new(self.read(now, |books| books.snapshot(now)));
+        let fresh = self.shot(now);
         *self.last.lock() = Some(fresh.clone());
         fresh
     }

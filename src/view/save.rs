@@ -104,6 +104,7 @@ impl Wire for Books {
             legs,
             agents,
             records: _,
+            recontacts,
             scheduled,
             direct,
         } = self;
@@ -134,6 +135,7 @@ impl Wire for Books {
         put_contacts(self, out);
         legs.put(out);
         agents.put(out);
+        recontacts.put(out);
         (*scheduled, *direct).put(out);
     }
 
@@ -163,6 +165,13 @@ impl Wire for Books {
         get_contacts(&mut books, from)?;
         books.legs = Wire::get(from)?;
         books.agents = Wire::get(from)?;
+        books.recontacts = Wire::get(from)?;
+        for at in 0..books.agents.len() {
+            let live = books.agents[at].as_ref().filter(|clock| !clock.deleted);
+            let Some(profile) = live.map(|clock| clock.profile.clone()) else { continue };
+            let schedule = books.schedule_of(&profile);
+            books.agents[at].iter_mut().for_each(|clock| clock.set_schedule(schedule.clone()));
+        }
         (books.scheduled, books.direct) = Wire::get(from)?;
         Ok(books)
     }

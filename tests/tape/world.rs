@@ -330,6 +330,7 @@ impl World {
             request_window: secs(rng, &[10, 86_400]),
             remembered_requests: rng.pick(&[2, 5, 1_000]),
             occupancy_window: secs(rng, &[12, 60, 3_600]),
+            ..Rules::default()
         }
     }
 

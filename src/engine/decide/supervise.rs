@@ -76,16 +76,15 @@ fn named(state: &State, names: &[Text], target: QueueId) -> Result<Vec<ContactId
 /// Those that wait in a queue, in order of adjusted arrival within priority, and how many an agent has accepted.
 fn waiting(state: &State, from: QueueId, channel: &str, limit: u32) -> (Vec<ContactId>, u32) {
     let (mut found, mut skipped) = (Vec::new(), 0);
-    for (contact, held) in state.contacts_from(0) {
-        let here = held.entry.is_some_and(|entry| entry.queue == from);
-        if !here || !(channel.is_empty() || *held.profile.channel == *channel) {
-            continue;
+    state.each_open(from, |contact| {
+        if !(channel.is_empty() || *state.contact(contact).profile.channel == *channel) {
+            return;
         }
         match can_be_sent(state.contact_state(contact)) {
             true => found.push(contact),
             false => skipped += 1,
         }
-    }
+    });
     found.sort_unstable_by_key(|&contact| contact_rank(state.contact(contact), 0));
     if limit > 0 {
         found.truncate(limit as usize);

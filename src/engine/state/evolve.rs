@@ -228,6 +228,7 @@ impl State {
                 let now = self.now;
                 let entry = self.contacts.at_mut(contact.slot()).entry.as_mut().expect("only an entry is parked");
                 (entry.parked_since, entry.park_until) = (now.into(), *until);
+                self.parked.insert((entry.queue, contact.slot()));
                 self.arm_contact(contact);
             }
             Event::ContactUnparked { .. } => {
@@ -235,6 +236,7 @@ impl State {
                 let entry = self.contacts.at_mut(contact.slot()).entry.as_mut().expect("only an entry is parked");
                 let since = core::mem::take(&mut entry.parked_since).get().expect("a parked entry knows since when");
                 entry.parked += now.since(since);
+                self.parked.remove(&(entry.queue, contact.slot()));
                 self.line_up(contact);
                 self.agenda.checks.push(contact);
                 self.arm_contact(contact);
@@ -376,7 +378,9 @@ impl State {
         self.lift_bars(contact);
         self.leave_place(contact);
         let held = self.contacts.at_mut(contact.slot());
-        held.entry = None;
+        if let Some(entry) = held.entry.take().filter(|entry| entry.parked_since.is_some()) {
+            self.parked.remove(&(entry.queue, contact.slot()));
+        }
         held.entry_leg = None;
     }
 

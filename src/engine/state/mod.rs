@@ -13,7 +13,7 @@ mod registry;
 mod search;
 mod serve;
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -123,6 +123,8 @@ pub struct State {
     tally: Tally,
     /// QUEUED and PARKED entries by queue: waiting places taken.
     places: Vec<u32>,
+    /// PARKED entries by queue and slot.
+    parked: BTreeSet<(QueueId, u32)>,
     /// What queues are set to by hand.
     gates: Vec<Gate>,
     /// Entries in line by queue.
@@ -165,6 +167,7 @@ impl State {
             timers: Timers::new(),
             tally: Tally::default(),
             places: Vec::new(),
+            parked: BTreeSet::new(),
             gates: Vec::new(),
             queued: Vec::new(),
             turns: Vec::new(),

@@ -33,7 +33,7 @@ fn named<'a>(pairs: impl Iterator<Item = (&'a str, i64)>) -> BTreeMap<String, i6
     found
 }
 
-/// Counts and sums. What was resolved less than `recontact_window` ago is provisional, which all that is kept is.
+/// Counts and sums.
 pub fn figures(figures: &Figures) -> v1::Figures {
     let counts = &figures.counts;
     let count = |of| counts.count(of);
@@ -69,7 +69,8 @@ pub fn figures(figures: &Figures) -> v1::Figures {
         contacts_resumed: 0,
         contacts_resolved: count(Count::Resolved),
         contacts_resolved_untransferred: count(Count::ResolvedUntransferred),
-        contacts_resolved_provisional: count(Count::Resolved),
+        contacts_resolved_provisional: figures.provisional,
+        contacts_recontacted: count(Count::Recontacted),
         contacts_resolved_unset: count(Count::ResolvedUnset),
         callbacks: named(words::CALLBACKS.iter().map(|(of, name)| (*name, count(*of)))),
         offers: named(words::OFFERS.iter().map(|(of, name)| (*name, count(*of)))),
@@ -87,8 +88,8 @@ pub fn figures(figures: &Figures) -> v1::Figures {
     }
 }
 
-/// Ratios, with the occupancy that stands beside the counts.
-pub fn kpis(kpis: &Kpis, occupancy: Option<f64>) -> v1::Kpis {
+/// Ratios, with the occupancy and the adherence that stand beside the counts.
+pub fn kpis(kpis: &Kpis, (occupancy, adherence): (Option<f64>, Option<f64>)) -> v1::Kpis {
     let levels = &kpis.service_level;
     v1::Kpis {
         service_level: Some(v1::ServiceLevels {
@@ -111,10 +112,12 @@ pub fn kpis(kpis: &Kpis, occupancy: Option<f64>) -> v1::Kpis {
         fcr_of_contacts: kpis.fcr_of_contacts,
         fcr_of_handled: kpis.fcr_of_handled,
         fcr_strict: kpis.fcr_strict,
+        fcr_no_recontact: kpis.fcr_no_recontact,
         csat: kpis.csat,
         nps: kpis.nps,
         cost_per_contact_millionths: kpis.cost_per_contact,
         occupancy,
+        adherence,
         average_time_to_abandon: kpis.average_time_to_abandon.map(micros),
         handoff_rate: None,
     }
@@ -128,7 +131,7 @@ fn direction(view: &DirectionView) -> v1::DirectionSnapshot {
     let windows = view.windows.iter().zip(WINDOWS).map(|(window, minutes)| v1::WindowFigures {
         window: Some(span(Span::from_secs(minutes * 60))),
         figures: Some(figures(window)),
-        kpis: Some(kpis(&window.kpis(), None)),
+        kpis: Some(kpis(&window.kpis(), (None, None))),
     });
     v1::DirectionSnapshot {
         direction: names::direction_to(view.direction) as i32,
@@ -144,7 +147,7 @@ fn direction(view: &DirectionView) -> v1::DirectionSnapshot {
             estimated_wait: None,
         }),
         day: Some(figures(&view.day)),
-        day_kpis: Some(kpis(&view.day.kpis(), None)),
+        day_kpis: Some(kpis(&view.day.kpis(), (None, None))),
         windows: windows.collect(),
     }
 }
@@ -184,6 +187,11 @@ fn queue(view: &snapshot::QueueView) -> v1::QueueSnapshot {
 }
 
 fn team(view: &snapshot::TeamView) -> v1::TeamSnapshot {
+    let others = view.others.iter().map(|(direction, day)| v1::DirectionFigures {
+        direction: names::direction_to(*direction) as i32,
+        figures: Some(figures(day)),
+        kpis: Some(kpis(&day.kpis(), (None, None))),
+    });
     v1::TeamSnapshot {
         team: view.team.to_string(),
         display_name: view.display_name.to_string(),
@@ -193,8 +201,9 @@ fn team(view: &snapshot::TeamView) -> v1::TeamSnapshot {
         used_units: view.used_units,
         capacity_units: view.capacity_units,
         day: Some(figures(&view.day)),
-        day_kpis: Some(kpis(&view.day.kpis(), None)),
+        day_kpis: Some(kpis(&view.day.kpis(), (None, None))),
         occupancy: view.occupancy,
+        other_directions: others.collect(),
     }
 }
 
@@ -230,7 +239,7 @@ pub fn snapshot(
         agent_counts: Some(agent_counts(&view.agents)),
         direct_contacts: view.direct_contacts,
         scheduled_contacts: view.scheduled_contacts,
-        stuck: 0,
+        stuck: view.stuck,
     }
 }
 
@@ -248,7 +257,7 @@ pub fn interval_row(row: &IntervalRow) -> v1::IntervalRow {
         team: row.key.team.to_string(),
         site: row.key.site.to_string(),
         figures: Some(figures(&row.figures)),
-        kpis: Some(kpis(&row.figures.kpis(), row.occupancy)),
+        kpis: Some(kpis(&row.figures.kpis(), (row.occupancy, row.adherence))),
         complete: row.complete,
         threshold: row.threshold.map(span),
     }
@@ -286,12 +295,12 @@ pub fn agent_row(row: &AgentRow, channel: &dyn Fn(crate::engine::id::ChannelId) 
         occupancy: row.occupancy(),
         capacity_use: row.capacity_use(),
         figures: Some(figures(&row.figures)),
-        kpis: Some(kpis(&row.kpis(), row.occupancy())),
+        kpis: Some(kpis(&row.kpis(), (row.occupancy(), row.adherence()))),
         handled_per_signed_in_hour: AgentRow::per_hour(handled, signed_in),
         handled_per_productive_hour: AgentRow::per_hour(handled, productive),
         resolved_per_signed_in_hour: AgentRow::per_hour(resolved, signed_in),
         resolved_per_productive_hour: AgentRow::per_hour(resolved, productive),
-        adherence: None,
+        adherence: row.adherence(),
         not_responding: row.not_responding,
         outliers: row
             .outliers
