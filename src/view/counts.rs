@@ -209,6 +209,7 @@ impl Default for Counts {
 
 // How they stand in what is kept beside a snapshot: numbers are never reused.
 names!(Count {
+    48 = Recontacted,
     0 = Received, 1 = Offered, 2 = Answered, 3 = AnsweredWithin, 4 = Abandoned, 5 = AbandonedShort, 6 = AbandonedWithin, 7 = Overflowed, 8 = Cancelled, 9 = Refused, 10 = Expired, 11 = Moved, 12 = LeftPast, 13 = Handled, 14 = ContactsTransferred, 15 = Transfers, 16 = Resolved, 17 = ResolvedUntransferred, 18 = ResolvedUnset, 19 = AnsweredWaits, 20 = OverMaxHandle, 21 = OffersAccepted, 22 = OffersDeclined, 23 = OffersExpired, 24 = OffersRescinded, 25 = OffersCancelled, 26 = OffersRevoked, 27 = OffersFailed, 28 = CallbacksRequested, 29 = CallbacksScheduled, 30 = CallbacksConnected, 31 = CallbacksNoAnswer, 32 = CallbacksExpired, 33 = CallbacksCancelled, 34 = CsatPositive, 35 = CsatNeutral, 36 = CsatNegative, 37 = NpsPositive, 38 = NpsNeutral, 39 = NpsNegative, 40 = Completed, 41 = ClosedAbandoned, 42 = ClosedCancelled, 43 = ClosedRefused, 44 = ClosedOverflowed, 45 = ClosedExpired, 46 = Failed, 47 = NotResponding,
 });
 names!(Sum {
