@@ -144,6 +144,7 @@ impl State {
             timers,
             tally,
             places: _,
+            parked: _,
             queued: _,
             turns,
             on_duty: _,
@@ -273,6 +274,9 @@ impl State {
                     waiting.push((held.adjusted_arrival, held.serial, ContactId(self.contacts.key_of(slot))));
                 }
                 self.take_place(entry.queue);
+                if entry.parked_since.get().is_some() {
+                    self.parked.insert((entry.queue, slot));
+                }
             }
         }
         waiting.sort_unstable();
