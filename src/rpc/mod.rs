@@ -6,6 +6,7 @@
 mod admin;
 pub mod against;
 mod agents;
+mod board;
 pub mod client;
 mod contacts;
 pub mod convert;
@@ -79,12 +80,13 @@ pub struct Edge {
     reload: Arc<Reload>,
     context: Arc<Context>,
     options: Arc<Options>,
+    boards: Arc<board::Boards>,
 }
 
 impl Edge {
     fn new(shard: ShardHandle, views: Arc<Views>, reload: Arc<Reload>, options: Options) -> Edge {
         let context = Arc::new(Context::new(shard.now()));
-        Edge { shard, views, reload, context, options: Arc::new(options) }
+        Edge { shard, views, reload, context, options: Arc::new(options), boards: Arc::default() }
     }
 
     /// What supervisors look at of a tenant.

@@ -43,6 +43,8 @@ struct Waiting {
     cell: usize,
     state: usize,
     since: Time,
+    /// What it was told when it began.
+    estimate: Option<Span>,
 }
 
 /// A live leg.
@@ -154,9 +156,14 @@ impl Books {
                 }
             }
             Event::ContactClosed { outcome, .. } => self.close(*outcome, facts),
-            Event::LegConnected { answer: Some(answer), .. } => {
+            Event::LegConnected { contact, answer: Some(answer), .. } => {
+                let held = self.contacts.get(contact.slot() as usize).and_then(Option::as_ref);
+                let estimate = held.and_then(|held| held.estimate).filter(|_| answer.wait > Span::ZERO);
                 if let Some(cell) = self.cell(Some(answer.queue), facts) {
                     cell.series.answer(answer);
+                    if let Some(estimate) = estimate {
+                        cell.series.estimated(estimate, answer.wait);
+                    }
                 }
             }
             _ => {}
@@ -235,7 +242,12 @@ impl Books {
         cell.waiting[0] += 1;
         cell.line.insert((now, slot));
         let key = cell.key;
-        *place(&mut self.contacts, slot) = Some(Waiting { cell: self.index[&key], state: 0, since: now });
+        *place(&mut self.contacts, slot) = Some(Waiting {
+            cell: self.index[&key],
+            state: 0,
+            since: now,
+            estimate: facts.estimate.map(|estimate| estimate.mean()),
+        });
     }
 
     fn leave(&mut self, contact: ContactId) {

@@ -8,6 +8,7 @@
 pub mod agents;
 pub mod calendar;
 pub mod counts;
+pub mod estimate;
 pub mod fold;
 pub mod json;
 pub mod kpi;

@@ -7,6 +7,7 @@ use crate::engine::agent::AgentProfile;
 use crate::engine::contact::{
     ContactProfile, ContactState, EndCause, LegState, OfferState, Outcome, Reason, SurveyKind, SurveyResult,
 };
+use crate::engine::estimate::Estimate;
 use crate::engine::event::EntryCause;
 use crate::engine::id::{AgentId, ChannelId, ContactId, LegId, QueueId, Text};
 use crate::engine::requirement::Requirement;
@@ -49,6 +50,8 @@ pub struct Entry {
     pub site: u32,
     /// The agent who answered it.
     pub agent: Option<Arc<AgentProfile>>,
+    /// The estimate when it began; none when there was none.
+    pub estimate: Option<Estimate>,
     /// Talk, hold and wrap-up of its legs that have ended.
     pub handle: [Span; 3],
     /// Their cost in millionths.
