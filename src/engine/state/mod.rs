@@ -342,7 +342,7 @@ impl State {
     }
 
     /// The contact's place in its class' line, 1 first; 0 when it does not stand there or past
-    /// [`limits::POSITION_SEARCH`]. Contacts of the queue's other classes are counted where they rank before it.
+    /// [`crate::engine::limits::POSITION_SEARCH`]. Contacts of the queue's other classes are counted where they rank before it.
     #[must_use]
     pub fn position(&self, now: Time, contact: ContactId) -> u32 {
         let held = self.contact(contact);
