@@ -81,7 +81,7 @@ pub struct ContactView {
     pub agent_id: Text,
     /// How it ended.
     pub outcome: Option<(Outcome, Reason)>,
-    /// 1 for the first in line; 0 when not waiting, or past [`crate::engine::limits::POSITION_SEARCH`].
+    /// 1 for the first in line; 0 when not waiting, or past [`limits::POSITION_SEARCH`].
     pub position: u32,
     /// How long it is likely still to wait; none when it does not wait in line, or too little was seen.
     pub estimate: Option<Estimate>,
@@ -240,7 +240,7 @@ impl State {
         held.used > held.capacity
     }
 
-    /// One contact by its id. Linear in its legs; the position looks at no more than [`crate::engine::limits::POSITION_SEARCH`] others.
+    /// One contact by its id. Linear in its legs; the position looks at no more than [`limits::POSITION_SEARCH`] others.
     #[must_use]
     pub fn contact_view(&self, now: Time, contact_id: &str) -> Option<ContactView> {
         self.find_contact(contact_id).map(|contact| self.view_contact(now, contact))

@@ -15,7 +15,7 @@ use crate::engine::time::{Span, Time};
 pub struct WaitView {
     /// The estimate; none while too little was seen, nobody is ready, or the contact does not wait in line.
     pub estimate: Option<Estimate>,
-    /// Place in line, 1 first; 0 when not in line, or past [`crate::engine::limits::POSITION_SEARCH`].
+    /// Place in line, 1 first; 0 when not in line, or past [`limits::POSITION_SEARCH`].
     pub position: u32,
     /// Entries in line of the queue.
     pub waiting: u32,
@@ -84,7 +84,7 @@ impl State {
 
     /// The estimate for a contact that stands in line. The share of agents who may serve it is taken from how many have
     /// the rarest skill it names; [`State::wait_of`] counts them one by one. Looks at no more than
-    /// [`crate::engine::limits::POSITION_SEARCH`] others.
+    /// [`limits::POSITION_SEARCH`] others.
     #[must_use]
     pub fn estimate(&self, now: Time, contact: ContactId) -> Option<Estimate> {
         let entry = self.contact(contact).entry.filter(|entry| entry.only.is_none())?;

@@ -213,7 +213,7 @@ impl State {
         self.registry.policy.version
     }
 
-    /// The versions of the policy kept, oldest first; the last is in force. At most [`limits::POLICY_VERSIONS`].
+    /// The versions of the policy kept, oldest first; the last is in force. At most `POLICY_VERSIONS`.
     pub fn policy_versions(&self) -> impl DoubleEndedIterator<Item = &PolicyVersion> {
         self.registry.versions.iter()
     }
@@ -342,7 +342,8 @@ impl State {
     }
 
     /// The contact's place in its class' line, 1 first; 0 when it does not stand there or past
-    /// [`crate::engine::limits::POSITION_SEARCH`]. Contacts of the queue's other classes are counted where they rank before it.
+    /// [`POSITION_SEARCH`](super::limits::POSITION_SEARCH). Contacts of the queue's other classes are counted where they
+    /// rank before it.
     #[must_use]
     pub fn position(&self, now: Time, contact: ContactId) -> u32 {
         let held = self.contact(contact);
