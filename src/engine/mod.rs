@@ -9,6 +9,7 @@ pub mod audit;
 pub mod command;
 pub mod contact;
 mod decide;
+pub mod estimate;
 pub mod event;
 pub mod explain;
 pub mod id;

@@ -3,6 +3,7 @@
 //! To add a field to a type here: append it as `; VERSION: field`.
 
 use crate::engine::Reply;
+use crate::engine::estimate::Drain;
 use crate::engine::contact::{Bar, Contact, ContactState, Direction, Entry, EntryRules, Leg, LegState, OfferState};
 use crate::engine::occupancy::{Doing, Occupancy};
 use crate::engine::order::Links;
@@ -28,6 +29,7 @@ record!(Image {
     gates,
     lending,
     promises,
+    drains,
     receipts,
     ended,
     retention,
@@ -59,6 +61,7 @@ record!(Occupancy { part, newest, doing, since, worked, idle });
 record!(Gate { set, until });
 record!(Lending { helps, lends });
 record!(Promise { kept, count });
+record!(Drain { since, turns, duty, left, waited, rung, ring });
 record!(GatewayImage { gateway_id, session, lease, grace, first });
 record!(Contact {
     profile,

@@ -6,6 +6,7 @@
 mod admin;
 pub mod against;
 mod agents;
+mod board;
 pub mod client;
 mod condition;
 mod contacts;
@@ -82,12 +83,13 @@ pub struct Edge {
     context: Arc<Context>,
     options: Arc<Options>,
     probe: Probe,
+    boards: Arc<board::Boards>,
 }
 
 impl Edge {
     fn new((shard, views, reload, probe): Rooms, options: Options) -> Edge {
         let context = Arc::new(Context::new(shard.now()));
-        Edge { shard, views, reload, context, options: Arc::new(options), probe }
+        Edge { shard, views, reload, context, options: Arc::new(options), probe, boards: Arc::default() }
     }
 
     /// What supervisors look at of a tenant.

@@ -105,9 +105,16 @@ impl Telemetry {
         more.dedup();
         more.truncate(THRESHOLDS);
         let mut builder = PrometheusBuilder::new();
-        for metric in [&names::WAIT, &names::TALK, &names::HOLD, &names::WRAP_UP, &names::HANDLE] {
-            let usual = if metric.name == names::WAIT.name { names::WAIT_BOUNDS } else { names::HANDLE_BOUNDS };
-            let mut bounds: Vec<f64> = usual.iter().chain(&more).copied().collect();
+        for metric in
+            [&names::WAIT, &names::ESTIMATED_WAIT_ERROR, &names::TALK, &names::HOLD, &names::WRAP_UP, &names::HANDLE]
+        {
+            let usual = match metric.name {
+                name if name == names::WAIT.name => names::WAIT_BOUNDS,
+                name if name == names::ESTIMATED_WAIT_ERROR.name => names::ERROR_BOUNDS,
+                _ => names::HANDLE_BOUNDS,
+            };
+            let is_wait = metric.name != names::ESTIMATED_WAIT_ERROR.name;
+            let mut bounds: Vec<f64> = usual.iter().chain(more.iter().filter(|_| is_wait)).copied().collect();
             bounds.sort_by(f64::total_cmp);
             bounds.dedup();
             let name = Matcher::Full(metric.name.into());

@@ -44,6 +44,8 @@ struct Waiting {
     cell: usize,
     state: usize,
     since: Time,
+    /// What it was told when it began.
+    estimate: Option<Span>,
 }
 
 /// A live leg.
@@ -155,9 +157,14 @@ impl Books {
                 }
             }
             Event::ContactClosed { outcome, .. } => self.close(*outcome, facts),
-            Event::LegConnected { answer: Some(answer), .. } => {
+            Event::LegConnected { contact, answer: Some(answer), .. } => {
+                let held = self.contacts.get(contact.slot() as usize).and_then(Option::as_ref);
+                let estimate = held.and_then(|held| held.estimate).filter(|_| answer.wait > Span::ZERO);
                 if let Some(cell) = self.cell(Some(answer.queue), facts) {
                     cell.series.answer(answer);
+                    if let Some(estimate) = estimate {
+                        cell.series.estimated(estimate, answer.wait);
+                    }
                 }
             }
             _ => {}
@@ -201,8 +208,9 @@ impl Books {
                 let record = view.contacts.get(slot as usize).and_then(Option::as_ref);
                 let state =
                     record.and_then(|record| names::WAITING.iter().position(|(state, _)| *state == record.state));
-                if let Some(state) = state {
-                    self.restore_waiting(cell.key, slot, (state, since));
+                if let Some((record, state)) = record.zip(state) {
+                    let estimate = record.entries.last().and_then(|entry| entry.estimate).map(|estimate| estimate.mean());
+                    self.restore_waiting(cell.key, slot, Waiting { cell: 0, state, since, estimate });
                 }
             }
         }
@@ -214,15 +222,15 @@ impl Books {
         }
     }
 
-    fn restore_waiting(&mut self, (queue, channel, direction): Key, slot: u32, (state, since): (usize, Time)) {
+    fn restore_waiting(&mut self, (queue, channel, direction): Key, slot: u32, held: Waiting) {
         let facts = Facts { channel: Some(channel), direction, ..Facts::default() };
         let Some(cell) = self.cell(queue, &facts) else { return };
-        cell.waiting[state] += 1;
-        if state != PARKED {
-            cell.line.insert((since, slot));
+        cell.waiting[held.state] += 1;
+        if held.state != PARKED {
+            cell.line.insert((held.since, slot));
         }
         let cell = self.index[&(queue, channel, direction)];
-        *place(&mut self.contacts, slot) = Some(Waiting { cell, state, since });
+        *place(&mut self.contacts, slot) = Some(Waiting { cell, ..held });
     }
 
     fn apply_policy(&mut self, policy: &Policy) {
@@ -284,7 +292,12 @@ impl Books {
         cell.waiting[0] += 1;
         cell.line.insert((now, slot));
         let key = cell.key;
-        *place(&mut self.contacts, slot) = Some(Waiting { cell: self.index[&key], state: 0, since: now });
+        *place(&mut self.contacts, slot) = Some(Waiting {
+            cell: self.index[&key],
+            state: 0,
+            since: now,
+            estimate: facts.estimate.map(|estimate| estimate.mean()),
+        });
     }
 
     fn leave(&mut self, contact: ContactId) {

@@ -722,6 +722,7 @@ impl Books {
             team: 0,
             site: 0,
             agent: None,
+            estimate: facts.estimate,
             handle: [Span::ZERO; 3],
             cost: 0,
         });

@@ -9,6 +9,7 @@
 pub mod agents;
 pub mod calendar;
 pub mod counts;
+pub mod estimate;
 pub mod fold;
 pub mod json;
 pub mod kpi;

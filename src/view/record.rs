@@ -7,6 +7,7 @@ use crate::engine::agent::AgentProfile;
 use crate::engine::contact::{
     ContactProfile, ContactState, EndCause, LegState, OfferState, Outcome, Reason, SurveyKind, SurveyResult,
 };
+use crate::engine::estimate::Estimate;
 use crate::engine::event::EntryCause;
 use crate::engine::id::{AgentId, ChannelId, ContactId, LegId, QueueId, Text};
 use crate::engine::requirement::Requirement;
@@ -50,6 +51,8 @@ pub struct Entry {
     pub site: u32,
     /// The agent who answered it.
     pub agent: Option<Arc<AgentProfile>>,
+    /// The estimate when it began; none when there was none.
+    pub estimate: Option<Estimate>,
     /// Talk, hold and wrap-up of its legs that have ended.
     pub handle: [Span; 3],
     /// Their cost in millionths.
@@ -185,6 +188,8 @@ impl Record {
 }
 
 // How they stand in what is kept beside a snapshot. Agents and requirements are shared by many.
+record!(Estimate { ahead_ppm, turn, patience, ring });
+
 impl Wire for Entry {
     fn put(&self, out: &mut Writer) {
         let Entry {
@@ -205,6 +210,7 @@ impl Wire for Entry {
             team,
             site,
             agent,
+            estimate,
             handle,
             cost,
         } = self;
@@ -225,6 +231,7 @@ impl Wire for Entry {
         team.put(out);
         site.put(out);
         put_shared(agent.as_ref(), out);
+        estimate.put(out);
         handle.put(out);
         cost.put(out);
     }
@@ -248,6 +255,7 @@ impl Wire for Entry {
             team: Wire::get(from)?,
             site: Wire::get(from)?,
             agent: get_shared(from)?,
+            estimate: Wire::get(from)?,
             handle: Wire::get(from)?,
             cost: Wire::get(from)?,
         })

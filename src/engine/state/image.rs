@@ -16,6 +16,7 @@ use super::{Due, Gateway, State};
 use crate::engine::Reply;
 use crate::engine::agent::{Agent, AgentProfile, Presence, Routing};
 use crate::engine::command::RequestStamp;
+use crate::engine::estimate::Drain;
 use crate::engine::contact::{Bar, Contact, Direction, Leg, LegState};
 use crate::engine::id::{AgentId, ChannelId, ContactId, GatewayId, QueueId, Text};
 use crate::engine::occupancy::Occupancy;
@@ -111,6 +112,8 @@ pub struct Image {
     pub lending: Vec<Lending>,
     /// How well each queue keeps its promise, where lenders ask.
     pub promises: Vec<Promise>,
+    /// What each queue has shown of its waits.
+    pub drains: Vec<Drain>,
     /// Requests remembered, oldest first, with their first answer and its time.
     pub receipts: Vec<(Arc<RequestStamp>, Reply, Time)>,
     /// Ended contacts kept, oldest and newest (slots), and how many.
@@ -157,6 +160,8 @@ impl State {
             ended_count,
             retention,
             agenda: _,
+            team_ready: _,
+            drains,
         } = self;
         let classes = index.iter().map(|(_, class)| (class.queue, class.channel, class.requirement.clone()));
         let mut timers: Vec<(u8, u32, Time)> = timers.iter().map(|(at, kind, slot)| (kind, slot, Time(at))).collect();
@@ -176,6 +181,7 @@ impl State {
             gates: gates.clone(),
             lending: lending.clone(),
             promises: promises.clone(),
+            drains: drains.clone(),
             receipts: receipts.image(),
             ended: (ended.0, ended.1, *ended_count),
             retention: *retention,
@@ -196,7 +202,7 @@ impl State {
         state.tally = Tally::from_image(image.tally);
         state.turns = image.turns;
         state.gates = image.gates;
-        (state.lending, state.promises) = (image.lending, image.promises);
+        (state.lending, state.promises, state.drains) = (image.lending, image.promises, image.drains);
         state.ended = (image.ended.0, image.ended.1);
         state.ended_count = image.ended.2;
         state.skilled.resize(state.registry.skills.all.len(), 0);

@@ -4,6 +4,7 @@
 //! whose turn it is where rules say more than the lines do, `lending` when agents kept back are lent, `places` where
 //! contacts may wait, `gates` which queues are open, `image` all of it as plain data.
 
+mod estimate;
 mod evolve;
 mod gates;
 pub mod image;
@@ -19,17 +20,17 @@ use alloc::vec::Vec;
 
 use super::agent::Agent;
 use super::contact::{Bar, Contact, ContactState, Entry, EntryRules, Leg, LegState, NONE};
+use super::estimate::Drain;
 use super::id::{AgentId, BarId, ChannelId, ClassId, ContactId, GatewayId, LegId, QueueId, Text};
-use super::limits;
 use super::matcher::Index;
 use super::policy::{Channel, Policy, PolicyVersion, Queue};
-use super::rank::Aging;
 use super::receipts::Receipts;
 use super::slab::{Chunked, Slab};
 use super::table::{IdTable, hash_bytes};
 use super::tally::Tally;
 use super::time::{Span, Time};
 use super::timers::Timers;
+pub use estimate::WaitView;
 pub use gates::Gate;
 use lending::{Lending, Promise};
 pub(super) use registry::Registry;
@@ -135,6 +136,10 @@ pub struct State {
     on_duty: Vec<u32>,
     /// Agents signed in by team.
     team_on_duty: Vec<u32>,
+    /// Agents AVAILABLE by team.
+    team_ready: Vec<u32>,
+    /// What each queue has shown of how it is emptied.
+    drains: Vec<Drain>,
     /// Where each lender stands, and how well each queue keeps its promise, where lenders ask.
     lending: Vec<Lending>,
     promises: Vec<Promise>,
@@ -173,6 +178,8 @@ impl State {
             turns: Vec::new(),
             on_duty: Vec::new(),
             team_on_duty: Vec::new(),
+            team_ready: Vec::new(),
+            drains: Vec::new(),
             lending: Vec::new(),
             promises: Vec::new(),
             receipts: Receipts::new(seed, Span::ZERO),
@@ -211,7 +218,7 @@ impl State {
         self.registry.policy.version
     }
 
-    /// The versions of the policy kept, oldest first; the last is in force. At most [`limits::POLICY_VERSIONS`].
+    /// The versions of the policy kept, oldest first; the last is in force. At most `POLICY_VERSIONS`.
     pub fn policy_versions(&self) -> impl DoubleEndedIterator<Item = &PolicyVersion> {
         self.registry.versions.iter()
     }
@@ -340,22 +347,14 @@ impl State {
     }
 
     /// The contact's place in its class' line, 1 first; 0 when it does not stand there or past
-    /// [`limits::POSITION_SEARCH`]. Contacts of the queue's other classes are counted where they rank before it.
+    /// [`POSITION_SEARCH`](super::limits::POSITION_SEARCH). Contacts of the queue's other classes are counted where they
+    /// rank before it.
     #[must_use]
     pub fn position(&self, now: Time, contact: ContactId) -> u32 {
         let held = self.contact(contact);
         let Some(entry) = held.entry.filter(|entry| entry.only.is_none() && held.links.is_in()) else { return 0 };
-        let aging = Aging::of(self.queue(entry.queue));
-        let rank = |held: &Contact| aging.rank(now, 0, i16::from(held.priority), held.adjusted_arrival, held.serial);
-        let own = rank(held);
-        let mut ahead = 0;
-        for (_, class) in self.index.iter().filter(|(_, class)| class.queue == entry.queue) {
-            ahead += class.waiting.before(&self.contacts, rank, own, limits::POSITION_SEARCH - ahead);
-            if ahead >= limits::POSITION_SEARCH {
-                return 0;
-            }
-        }
-        ahead + 1
+        let rank = self.rank_in_queue(now, held, entry.queue);
+        self.ahead(now, entry.queue, None, rank).map_or(0, |(own, others)| own + others + 1)
     }
 
     // ---- legs
