@@ -76,7 +76,7 @@ const ADDED: &[(&str, u32, u32, &[&str])] = &[
     ("[journal]\nbackend = \"disk\"", 2, 11, &["cannot be \"disk\"", "one of \"embedded\""]),
     ("[journal]\ndurability = \"fsnyc\"", 2, 14, &["cannot be \"fsnyc\"", "did you mean \"fsync\""]),
     ("[journal]\nsegment_bytes = 1000", 2, 17, &["`segment_bytes` is 1000", "1048576"]),
-    ("[journal]\nretention = \"1d\"", 2, 1, &["`retention` is known, but not available"]),
+    ("[journal]\nretention = \"4000d\"", 2, 13, &["`4000d` is longer than ten years"]),
     ("[metrics]\nx = 1", 1, 2, &["unknown key `metrics` at the top of the file", "known here"]),
     // The tenant.
     ("[[tenants]]\nid = \"t\"", 2, 6, &["two tenants `t`", "line 2"]),

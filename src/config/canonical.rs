@@ -44,7 +44,7 @@ pub(super) fn settings(config: &Config) -> Table {
     let Limits { max_message_bytes, max_streams, stream_buffer, ingress } = limits;
     let Keepalive { interval, timeout } = keepalive;
     let Telemetry { log, log_format } = telemetry;
-    let Journal { backend, path, durability, segment_bytes } = journal;
+    let Journal { backend, path, durability, segment_bytes, retention } = journal;
     let shown = |value: &dyn std::fmt::Debug| Value::String(format!("{value:?}").to_lowercase());
     let count = |value: usize| Value::Integer(i64::try_from(value).unwrap_or(i64::MAX));
     let rows = [
@@ -66,6 +66,7 @@ pub(super) fn settings(config: &Config) -> Table {
         ("journal.path", Value::String(path.display().to_string())),
         ("journal.durability", shown(durability)),
         ("journal.segment_bytes", Value::Integer(i64::try_from(*segment_bytes).unwrap_or(i64::MAX))),
+        ("journal.retention", shown(retention)),
     ];
     rows.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
 }

@@ -19,10 +19,9 @@ use serde_json::Value;
 use super::duration::Duration;
 
 /// Keys of later releases, by the table they will stand in.
-pub(super) const LATER_KEYS: [(&str, &[&str]); 8] = [
+pub(super) const LATER_KEYS: [(&str, &[&str]); 7] = [
     ("Document", &["auth"]),
     ("Server", &["tls", "auth"]),
-    ("Journal", &["retention"]),
     ("Tenant", &["reserve", "calendars", "classification", "pools"]),
     ("Channel", &["excludes", "pool"]),
     ("Queue", &["calendar", "reserve", "channels"]),
@@ -178,6 +177,10 @@ pub struct Journal {
     /// Bytes of one file of the embedded journal; as many are held in reserve for a disk that is full. Default 16777216.
     #[schemars(range(min = 1_048_576, max = 1_073_741_824))]
     pub segment_bytes: Option<u64>,
+    /// How long files of the embedded journal stay after a snapshot stands for them: what can still be looked at and
+    /// replayed. Default "8d".
+    #[schemars(extend("x-max" = "3650d"))]
+    pub retention: Option<Duration>,
 }
 
 /// The kind of journal.

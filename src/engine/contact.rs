@@ -359,7 +359,7 @@ pub struct Entry {
     /// Whether the time of the last step is over and overflow rules have been looked at for it.
     pub exhausted: bool,
     /// The rules it began with, by `State::entry_rules`; a reload leaves them.
-    pub(super) rules: u32,
+    pub rules: u32,
 }
 
 impl Entry {
@@ -388,11 +388,11 @@ pub struct Contact {
     /// Its channel.
     pub channel: ChannelId,
     /// Who began it: the profile's, kept here because every event asks for it.
-    pub(super) direction: Direction,
+    pub direction: Direction,
     /// -100..100, higher first.
     pub priority: i8,
     /// The gateway whose session keeps it, by its handle; [`NONE`] when there is none.
-    pub(super) gateway: u32,
+    pub gateway: u32,
     /// Place among its gateway's contacts.
     pub gateway_links: (u32, u32),
     /// Place in its class' order of waiting.
@@ -404,11 +404,11 @@ pub struct Contact {
     /// `arrival` less age credit: what orders it.
     pub adjusted_arrival: Time,
     /// When it is due, before its first entry; when that began, from then on.
-    pub(super) begin: MaybeTime,
+    pub begin: MaybeTime,
     /// When it ends by itself if not answered.
     pub expire: MaybeTime,
     /// The queue of its last or coming entry, by its handle; [`NONE`] when there is none.
-    pub(super) queue: u32,
+    pub queue: u32,
     /// When its first entry was answered.
     pub answered: MaybeTime,
     /// The entry that is open.
@@ -428,7 +428,7 @@ pub struct Contact {
     /// The agents it is not offered to just now: newest bar (slot), the others follow by `Bar::next`.
     pub bars: u32,
     /// The agent a direct contact is for, by his handle; [`NONE`] when there is none.
-    pub(super) direct: u32,
+    pub direct: u32,
     /// Digest of the request that created it.
     pub digest: [u8; 16],
     /// Outcome, once the customer's part is over.

@@ -11,6 +11,7 @@ use super::contact::{
     AssignCause, ContactState, Customer, DeclineReason, Direction, EndCause, FailCause, Outcome, Reason, SurveyKind,
     SurveyResult,
 };
+use super::estimate::Estimate;
 use super::id::{AgentId, BarId, ChannelId, ContactId, GatewayId, LegId, QueueId, Text};
 use super::policy::{Action, Policy, PolicyChange, Trigger};
 use super::time::{Span, Time};
@@ -49,6 +50,8 @@ pub struct Facts {
     pub wait: Span,
     /// Time PARKED in the entry, up to this event.
     pub parked: Span,
+    /// How long the entry that begins is likely to wait; none while too little was seen.
+    pub estimate: Option<Estimate>,
     /// Since the customer arrived.
     pub since_arrival: Span,
     /// The agent the event is about, also by its leg.

@@ -213,7 +213,7 @@ impl Index {
         known.unwrap_or_else(|| self.add(queue, channel, asked.clone()))
     }
 
-    fn add(&mut self, queue: QueueId, channel: ChannelId, Asked { requirement, whole }: Asked) -> ClassId {
+    pub(super) fn add(&mut self, queue: QueueId, channel: ChannelId, Asked { requirement, whole }: Asked) -> ClassId {
         let class = ClassId(self.classes.len());
         self.by_key.insert(self.hash(queue, channel, requirement.as_deref()), class.0);
         self.classes.push(Class {
@@ -363,6 +363,12 @@ impl Class {
     #[must_use]
     pub fn waiting(&self) -> u32 {
         self.waiting.len()
+    }
+
+    /// What it asks, its queue and channel left aside.
+    #[must_use]
+    pub fn asked(&self) -> Asked {
+        Asked { requirement: self.requirement.clone(), whole: self.whole }
     }
 }
 

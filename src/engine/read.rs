@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 
 use super::agent::{AgentProfile, Presence, Routing};
 use super::contact::{ContactProfile, ContactState, EndCause, LegState, OfferState, Outcome, Reason};
+use super::estimate::Estimate;
 use super::event::{Event, Facts};
 use super::id::{AgentId, ContactId, LegId, QueueId, Text};
 use super::requirement::Requirement;
@@ -82,6 +83,8 @@ pub struct ContactView {
     pub outcome: Option<(Outcome, Reason)>,
     /// 1 for the first in line; 0 when not waiting, or past [`limits::POSITION_SEARCH`].
     pub position: u32,
+    /// How long it is likely still to wait; none when it does not wait in line, or too little was seen.
+    pub estimate: Option<Estimate>,
     /// Measured wait of the open entry.
     pub wait: Span,
     /// Time PARKED in the open entry.
@@ -205,6 +208,9 @@ impl State {
             (facts.queue, facts.entry, facts.step) = (Some(entry.queue), entry.number, entry.step);
             (facts.wait, facts.parked) = (entry.wait, entry.parked);
         }
+        if let Event::ContactQueued { .. } = event {
+            facts.estimate = self.estimate_at_end(id);
+        }
         if let Event::SurveySubmitted { queue, .. } = event {
             (facts.queue, facts.entry) = (*queue, 0);
         }
@@ -279,6 +285,7 @@ impl State {
             agent_id: held.direct().filter(|_| held.queue == super::contact::NONE).map_or_else(Text::default, agent_id),
             outcome: held.outcome,
             position: self.position(now, contact),
+            estimate: self.estimate(now, contact),
             wait: held.entry.as_ref().map_or(Span::ZERO, |entry| entry.wait(now)),
             parked: held.entry.as_ref().map_or(Span::ZERO, |entry| entry.parked_for(now)),
             entries: held.entries,

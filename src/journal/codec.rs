@@ -8,7 +8,7 @@
 
 use std::sync::Arc;
 
-use super::wire::{Malformed, Reader, Wire, Writer, names, record, variants};
+use super::frame::{FRAME, Frame};
 use crate::engine::agent::{AgentProfile, AgentType, Fault, Presence, Routing};
 use crate::engine::command::{ChangeCause, ContactChange, NewContact, RequestStamp};
 use crate::engine::contact::{
@@ -25,6 +25,7 @@ use crate::engine::policy::{
 use crate::engine::requirement::{Comparison, Expr, Requirement, Value};
 use crate::engine::score::{Operation, Score, ScoreExpr};
 use crate::engine::time::Time;
+use crate::wire::{Malformed, Reader, Seal, Wire, Writer, names, record, variants};
 
 /// The version written. Those from [`OLDEST`] on are read; later ones are refused.
 pub const VERSION: u16 = 1;
@@ -369,7 +370,7 @@ impl Wire for Customer {
             address.put(out);
             attributes.put(out);
         };
-        match out.vault.clone() {
+        match out.vault.clone().filter(|_| *self != Customer::default()) {
             None => {
                 out.bytes.push(CLEAR);
                 fields(out);
@@ -442,6 +443,33 @@ pub fn put_batch(tenant: &Text, time: Time, events: &[Recorded], out: &mut Write
     }
     let length = u32::try_from(out.bytes.len() - start - 4).expect("a batch is smaller than 4 GiB");
     out.bytes[start..start + 4].copy_from_slice(&length.to_le_bytes());
+}
+
+/// Hands over every event of a frame at `offset` of a file, with its tenant, in order.
+///
+/// # Errors
+/// What is not as this version reads it, or what `see` refuses.
+pub fn each_event(
+    frame: &Frame<'_>,
+    (version, offset): (u16, u64),
+    vault: Option<&dyn Seal>,
+    see: &mut dyn FnMut(&str, &mut Recorded) -> Result<(), String>,
+) -> Result<(), String> {
+    let inside = |fault: Malformed| format!("byte {}: {}", offset as usize + FRAME + fault.at, fault.what);
+    let mut batches = Reader::new(frame.payload, version).with(vault);
+    for _ in 0..frame.batches {
+        let batch = get_batch(&mut batches, version).map_err(inside)?;
+        let (tenant, mut verdict) = (batch.tenant, Ok(()));
+        batch
+            .each(|recorded| {
+                if verdict.is_ok() {
+                    verdict = see(tenant, recorded);
+                }
+            })
+            .map_err(inside)?;
+        verdict?;
+    }
+    Ok(())
 }
 
 /// Reads the batch at the reader's place and steps over it.

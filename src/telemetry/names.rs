@@ -128,6 +128,8 @@ metrics! {
         "Offers to agents that have ended, by result.";
     WAIT = "usher_wait_seconds" Histogram Seconds ["tenant" "queue" "channel" "direction" "outcome"]
         "Measured wait of queue entries that ended, time parked left out. Average speed of answer = sum / count of answered.";
+    ESTIMATED_WAIT_ERROR = "usher_estimated_wait_error_seconds" Histogram Seconds ["tenant" "queue" "channel" "direction"]
+        "How far the mean estimated when a queue entry began was from the wait it then measured, of entries answered after a wait.";
     TALK = "usher_talk_seconds" Histogram Seconds ["tenant" "queue" "channel" "direction"]
         "Time in conversation of handled queue entries, hold left out.";
     HOLD = "usher_hold_seconds" Histogram Seconds ["tenant" "queue" "channel" "direction"]
@@ -197,6 +199,8 @@ pub const WAIT_BOUNDS: &[f64] =
     &[1.0, 2.0, 5.0, 10.0, 15.0, 20.0, 30.0, 45.0, 60.0, 90.0, 120.0, 180.0, 300.0, 600.0, 1200.0, 1800.0];
 /// Bounds of talk, hold, wrap-up and handle, in seconds; thresholds of the configuration come in between.
 pub const HANDLE_BOUNDS: &[f64] = &[15.0, 30.0, 60.0, 120.0, 180.0, 240.0, 300.0, 420.0, 600.0, 900.0, 1800.0, 3600.0];
+/// Bounds of the error of estimated waits, in seconds.
+pub const ERROR_BOUNDS: &[f64] = &[1.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 900.0];
 /// Bounds of the decision time, in seconds.
 pub const DECISION_BOUNDS: &[f64] = &[1e-6, 2.5e-6, 5e-6, 1e-5, 2.5e-5, 5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 1e-2, 1e-1];
 /// Bounds of the offer latency, in seconds.

@@ -19,6 +19,7 @@ use crate::engine::event::{Event, Facts, Recorded};
 use crate::engine::id::{AgentId, ChannelId, ContactId, LegId, QueueId, Text};
 use crate::engine::policy::Policy;
 use crate::engine::time::{Span, Time};
+use crate::view;
 
 /// Queue, channel and direction by handle. No queue for work given to an agent directly.
 type Key = (Option<QueueId>, ChannelId, Direction);
@@ -44,6 +45,8 @@ struct Waiting {
     cell: usize,
     state: usize,
     since: Time,
+    /// What it was told when it began.
+    estimate: Option<Span>,
 }
 
 /// A live leg.
@@ -164,9 +167,14 @@ impl Books {
                 }
             }
             Event::ContactClosed { outcome, .. } => self.close(*outcome, facts),
-            Event::LegConnected { answer: Some(answer), .. } => {
+            Event::LegConnected { contact, answer: Some(answer), .. } => {
+                let held = self.contacts.get(contact.slot() as usize).and_then(Option::as_ref);
+                let estimate = held.and_then(|held| held.estimate).filter(|_| answer.wait > Span::ZERO);
                 if let Some(cell) = self.cell(Some(answer.queue), facts) {
                     cell.series.answer(answer);
+                    if let Some(estimate) = estimate {
+                        cell.series.estimated(estimate, answer.wait);
+                    }
                 }
                 self.step(&names::STEPS_ANSWERED, Some(answer.queue), facts.step, facts);
             }
@@ -185,6 +193,56 @@ impl Books {
             (None, _, Some(agent)) => self.agents.take(self.now, agent, event),
             (None, _, None) => {}
         }
+    }
+
+    /// Goes on from where a view stands that was brought back, unless it has come as far already. What is going on is as the
+    /// view has it; counters begin where they are.
+    pub(super) fn restore(&mut self, view: &view::fold::Books) {
+        if self.sequence >= view.sequence {
+            return;
+        }
+        *self = Books::new(self.registrar.clone(), self.tenant.clone());
+        (self.sequence, self.now, self.version) = (view.sequence, view.now, view.policy.version);
+        self.queues = view.queues.iter().map(|queue| (queue.rules.id.clone(), queue.live)).collect();
+        self.channels = view.channels.iter().map(|channel| channel.id.clone()).collect();
+        self.agents.apply_policy(&view.policy);
+        for (slot, clock) in (0..).zip(&view.agents) {
+            if let Some(clock) = clock.as_ref().filter(|clock| !clock.deleted) {
+                self.agents.restore(self.now, AgentId(slot), clock);
+            }
+        }
+        for cell in &view.cells {
+            let (queue, channel, direction) = cell.key;
+            self.cell(queue, &Facts { channel: Some(channel), direction, ..Facts::default() });
+            let parked = cell.parked.iter().map(|(slot, wait)| (view.now - *wait, *slot));
+            for (since, slot) in cell.line.iter().copied().chain(parked) {
+                let record = view.contacts.get(slot as usize).and_then(Option::as_ref);
+                let state =
+                    record.and_then(|record| names::WAITING.iter().position(|(state, _)| *state == record.state));
+                if let Some((record, state)) = record.zip(state) {
+                    let estimate =
+                        record.entries.last().and_then(|entry| entry.estimate).map(|estimate| estimate.mean());
+                    self.restore_waiting(cell.key, slot, Waiting { cell: 0, state, since, estimate });
+                }
+            }
+        }
+        for (slot, leg) in view.live_legs() {
+            let view::fold::LegNow { agent, cost, key, connected, over_max_handle } = leg;
+            self.agents.use_units(agent, cost, true);
+            *self.over_max_handle.entry(key).or_default() += u64::from(over_max_handle);
+            *place(&mut self.legs, slot) = Some(LiveLeg { agent, cost, key, connected, over_max_handle });
+        }
+    }
+
+    fn restore_waiting(&mut self, (queue, channel, direction): Key, slot: u32, held: Waiting) {
+        let facts = Facts { channel: Some(channel), direction, ..Facts::default() };
+        let Some(cell) = self.cell(queue, &facts) else { return };
+        cell.waiting[held.state] += 1;
+        if held.state != PARKED {
+            cell.line.insert((held.since, slot));
+        }
+        let cell = self.index[&(queue, channel, direction)];
+        *place(&mut self.contacts, slot) = Some(Waiting { cell, ..held });
     }
 
     fn apply_policy(&mut self, policy: &Policy) {
@@ -271,7 +329,12 @@ impl Books {
         cell.waiting[0] += 1;
         cell.line.insert((now, slot));
         let key = cell.key;
-        *place(&mut self.contacts, slot) = Some(Waiting { cell: self.index[&key], state: 0, since: now });
+        *place(&mut self.contacts, slot) = Some(Waiting {
+            cell: self.index[&key],
+            state: 0,
+            since: now,
+            estimate: facts.estimate.map(|estimate| estimate.mean()),
+        });
     }
 
     fn leave(&mut self, contact: ContactId) {

@@ -70,7 +70,7 @@ pub struct Cell {
     /// Of the windows.
     pub windows: [Counts; WINDOWS.len()],
     /// By minute, for the windows to forget.
-    minutes: VecDeque<(u64, Counts)>,
+    pub(super) minutes: VecDeque<(u64, Counts)>,
     /// Entries open, by place in [`names::WAITING`].
     pub waiting: [i64; names::WAITING.len()],
     /// Entries not parked: since when each has waited, parked time added, with its contact's slot.
@@ -151,7 +151,7 @@ pub struct QueueInfo {
     /// The shortest threshold it ever had: no entry passes earlier.
     pub least: Span,
     /// The skills its own requirement names.
-    skills: Vec<Text>,
+    pub(super) skills: Vec<Text>,
     /// Entries waiting by relaxation step.
     pub by_step: Vec<i64>,
     /// Legs in conversation.
@@ -175,13 +175,28 @@ pub struct ChannelInfo {
 
 /// A live leg.
 #[derive(Clone, Copy, Debug)]
-struct LiveLeg {
-    contact: u32,
-    agent: AgentId,
-    cost: u32,
-    channel: ChannelId,
-    queue: Option<QueueId>,
-    state: LegState,
+pub(super) struct LiveLeg {
+    pub(super) contact: u32,
+    pub(super) agent: AgentId,
+    pub(super) cost: u32,
+    pub(super) channel: ChannelId,
+    pub(super) queue: Option<QueueId>,
+    pub(super) state: LegState,
+}
+
+/// A live leg, for those who count what is going on.
+#[derive(Clone, Copy, Debug)]
+pub struct LegNow {
+    /// Whose it is.
+    pub agent: AgentId,
+    /// Units it takes.
+    pub cost: u32,
+    /// Where its entry is counted.
+    pub key: CellKey,
+    /// Whether it was ever CONNECTED.
+    pub connected: bool,
+    /// Whether it talks for longer than `max_handle`, by the policy in force.
+    pub over_max_handle: bool,
 }
 
 /// What an ended leg came to.
@@ -223,7 +238,7 @@ pub struct Books {
     pub channels: Vec<ChannelInfo>,
     /// Teams by place.
     pub teams: Places,
-    team_rules: Vec<TeamRules>,
+    pub(super) team_rules: Vec<TeamRules>,
     /// Figures of the day by team, by place, and direction.
     pub team_days: BTreeMap<(u32, Direction), Counts>,
     /// Sites by place.
@@ -232,24 +247,24 @@ pub struct Books {
     pub reasons: Places,
     /// Sets of skills by place; the first is the empty one.
     pub skill_sets: Vec<Vec<Text>>,
-    skill_places: HashMap<Vec<Text>, u32>,
+    pub(super) skill_places: HashMap<Vec<Text>, u32>,
     /// Figures by quarter and slice.
     pub rows: BTreeMap<u64, HashMap<Slice, Counts>>,
-    row_count: usize,
+    pub(super) row_count: usize,
     /// Cells in order of first sight.
     pub cells: Vec<Cell>,
-    index: BTreeMap<CellKey, usize>,
-    minute: u64,
-    day: (Time, Time),
+    pub(super) index: BTreeMap<CellKey, usize>,
+    pub(super) minute: u64,
+    pub(super) day: (Time, Time),
     /// Contacts by slot, until the engine forgets them; an ended one is shared with `records`.
     pub contacts: Vec<Option<Arc<Record>>>,
-    legs: Vec<Option<LiveLeg>>,
+    pub(super) legs: Vec<Option<LiveLeg>>,
     /// Agents by slot.
     pub agents: Vec<Option<Clock>>,
     /// Ended contacts, oldest first; the first has this number.
     pub records: VecDeque<Arc<Record>>,
     /// Customers whose last contact was resolved a short while ago.
-    recontacts: Recontacts,
+    pub(super) recontacts: Recontacts,
     /// Contacts SCHEDULED.
     pub scheduled: i64,
     /// Live contacts without a queue entry.
@@ -333,6 +348,26 @@ impl Books {
             self.refill_day();
             self.forget();
         }
+    }
+
+    /// The legs that are live, by slot.
+    pub fn live_legs(&self) -> impl Iterator<Item = (u32, LegNow)> + '_ {
+        let held = (0..).zip(&self.legs).filter_map(|(slot, leg)| Some((slot, leg.as_ref()?)));
+        held.filter_map(|(slot, leg)| {
+            let record = self.contacts.get(leg.contact as usize)?.as_ref()?;
+            let connected =
+                record.legs.iter().rev().find(|held| held.leg.slot() == slot).and_then(|held| held.connected);
+            let info = self.channels.get(leg.channel.index())?;
+            let rules = self.policy.channels.iter().find(|channel| channel.id == info.id);
+            let over = |at: Time| rules.is_some_and(|rules| at + rules.max_handle <= self.now);
+            let talks = leg.state.is_talking();
+            let key = (leg.queue, leg.channel, record.profile.direction);
+            let over_max_handle = talks && connected.is_some_and(over);
+            Some((
+                slot,
+                LegNow { agent: leg.agent, cost: leg.cost, key, connected: connected.is_some(), over_max_handle },
+            ))
+        })
     }
 
     /// When the day began.
@@ -700,6 +735,7 @@ impl Books {
             team: 0,
             site: 0,
             agent: None,
+            estimate: facts.estimate,
             handle: [Span::ZERO; 3],
             cost: 0,
         });

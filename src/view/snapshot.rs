@@ -246,7 +246,7 @@ pub struct SkillView {
 }
 
 /// The state of a tenant.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Snapshot {
     /// The tenant.
     pub tenant: Text,

@@ -142,6 +142,9 @@ impl State {
     /// After an outage: what people were given time for goes on from where it stood, and every lease starts anew. A pass
     /// over legs, bars, agents and gateways.
     fn resume(&mut self, outage: Span) {
+        // Nobody could turn to anybody meanwhile: what passed says nothing of how queues are emptied.
+        let now = self.now;
+        self.drains.iter_mut().for_each(|drain| drain.skip(now));
         let moves = |leg: &Leg| matches!(leg.state, LegState::Offered | LegState::Assigned | LegState::WrapUp);
         for slot in 0..self.legs.slots() {
             let Some(leg) = self.legs.peek(slot).filter(|leg| moves(leg)) else { continue };
@@ -453,7 +456,11 @@ impl State {
         exit: Option<EntryExit>,
         disposition: &Text,
     ) {
+        let queue = self.waits_in_line(contact).filter(|_| outcome.0 == Outcome::Abandoned);
         self.leave_entry(contact);
+        if let Some(queue) = queue {
+            self.drains[queue.index()].leave();
+        }
         let now = self.now;
         let held = self.contacts.at_mut(contact.slot());
         held.outcome = Some(outcome);
@@ -675,6 +682,7 @@ impl State {
         let most = self.registry.channels[channel.index()].max;
         assert!(held.has_room(channel, cost, most), "an offer exceeds the capacity of {agent:?}");
         self.step_out(contact);
+        self.turn_drain(contact);
         self.leave_place(contact);
         self.begin_leg(contact, leg, agent, cost, (LegState::Offered, OfferState::Issued), expires);
         let held = self.contacts.at_mut(contact.slot());
@@ -687,6 +695,7 @@ impl State {
     /// A leg begins without an offer: the entry's, when one is open, or a direct one.
     fn assign(&mut self, contact: ContactId, leg: LegId, agent: AgentId, cost: u32, connect_by: Time) {
         self.step_out(contact);
+        self.turn_drain(contact);
         self.leave_place(contact);
         self.begin_leg(contact, leg, agent, cost, (LegState::Assigned, OfferState::None), connect_by);
         let held = self.contacts.at_mut(contact.slot());
@@ -829,6 +838,8 @@ impl State {
             let direction = self.contacts.at(contact.slot()).direction;
             self.tally.answer(answer.queue, direction, answer.within_threshold);
             self.note_answer(answer);
+            let rung = now.since(self.legs.at(leg.slot()).begun);
+            self.drains[answer.queue.index()].connect(rung);
             self.leave_entry(contact);
         }
         let held = self.contacts.at_mut(contact.slot());

@@ -1,11 +1,14 @@
 //! The state of one tenant: private fields, read accessors, and `evolve`, the one thing that changes it.
 //!
-//! `steps` has what is relaxed while contacts wait, `registry` the policy by handle, `evolve` what each event does, `serve` who may be matched with whom, `search`
-//! whose turn it is where rules say more than the lines do, `lending` when agents kept back are lent, `places` where
-//! contacts may wait, `gates` which queues are open.
+//! `registry` has the policy by handle, `evolve` what each event does, `serve` who may be matched with whom, `search`
+//! whose turn it is where rules say more than the lines do, `lending` when agents kept back are lent, `steps` what is
+//! relaxed while contacts wait, `places` where contacts may wait, `gates` which queues are open, `image` all of it as
+//! plain data.
 
+mod estimate;
 mod evolve;
 mod gates;
+pub mod image;
 mod lending;
 mod places;
 mod registry;
@@ -19,26 +22,27 @@ use alloc::vec::Vec;
 
 use super::agent::Agent;
 use super::contact::{Bar, Contact, ContactState, Entry, EntryRules, Leg, LegState, NONE};
+use super::estimate::Drain;
 use super::id::{AgentId, BarId, ChannelId, ClassId, ContactId, GatewayId, LegId, QueueId, Text};
-use super::limits;
 use super::matcher::Index;
 use super::policy::{Channel, Policy, PolicyVersion, Queue};
-use super::rank::Aging;
 use super::receipts::Receipts;
 use super::slab::{Chunked, Slab};
 use super::table::{IdTable, hash_bytes};
 use super::tally::Tally;
 use super::time::{Span, Time};
 use super::timers::Timers;
+pub use estimate::WaitView;
 pub use gates::Gate;
 use lending::{Lending, Promise};
 pub(super) use registry::Registry;
-pub(super) use steps::{Asked, Own, Relaxation};
+pub use steps::Asked;
+pub(super) use steps::{Own, Relaxation};
 
 /// Contacts in line (slots) by the agents their step names.
 type Awaited = BTreeSet<(Text, u32)>;
 
-/// What a deadline belongs to, with the slot beside it.
+/// What a deadline belongs to, with the slot beside it. Snapshots hold their numbers: new ones come before `Retention`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum Due {
@@ -153,6 +157,10 @@ pub struct State {
     /// Agents signed in for each of the registry's `duties`.
     step_duty: Vec<u32>,
     awaited: Awaited,
+    /// Agents AVAILABLE by team.
+    team_ready: Vec<u32>,
+    /// What each queue has shown of how it is emptied.
+    drains: Vec<Drain>,
     /// Where each lender stands, and how well each queue keeps its promise, where lenders ask.
     lending: Vec<Lending>,
     promises: Vec<Promise>,
@@ -193,6 +201,8 @@ impl State {
             team_on_duty: Vec::new(),
             step_duty: Vec::new(),
             awaited: Awaited::new(),
+            team_ready: Vec::new(),
+            drains: Vec::new(),
             lending: Vec::new(),
             promises: Vec::new(),
             receipts: Receipts::new(seed, Span::ZERO),
@@ -201,6 +211,10 @@ impl State {
             retention: None,
             agenda: Agenda::default(),
         }
+    }
+
+    pub(super) fn seed(&self) -> u64 {
+        self.seed
     }
 
     /// Time of the last event.
@@ -227,7 +241,7 @@ impl State {
         self.registry.policy.version
     }
 
-    /// The versions of the policy kept, oldest first; the last is in force. At most [`limits::POLICY_VERSIONS`].
+    /// The versions of the policy kept, oldest first; the last is in force. At most `POLICY_VERSIONS`.
     pub fn policy_versions(&self) -> impl DoubleEndedIterator<Item = &PolicyVersion> {
         self.registry.versions.iter()
     }
@@ -356,22 +370,14 @@ impl State {
     }
 
     /// The contact's place in its class' line, 1 first; 0 when it does not stand there or past
-    /// [`limits::POSITION_SEARCH`]. Contacts of the queue's other classes are counted where they rank before it.
+    /// [`POSITION_SEARCH`](super::limits::POSITION_SEARCH). Contacts of the queue's other classes are counted where they
+    /// rank before it.
     #[must_use]
     pub fn position(&self, now: Time, contact: ContactId) -> u32 {
         let held = self.contact(contact);
         let Some(entry) = held.entry.filter(|entry| entry.only.is_none() && held.links.is_in()) else { return 0 };
-        let aging = Aging::of(self.queue(entry.queue));
-        let rank = |held: &Contact| aging.rank(now, 0, i16::from(held.priority), held.adjusted_arrival, held.serial);
-        let own = rank(held);
-        let mut ahead = 0;
-        for (_, class) in self.index.iter().filter(|(_, class)| class.queue == entry.queue) {
-            ahead += class.waiting.before(&self.contacts, rank, own, limits::POSITION_SEARCH - ahead);
-            if ahead >= limits::POSITION_SEARCH {
-                return 0;
-            }
-        }
-        ahead + 1
+        let rank = self.rank_in_queue(now, held, entry.queue);
+        self.ahead(now, entry.queue, None, rank).map_or(0, |(own, others)| own + others + 1)
     }
 
     // ---- legs

@@ -164,7 +164,71 @@ pub(in crate::engine) struct Registry {
     listed: BTreeMap<Text, u32>,
 }
 
+/// The names and rules by handle, as plain data: what the policy in force does not say.
+#[derive(Clone, Debug, Default)]
+pub struct RegistryImage {
+    /// The policy in force.
+    pub policy: Arc<Policy>,
+    /// SHA-256 of the last file that said what was to be in force.
+    pub file: Option<[u8; 32]>,
+    /// The policy and those before it, oldest first.
+    pub versions: Vec<PolicyVersion>,
+    /// Skills by handle.
+    pub skills: Vec<Text>,
+    /// Channels by handle, as last in force.
+    pub channels: Vec<Channel>,
+    /// Queues by handle, as last in force, with the queue that took over each one that went.
+    pub queues: Vec<(Queue, Option<QueueId>)>,
+    /// Teams by handle.
+    pub teams: Vec<Text>,
+    /// What entries are measured against, by place.
+    pub measured: Vec<EntryRules>,
+}
+
 impl Registry {
+    /// It as plain data.
+    pub(super) fn image(&self) -> RegistryImage {
+        let Registry { policy, file, versions, skills, queues, team_names, measured, channels, .. } = self;
+        RegistryImage {
+            policy: policy.clone(),
+            file: *file,
+            versions: versions.iter().cloned().collect(),
+            skills: skills.all.clone(),
+            channels: channels.clone(),
+            queues: queues.iter().map(|queue| (queue.rules.clone(), queue.successor)).collect(),
+            teams: team_names.all.clone(),
+            measured: measured.clone(),
+        }
+    }
+
+    /// The registry that [`Self::image`] is of.
+    pub(super) fn from_image(image: RegistryImage) -> Registry {
+        let RegistryImage { policy, file, versions, skills, channels, queues, teams, measured } = image;
+        let mut registry = Registry { file, versions: versions.into(), ..Registry::default() };
+        for skill in &skills {
+            place(&mut registry.live_skills, registry.skills.intern(skill), false);
+        }
+        for channel in channels {
+            place(&mut registry.channels, registry.channel_names.intern(&channel.id), channel);
+        }
+        for (rules, successor) in queues {
+            let at = registry.queue_names.intern(&rules.id);
+            place(&mut registry.queues, at, QueueRules { live: false, successor, ..QueueRules::new(rules) });
+        }
+        for team in &teams {
+            let at = registry.team_names.intern(team);
+            let (bands, more, roster) = (Vec::new(), Vec::new(), RosterId(0));
+            let contact_order = ContactOrder::Priority;
+            place(&mut registry.teams, at, TeamRules { live: false, bands, more, contact_order, roster });
+        }
+        for rules in measured {
+            registry.share(rules);
+        }
+        if policy.version > 0 {
+            registry.apply(&policy);
+        }
+        registry
+    }
     /// Puts a policy in force: known names keep their handles, names it lacks stay as they last were, not live.
     pub(in crate::engine) fn apply(&mut self, policy: &Arc<Policy>) {
         self.policy = policy.clone();

@@ -291,6 +291,7 @@ impl State {
 
     /// Counts an agent's skills and team as on duty, or no longer: around every change of his presence or of either.
     pub(super) fn count_duty(&mut self, agent: AgentId, on: bool) {
+        self.count_ready(agent, on);
         let held = &self.agents[agent.0];
         if !held.signed_in() {
             return;

@@ -258,6 +258,7 @@ impl State {
             Some(agent) => self.agents[agent.0].only.insert(&mut self.contacts, contact.slot()),
             None => self.index.wait(&mut self.contacts, entry.class, contact.slot()),
         }
+        self.pass_drain(entry.queue);
         if self.queued.len() <= entry.queue.index() {
             self.queued.resize(entry.queue.index() + 1, 0);
         }
@@ -294,6 +295,7 @@ impl State {
             Some(agent) => self.agents[agent.0].only.remove(&mut self.contacts, contact.slot()),
             None => self.index.unwait(&mut self.contacts, entry.class, contact.slot()),
         }
+        self.pass_drain(entry.queue);
         self.queued[entry.queue.index()] -= 1;
     }
 

@@ -67,10 +67,11 @@ impl<'a> Own<'a> {
 
 /// What an entry asks: the class it waits in, its queue and channel left aside.
 #[derive(Clone, Debug)]
-pub(in crate::engine) struct Asked {
-    pub(in crate::engine) requirement: Option<Arc<Requirement>>,
+pub struct Asked {
+    /// What is asked; none asks nothing.
+    pub requirement: Option<Arc<Requirement>>,
     /// Whether that is all: the queue's own `require` is not asked beside it.
-    pub(in crate::engine) whole: bool,
+    pub whole: bool,
 }
 
 /// The steps of a queue as compiled; the wait at which its overflow rules act, the last of them over.

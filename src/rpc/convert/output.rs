@@ -5,8 +5,10 @@ use usher_proto::v1;
 use super::{attributes, offer_id, span, time};
 use crate::engine::agent::AgentProfile;
 use crate::engine::contact::{ContactProfile, LegState, OfferState, Outcome, Reason};
+use crate::engine::estimate::Estimate;
 use crate::engine::read::{AgentView, ContactBrief, ContactView, LegView};
 use crate::rpc::names;
+use crate::view::estimate::quantiles;
 
 /// What a contact is: the fields that came with it.
 pub fn profile(profile: &ContactProfile) -> v1::Contact {
@@ -68,6 +70,7 @@ pub fn contact(view: &ContactView) -> v1::Contact {
         outcome,
         reason,
         position: view.position as i32,
+        estimated_wait: view.estimate.as_ref().map(estimated_wait),
         legs: view.legs.iter().map(|leg_view| leg(leg_view, leg_view.number == view.owner)).collect(),
         offers: offers.map(|leg| offer(leg, Some(&view.profile))).collect(),
         create_time: Some(time(view.created)),
@@ -84,6 +87,12 @@ pub fn contact(view: &ContactView) -> v1::Contact {
         resolved,
         ..profile(&view.profile)
     }
+}
+
+/// An estimate, as it is shown.
+pub fn estimated_wait(estimate: &Estimate) -> v1::EstimatedWait {
+    let (half, most) = quantiles(estimate);
+    v1::EstimatedWait { p50: Some(span(half)), p90: Some(span(most)) }
 }
 
 /// A leg.
