@@ -255,7 +255,7 @@ pub struct Tenant {
     pub remembered_requests: Option<u32>,
     /// How long a customer's coming again tells that his last contact, said to be resolved, was not: for first contact
     /// resolution in reports. Default "7d".
-    #[schemars(extend("x-min" = "1d", "x-max" = "30d"))]
+    #[schemars(extend("x-min" = "1m", "x-max" = "30d"))]
     pub recontact_window: Option<Duration>,
     /// Over which time of late an agent's occupancy is taken for routing (selection "least_occupied"). Default "1h".
     #[schemars(extend("x-min" = "1s", "x-max" = "12h"))]
