@@ -76,7 +76,7 @@ const ADDED: &[(&str, u32, u32, &[&str])] = &[
     ("[journal]\nbackend = \"disk\"", 2, 11, &["cannot be \"disk\"", "one of \"embedded\""]),
     ("[journal]\ndurability = \"fsnyc\"", 2, 14, &["cannot be \"fsnyc\"", "did you mean \"fsync\""]),
     ("[journal]\nsegment_bytes = 1000", 2, 17, &["`segment_bytes` is 1000", "1048576"]),
-    ("[journal]\nretention = \"1d\"", 2, 1, &["`retention` is known, but not available"]),
+    ("[journal]\nretention = \"4000d\"", 2, 13, &["`4000d` is longer than ten years"]),
     ("[metrics]\nx = 1", 1, 2, &["unknown key `metrics` at the top of the file", "known here"]),
     // The tenant.
     ("[[tenants]]\nid = \"t\"", 2, 6, &["two tenants `t`", "line 2"]),
@@ -110,6 +110,69 @@ const ADDED: &[(&str, u32, u32, &[&str])] = &[
         3,
         51,
         &["known, but not", "\"external\""],
+    ),
+    // Steps.
+    ("[[tenants.queues]]\nid = \"q\"\nsteps = [{}, {}]", 3, 14, &["a step without `after`", "after = \"30s\""]),
+    (
+        "[[tenants.queues]]\nid = \"q\"\nsteps = [{ after = \"9s\" }, { after = \"9s\" }]",
+        3,
+        38,
+        &["begins no later than the one before it", "write more than 9s"],
+    ),
+    (
+        "[[tenants.queues]]\nid = \"q\"\nsteps = [{ require = \"frnch\" }]",
+        3,
+        23,
+        &["unknown skill `frnch`", "`french`"],
+    ),
+    ("[[tenants.queues]]\nid = \"q\"\nsteps = [{ drop = [\"frnch\"] }]", 3, 20, &["no skill `frnch`", "`french`"]),
+    (
+        "[[tenants.queues]]\nid = \"q\"\nsteps = [{ prefer = \"last\" }]",
+        3,
+        21,
+        &["cannot be \"last\"", "preferred_agent"],
+    ),
+    (
+        "[[tenants.queues]]\nid = \"q\"\nsteps = [{ prefer = \"preferred_agent\" }]",
+        3,
+        21,
+        &["the last step is for preferred agents alone", "wait for ever"],
+    ),
+    (
+        "[[tenants.queues]]\nid = \"q\"\nsteps = [{ skip_if = \"nobody_signed_in\" }]",
+        3,
+        22,
+        &["the last step cannot be passed over", "`steps_exhausted`"],
+    ),
+    (
+        "[[tenants.queues]]\nid = \"q\"\nsteps_exhausted = { then = \"any_in_queue\" }",
+        3,
+        19,
+        &["`after` is missing", "after = \"2m\""],
+    ),
+    (
+        "[[tenants.queues]]\nid = \"q\"\nsteps_exhausted = { then = \"stay_on_last\", after = \"1m\" }",
+        3,
+        52,
+        &["`after` means nothing"],
+    ),
+    (
+        "[[tenants.queues]]\nid = \"q\"\nsteps = [{ after = \"1m\" }]\nsteps_exhausted = { then = \"any_in_queue\", after = \"1m\" }",
+        4,
+        52,
+        &["over before it begins", "begins at 1m"],
+    ),
+    (
+        "[[tenants.queues]]\nid = \"q\"\nsteps_exhausted = { then = \"overflow\", after = \"1m\" }",
+        3,
+        19,
+        &["no overflow rule says", "steps_exhausted"],
+    ),
+    (
+        "[[tenants.queues]]\nid = \"q\"\noverflow = [{ when = \"steps_exhausted\", then = \"refuse\" }]",
+        3,
+        13,
+        &["this rule never acts", "then = \"overflow\""],
     ),
     ("[[tenants.queues]]\nid = \"q\"\nselection = \"rank\"", 3, 13, &["cannot be \"rank\"", "one of"]),
     (
@@ -170,7 +233,7 @@ const ADDED: &[(&str, u32, u32, &[&str])] = &[
         &["team `x` does not serve queue `sales`"],
     ),
     ("[[tenants.queues]]\nid = \"q\"\nselection = \"longest\"", 3, 13, &["cannot be \"longest\"", "one of"]),
-    ("[[tenants.queues]]\nid = \"q\"\nsteps = []", 3, 1, &["`steps` is known, but not available"]),
+    ("[[tenants.queues]]\nid = \"q\"\ncalendar = \"c\"", 3, 1, &["`calendar` is known, but not available"]),
     ("[[tenants.queues]]\nid = \"q\"\noverflow = [{ when = \"wait\", then = \"refuse\" }]", 3, 13, &["needs `after`"]),
     (
         "[[tenants.queues]]\nid = \"q\"\noverflow = [{ when = \"estimated_wait\", then = \"refuse\" }]",

@@ -22,8 +22,8 @@ macro_rules! scenarios {
 }
 
 scenarios! {
-    aging broadcast connect deadlines direct gates give leases lifecycle offers order orders overflow places policy presence requests reserve
-    selection skills supervise transfer
+    aging broadcast connect deadlines direct gates give leases lifecycle offers order orders overflow places policy
+    presence requests reserve selection skills steps supervise transfer
 }
 
 #[test]

@@ -12,8 +12,9 @@ use super::{Config, Journal, Keepalive, Limits, Server, Telemetry};
 use crate::engine::agent::{AgentProfile, AgentType};
 use crate::engine::id::Text;
 use crate::engine::policy::{
-    Action, Broadcast, Channel, Connect, ContactOrder, Hysteresis, IdleClock, Membership, Overflow, Policy, Queue,
-    QueueGroup, Reserve, Rules, Selection, ServiceLevel, Shift, ShiftBreak, Skill, Team, Trigger, WrapUp,
+    Action, Broadcast, Channel, Connect, ContactOrder, Exhausted, Hysteresis, IdleClock, Membership, Overflow, Policy,
+    Queue, QueueGroup, Reserve, Rules, Selection, ServiceLevel, Shift, ShiftBreak, Skill, SkipIf, Step, Team, Trigger,
+    WrapUp,
 };
 use crate::engine::requirement;
 use crate::engine::time::Span;
@@ -44,7 +45,7 @@ pub(super) fn settings(config: &Config) -> Table {
     let Limits { max_message_bytes, max_streams, stream_buffer, ingress } = limits;
     let Keepalive { interval, timeout } = keepalive;
     let Telemetry { log, log_format } = telemetry;
-    let Journal { backend, path, durability, segment_bytes } = journal;
+    let Journal { backend, path, durability, segment_bytes, retention } = journal;
     let shown = |value: &dyn std::fmt::Debug| Value::String(format!("{value:?}").to_lowercase());
     let count = |value: usize| Value::Integer(i64::try_from(value).unwrap_or(i64::MAX));
     let rows = [
@@ -66,6 +67,7 @@ pub(super) fn settings(config: &Config) -> Table {
         ("journal.path", Value::String(path.display().to_string())),
         ("journal.durability", shown(durability)),
         ("journal.segment_bytes", Value::Integer(i64::try_from(*segment_bytes).unwrap_or(i64::MAX))),
+        ("journal.retention", shown(retention)),
     ];
     rows.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
 }
@@ -209,6 +211,8 @@ fn queue(queue: &Queue) -> Table {
         expected_handle,
         expected_patience,
         overflow,
+        steps,
+        exhausted,
     } = queue;
     let mut table = named(id, display_name);
     selected(&mut table, *selection, broadcast.as_ref());
@@ -249,6 +253,7 @@ fn queue(queue: &Queue) -> Table {
         let rules = overflow.iter().map(|rule| Value::Table(self::overflow(rule)));
         table.insert("overflow".into(), Value::Array(rules.collect()));
     }
+    relaxation(&mut table, steps, *exhausted);
     let ServiceLevel { threshold, target_ppm } = service_level;
     let mut promise = Table::new();
     promise.insert("threshold".into(), duration(*threshold));
@@ -271,6 +276,50 @@ fn wrap_up(wrap_up: &WrapUp) -> Table {
     table
 }
 
+fn step(step: &Step) -> Table {
+    let Step { after, require, drop, prefer, skip_if } = step;
+    let mut table = Table::new();
+    table.insert("after".into(), duration(*after));
+    if let Some(require) = require {
+        put(&mut table, "require", &require.text);
+    }
+    if !drop.is_empty() {
+        table.insert("drop".into(), texts(drop));
+    }
+    if *prefer {
+        put(&mut table, "prefer", "preferred_agent");
+    }
+    if let Some(skip_if) = skip_if {
+        let when = match skip_if {
+            SkipIf::NobodySignedIn => "nobody_signed_in",
+        };
+        put(&mut table, "skip_if", when);
+    }
+    table
+}
+
+fn relaxation(table: &mut Table, steps: &[Step], exhausted: Exhausted) {
+    if !steps.is_empty() {
+        let steps = steps.iter().map(|step| Value::Table(self::step(step)));
+        table.insert("steps".into(), Value::Array(steps.collect()));
+    }
+    table.insert("steps_exhausted".into(), Value::Table(self::exhausted(exhausted)));
+}
+
+fn exhausted(exhausted: Exhausted) -> Table {
+    let mut table = Table::new();
+    let (then, after) = match exhausted {
+        Exhausted::StayOnLast => ("stay_on_last", None),
+        Exhausted::AnyInQueue(after) => ("any_in_queue", Some(after)),
+        Exhausted::Overflow(after) => ("overflow", Some(after)),
+    };
+    put(&mut table, "then", then);
+    if let Some(after) = after {
+        table.insert("after".into(), duration(after));
+    }
+    table
+}
+
 fn overflow(rule: &Overflow) -> Table {
     let Overflow { trigger, action } = rule;
     let mut table = Table::new();
@@ -287,6 +336,7 @@ fn overflow(rule: &Overflow) -> Table {
             "wait"
         }
         Trigger::NoWillingAgent => "no_willing_agent",
+        Trigger::StepsExhausted => "steps_exhausted",
         Trigger::QueueClosed => "queue_closed",
     };
     let then = match action {

@@ -136,6 +136,7 @@ fn trigger(rule: &At<schema::Overflow>, faults: &mut Gathered<'_>) -> Option<pol
             policy::Trigger::Wait(wanted(after, (rule, words), faults)?.get().0)
         }
         When::NoWillingAgent => policy::Trigger::NoWillingAgent,
+        When::StepsExhausted => policy::Trigger::StepsExhausted,
         When::QueueClosed => policy::Trigger::QueueClosed,
     })
 }

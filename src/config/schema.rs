@@ -19,13 +19,12 @@ use serde_json::Value;
 use super::duration::Duration;
 
 /// Keys of later releases, by the table they will stand in.
-pub(super) const LATER_KEYS: [(&str, &[&str]); 8] = [
+pub(super) const LATER_KEYS: [(&str, &[&str]); 7] = [
     ("Document", &["auth"]),
     ("Server", &["tls", "auth"]),
-    ("Journal", &["retention"]),
     ("Tenant", &["reserve", "calendars", "classification", "pools"]),
     ("Channel", &["excludes", "pool"]),
-    ("Queue", &["calendar", "steps", "reserve", "channels"]),
+    ("Queue", &["calendar", "reserve", "channels"]),
     ("Team", &["max_occupancy", "offer_rate_limit"]),
     ("Agent", &["shifts", "cost_per_hour", "max_occupancy"]),
 ];
@@ -177,6 +176,10 @@ pub struct Journal {
     /// Bytes of one file of the embedded journal; as many are held in reserve for a disk that is full. Default 16777216.
     #[schemars(range(min = 1_048_576, max = 1_073_741_824))]
     pub segment_bytes: Option<u64>,
+    /// How long files of the embedded journal stay after a snapshot stands for them: what can still be looked at and
+    /// replayed. Default "8d".
+    #[schemars(extend("x-max" = "3650d"))]
+    pub retention: Option<Duration>,
 }
 
 /// The kind of journal.
@@ -251,7 +254,7 @@ pub struct Tenant {
     pub remembered_requests: Option<u32>,
     /// How long a customer's coming again tells that his last contact, said to be resolved, was not: for first contact
     /// resolution in reports. Default "7d".
-    #[schemars(extend("x-min" = "1d", "x-max" = "30d"))]
+    #[schemars(extend("x-min" = "1m", "x-max" = "30d"))]
     pub recontact_window: Option<Duration>,
     /// Over which time of late an agent's occupancy is taken for routing (selection "least_occupied"). Default "1h".
     #[schemars(extend("x-min" = "1s", "x-max" = "12h"))]
@@ -377,6 +380,13 @@ pub struct Queue {
     /// What happens when the queue is long, nobody is there, or a contact waits too long; in order. Default: nothing.
     #[serde(default)]
     pub overflow: Vec<At<Overflow>>,
+    /// How what is asked of an agent is relaxed the longer a contact waits: whoever meets any step that has begun may take
+    /// it, those of an earlier step first. Without a step that begins at once, `require` comes before them.
+    /// Default: nothing is.
+    #[serde(default)]
+    pub steps: Vec<At<Step>>,
+    /// What follows the last step. Default { then = "stay_on_last" }.
+    pub steps_exhausted: Option<At<StepsExhausted>>,
     /// Mean patience expected, for "cmu_theta"; left out of every queue of a team, the order is cost / handle time.
     /// Default: unset.
     #[schemars(extend("x-min" = "100ms", "x-max" = "90d"))]
@@ -452,6 +462,64 @@ pub enum Selection {
     Broadcast,
 }
 
+/// One relaxation step.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Step {
+    /// When it begins, counted from when the contact came into the queue, less what steps before it were cut short.
+    /// Default for the first "0s".
+    #[schemars(extend("x-max" = "90d"))]
+    pub after: Option<At<Duration>>,
+    /// What it asks instead of the queue's `require`; "true" asks nothing. Default: the same as the queue.
+    pub require: Option<At<String>>,
+    /// Skills, and attributes as attr.NAME, that it does not ask for although the contact does.
+    #[serde(default)]
+    pub drop: Vec<At<String>>,
+    /// Makes it a step for the contact's preferred agent alone. Default: for everyone.
+    pub prefer: Option<At<Prefer>>,
+    /// When it is passed over, judged as it would begin; the next step then begins at once. Default: never.
+    pub skip_if: Option<At<SkipIf>>,
+}
+
+/// Whom a step is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Prefer {
+    /// The contact's preferred agent. It ends early while he is not signed in or may not take the contact.
+    PreferredAgent,
+}
+
+/// When a step is passed over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SkipIf {
+    /// Nobody of a team that serves the queue who meets what the step asks is signed in.
+    NobodySignedIn,
+}
+
+/// What follows the last step.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct StepsExhausted {
+    /// When the last step is over, counted as the steps are. Needed but for "stay_on_last".
+    #[schemars(extend("x-min" = "100ms", "x-max" = "90d"))]
+    pub after: Option<At<Duration>>,
+    /// What then.
+    pub then: ExhaustedThen,
+}
+
+/// What follows the last step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ExhaustedThen {
+    /// Nothing: the last step goes on.
+    StayOnLast,
+    /// Anyone of a team that serves the queue may take the contact, whatever queue and contact ask.
+    AnyInQueue,
+    /// The overflow rules with when = "steps_exhausted" act.
+    Overflow,
+}
+
 /// One overflow rule. It acts once per contact and stay in the queue; the first that is set off and possible does.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -487,6 +555,8 @@ pub enum When {
     Wait,
     /// A contact was declined as often as the tenant's max_declines.
     NoWillingAgent,
+    /// The time of the queue's last step is over; needs steps_exhausted = { after, then = "overflow" }.
+    StepsExhausted,
     /// A contact comes to a queue that a supervisor closed: judged before all else.
     QueueClosed,
 }

@@ -18,6 +18,7 @@ use super::requirement::{self, RequirementError};
 use super::routing;
 use super::schema::{self, At, Attribute, Id, Label, WrapUpMode};
 use super::shifts;
+use super::steps;
 use super::validate::{Names, unique};
 
 /// Zone of a tenant for which none is given.
@@ -206,6 +207,7 @@ fn queue(table: schema::Queue, known: &Known, faults: &mut Gathered<'_>) -> poli
     let default = policy::Queue::named(text(&table.id));
     let promised = default.service_level;
     let overflow = routing::overflow(&table, known, faults);
+    let (steps, exhausted) = steps::steps(&table, &overflow, known, faults);
     let (selection, idle_clock) = (routing::selection(&table), routing::idle_clock(&table));
     let (score, aging_cap) = (routing::score(&table, known, faults), routing::aging_cap(&table, faults));
     let broadcast = routing::broadcast(&table, faults);
@@ -226,6 +228,8 @@ fn queue(table: schema::Queue, known: &Known, faults: &mut Gathered<'_>) -> poli
         expected_handle: span(table.expected_handle, default.expected_handle),
         expected_patience: table.expected_patience.map(|given| given.0),
         overflow,
+        steps,
+        exhausted,
         max_wait: table.max_wait.map(|given| given.0),
         short_abandon: span(table.short_abandon, default.short_abandon),
         wrap_up: table.wrap_up.map_or(default.wrap_up, |table| wrap_up(&table, faults)),

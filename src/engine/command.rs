@@ -84,6 +84,8 @@ pub struct ContactChange {
     pub attributes: Option<Attributes>,
     /// The conversation.
     pub conversation_id: Option<Text>,
+    /// The agent to be tried first where steps say so; empty for none.
+    pub preferred_agent_id: Option<Text>,
     /// The priority.
     pub priority: Option<i32>,
     /// The requirement; re-evaluated at once while it waits.

@@ -58,6 +58,8 @@ pub struct ContactProfile {
     pub conversation_id: Text,
     /// The channel's id.
     pub channel: Text,
+    /// The agent to be tried first where the queue's steps say so; empty when none.
+    pub preferred_agent_id: Text,
     /// The customer's part.
     pub customer: Option<Arc<Customer>>,
     /// Attributes that identify nobody.
@@ -350,8 +352,16 @@ pub struct Entry {
     pub reached: Span,
     /// The overflow rules of its queue that have acted in this entry, a bit each.
     pub acted: u32,
+    /// The relaxation step in force, counted from 0.
+    pub step: u8,
+    /// The steps passed over, a bit each.
+    pub skipped: u32,
+    /// How much earlier than they say later steps begin, for those that were cut short.
+    pub advanced: Span,
+    /// Whether the time of the last step is over and overflow rules have been looked at for it.
+    pub exhausted: bool,
     /// The rules it began with, by `State::entry_rules`; a reload leaves them.
-    pub(super) rules: u32,
+    pub rules: u32,
 }
 
 impl Entry {
@@ -380,11 +390,11 @@ pub struct Contact {
     /// Its channel.
     pub channel: ChannelId,
     /// Who began it: the profile's, kept here because every event asks for it.
-    pub(super) direction: Direction,
+    pub direction: Direction,
     /// -100..100, higher first.
     pub priority: i8,
     /// The gateway whose session keeps it, by its handle; [`NONE`] when there is none.
-    pub(super) gateway: u32,
+    pub gateway: u32,
     /// Place among its gateway's contacts.
     pub gateway_links: (u32, u32),
     /// Place in its class' order of waiting.
@@ -396,11 +406,11 @@ pub struct Contact {
     /// `arrival` less age credit: what orders it.
     pub adjusted_arrival: Time,
     /// When it is due, before its first entry; when that began, from then on.
-    pub(super) begin: MaybeTime,
+    pub begin: MaybeTime,
     /// When it ends by itself if not answered.
     pub expire: MaybeTime,
     /// The queue of its last or coming entry, by its handle; [`NONE`] when there is none.
-    pub(super) queue: u32,
+    pub queue: u32,
     /// When its first entry was answered.
     pub answered: MaybeTime,
     /// The entry that is open.
@@ -420,7 +430,7 @@ pub struct Contact {
     /// The agents it is not offered to just now: newest bar (slot), the others follow by `Bar::next`.
     pub bars: u32,
     /// The agent a direct contact is for, by his handle; [`NONE`] when there is none.
-    pub(super) direct: u32,
+    pub direct: u32,
     /// Digest of the request that created it.
     pub digest: [u8; 16],
     /// Outcome, once the customer's part is over.

@@ -12,6 +12,7 @@ use super::contact::{
     AssignCause, ContactState, Customer, DeclineReason, Direction, EndCause, FailCause, Outcome, Reason, SurveyKind,
     SurveyResult,
 };
+use super::estimate::Estimate;
 use super::id::{AgentId, BarId, ChannelId, ContactId, GatewayId, LegId, QueueId, Text};
 use super::policy::{Action, Policy, PolicyChange, Trigger};
 use super::time::{Span, Time};
@@ -44,10 +45,14 @@ pub struct Facts {
     pub queue: Option<QueueId>,
     /// Number of the entry, 1 for the contact's first.
     pub entry: u32,
+    /// The relaxation step the entry was in.
+    pub step: u8,
     /// Measured wait of the entry, up to this event.
     pub wait: Span,
     /// Time PARKED in the entry, up to this event.
     pub parked: Span,
+    /// How long the entry that begins is likely to wait; none while too little was seen.
+    pub estimate: Option<Estimate>,
     /// Since the customer arrived.
     pub since_arrival: Span,
     /// The agent the event is about, also by its leg.
@@ -142,6 +147,24 @@ pub enum Event {
         contact: ContactId,
         /// The wait.
         wait: Span,
+    },
+    /// A relaxation step began, or was passed over: more agents may take a contact.
+    ContactRelaxed {
+        /// The contact.
+        contact: ContactId,
+        /// The step before, counted from 0.
+        before: u8,
+        /// The step now in force.
+        after: u8,
+        /// The steps passed over so far, a bit each.
+        skipped: u32,
+        /// How much earlier than they say later steps begin.
+        advanced: Span,
+    },
+    /// The time of a queue's last step is over for a contact: overflow rules are looked at.
+    StepsExhausted {
+        /// The contact.
+        contact: ContactId,
     },
     /// A file says what the policy in force says already.
     PolicySourced {
@@ -590,6 +613,8 @@ impl Event {
             | NoWillingAgent { contact }
             | BarLifted { contact, .. }
             | WaitReached { contact, .. }
+            | ContactRelaxed { contact, .. }
+            | StepsExhausted { contact }
             | ContactOverflowed { contact, .. }
             | ContactEnded { contact, .. }
             | ContactClosed { contact, .. }

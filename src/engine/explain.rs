@@ -86,21 +86,21 @@ impl State {
     #[must_use]
     pub fn candidates_for(&self, contact: ContactId) -> Candidates {
         let mut found = Candidates::default();
-        let mut ranks: Vec<AgentRank> = Vec::new();
+        let mut ranks: Vec<(u8, AgentRank)> = Vec::new();
         for agent in self.agents_from(0) {
             match self.refused(contact, agent) {
                 Some(reason) => *found.refused.entry(reason).or_default() += 1,
-                None => ranks.push(self.agent_rank(contact, agent)),
+                None => ranks.push((self.step_of(contact, agent), self.agent_rank(contact, agent))),
             }
         }
         ranks.sort_unstable();
         found.eligible = ranks.len() as u32;
-        found.winner = ranks.first().copied();
-        found.runner_up = ranks.get(1).copied();
+        found.winner = ranks.first().map(|found| found.1);
+        found.runner_up = ranks.get(1).map(|found| found.1);
         found
     }
 
-    /// How an agent ranks for a contact that waits: by its queue's selection, then by since when he is idle.
+    /// How an agent ranks for a contact that waits, among those of one step ([`Self::step_of`]): by its queue's selection, then by since when he is idle.
     #[must_use]
     pub fn agent_rank(&self, contact: ContactId, agent: AgentId) -> AgentRank {
         let held = self.contact(contact);

@@ -39,6 +39,8 @@ pub const AGING: i64 = 1_000_000_000;
 pub const KEEP_IDLE: u32 = AGENTS as u32;
 /// Overflow rules per queue: which of them acted is kept in one word per entry.
 pub const OVERFLOW_RULES: usize = 32;
+/// Steps per queue: which of them were passed over is kept in one word per entry.
+pub const STEPS: usize = 16;
 /// Groups of queues per tenant: an arrival looks at each group of its queue.
 pub const QUEUE_GROUPS: usize = 1_000;
 /// Agents looked at per event while the pool of a class never seen is filled, so that no step is long.

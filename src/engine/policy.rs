@@ -291,6 +291,10 @@ pub struct Queue {
     /// What happens when the queue is long, nobody is there, or a contact waits too long, in order; at most
     /// [`super::limits::OVERFLOW_RULES`].
     pub overflow: Vec<Overflow>,
+    /// How what it asks is relaxed while a contact waits, in order of `after`; at most [`super::limits::STEPS`].
+    pub steps: Vec<Step>,
+    /// What follows the last step.
+    pub exhausted: Exhausted,
     /// Overrides the channel's `max_wait`.
     pub max_wait: Option<Span>,
     /// An abandonment before this wait is counted as short.
@@ -321,12 +325,77 @@ impl Queue {
             expected_handle: Span::from_secs(300),
             expected_patience: None,
             overflow: Vec::new(),
+            steps: Vec::new(),
+            exhausted: Exhausted::StayOnLast,
             max_wait: None,
             short_abandon: Span::from_secs(5),
             wrap_up: WrapUp::None,
             service_level: ServiceLevel { threshold: Span::from_secs(20), target_ppm: 800_000 },
         }
     }
+}
+
+impl Queue {
+    /// Whether anything it asks is relaxed while a contact waits.
+    #[must_use]
+    pub fn relaxes(&self) -> bool {
+        !self.steps.is_empty() || self.exhausted != Exhausted::StayOnLast
+    }
+
+    /// Whether two versions of a queue ask the same of agents, at every step.
+    #[must_use]
+    pub fn asks_alike(&self, other: &Queue) -> bool {
+        (&self.require, &self.steps, self.exhausted) == (&other.require, &other.steps, other.exhausted)
+    }
+
+    /// The step a wait leads to by the clock alone: where entries stand once other steps come into force.
+    #[must_use]
+    pub fn step_at(&self, wait: Span) -> u8 {
+        let implicit = self.steps.first().is_none_or(|first| !first.after.is_zero());
+        let any = match self.exhausted {
+            Exhausted::AnyInQueue(after) => Some(after),
+            Exhausted::StayOnLast | Exhausted::Overflow(_) => None,
+        };
+        let begins = implicit.then_some(Span::ZERO).into_iter().chain(self.steps.iter().map(|step| step.after));
+        let begins: Vec<Span> = begins.chain(any).collect();
+        begins.iter().rposition(|after| *after <= wait).unwrap_or(0) as u8
+    }
+}
+
+/// One relaxation step. Whoever meets any step that has begun may take the contact, those of an earlier step first.
+///
+/// The first one is step 0 when its `after` is zero; else the queue's own requirement is step 0 before it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Step {
+    /// The measured wait at which it begins, earlier by what steps before it were cut short.
+    pub after: Span,
+    /// What it asks instead of the queue's `require`; none is the same as the queue.
+    pub require: Option<Arc<Requirement>>,
+    /// Skills, and attributes as `attr.NAME`, that it does not ask for although the contact does.
+    pub drop: Vec<Text>,
+    /// Whether only the contact's preferred agent may take it by this step.
+    pub prefer: bool,
+    /// When it is passed over, judged as it would begin.
+    pub skip_if: Option<SkipIf>,
+}
+
+/// When a step is passed over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SkipIf {
+    /// Nobody of a team that serves the queue who meets what the step asks is signed in; what the contact asks by itself
+    /// is left aside.
+    NobodySignedIn,
+}
+
+/// What follows the last step of a queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exhausted {
+    /// Nothing: it stays.
+    StayOnLast,
+    /// From this wait on anyone whose team serves the queue, whatever queue and contact ask.
+    AnyInQueue(Span),
+    /// At this wait the overflow rules for [`Trigger::StepsExhausted`] act.
+    Overflow(Span),
 }
 
 /// Queues that share waiting places.
@@ -361,6 +430,8 @@ pub enum Trigger {
     Wait(Span),
     /// It was declined as often as `max_declines` says.
     NoWillingAgent,
+    /// The time of the queue's last step is over: see [`Exhausted::Overflow`].
+    StepsExhausted,
     /// A contact comes to a queue that was closed by hand: judged first, whoever could take it.
     QueueClosed,
 }

@@ -7,7 +7,7 @@ use super::agent::AgentProfile;
 use super::contact::{ContactProfile, EndCause, OfferState};
 use super::event::{Event, Recorded};
 use super::id::{AgentId, ContactId, QueueId, Text};
-use super::requirement::Requirement;
+use super::requirement::{Expr, Requirement};
 use super::state::State;
 use super::time::{Span, Time};
 
@@ -30,6 +30,19 @@ pub struct Published {
     pub totals: Option<Box<Totals>>,
     /// The gateway a gateway's event names.
     pub gateway: Option<Text>,
+    /// What a step that begins changes.
+    pub relaxed: Option<Box<Relaxed>>,
+}
+
+/// What a contact asks of an agent before and after a step began, its queue's part included.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Relaxed {
+    /// Before.
+    pub before: Expr,
+    /// After.
+    pub after: Expr,
+    /// When the next step begins, or the last is over; none when nothing more comes.
+    pub next_step: Option<Time>,
 }
 
 impl Published {
@@ -110,6 +123,14 @@ impl State {
             other_queue: other_queue.map(queue),
             other_agent: other_agent.map(agent_id),
             gateway,
+            relaxed: match event {
+                Event::ContactRelaxed { contact, before, .. } => Some(Box::new(Relaxed {
+                    before: self.asks(*contact, Some(*before)),
+                    after: self.asks(*contact, None),
+                    next_step: self.next_step(*contact),
+                })),
+                _ => None,
+            },
             totals: match event {
                 Event::ContactClosed { contact, .. } => self.totals(*contact).map(Box::new),
                 _ => None,

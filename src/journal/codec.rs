@@ -8,7 +8,7 @@
 
 use std::sync::Arc;
 
-use super::wire::{Malformed, Reader, Wire, Writer, names, record, variants};
+use super::frame::{FRAME, Frame};
 use crate::engine::agent::{AgentProfile, AgentType, Fault, Presence, Routing, SkillOverride, UpsertCause};
 use crate::engine::command::{ChangeCause, ContactChange, NewContact, RequestStamp};
 use crate::engine::contact::{
@@ -18,13 +18,14 @@ use crate::engine::contact::{
 use crate::engine::event::{Answer, EntryCause, EntryExit, Event, Facts, Recorded};
 use crate::engine::id::Text;
 use crate::engine::policy::{
-    Action, Broadcast, Channel, Connect, ContactOrder, Hysteresis, IdleClock, Membership, Overflow, Policy,
+    Action, Broadcast, Channel, Connect, ContactOrder, Exhausted, Hysteresis, IdleClock, Membership, Overflow, Policy,
     PolicyChange, PolicyTrigger, Queue, QueueGroup, RemovedQueue, Reserve, Rules, Selection, ServiceLevel, Shift,
-    ShiftBreak, Skill, Team, Trigger, WrapUp,
+    ShiftBreak, Skill, SkipIf, Step, Team, Trigger, WrapUp,
 };
 use crate::engine::requirement::{Comparison, Expr, Requirement, Value};
 use crate::engine::score::{Operation, Score, ScoreExpr};
 use crate::engine::time::Time;
+use crate::wire::{Malformed, Reader, Seal, Wire, Writer, names, record, variants};
 
 /// The version written. Those from [`OLDEST`] on are read; later ones are refused.
 pub const VERSION: u16 = 1;
@@ -82,14 +83,25 @@ variants!(Event, EVENTS {
     48 = CustomerForgotten { customer, contacts }
     49 = ContactOverflowed { contact, rule, trigger, action }
     50 = QueueOpenChanged { queue, before, after, set, until, by_clock }
-    51 = OfferRescinded { contact, leg, winner }
+    51 = ContactRelaxed { contact, before, after, skipped, advanced }
+    52 = StepsExhausted { contact }
+    53 = OfferRescinded { contact, leg, winner }
 });
 
 // ---- what events hold
 
 record!(RequestStamp { method, request_id, digest });
 record!(NewContact { profile, digest, queue, agent_id, priority, requirement, age_credit, arrival, schedule, expire });
-record!(ContactChange { customer, attributes, conversation_id, priority, requirement, expire, cause });
+record!(ContactChange {
+    customer,
+    attributes,
+    conversation_id,
+    priority,
+    requirement,
+    expire,
+    cause,
+    preferred_agent_id,
+});
 record!(ContactProfile {
     contact_id,
     gateway_id,
@@ -99,6 +111,7 @@ record!(ContactProfile {
     channel,
     customer,
     attributes,
+    preferred_agent_id,
 });
 record!(AgentProfile {
     agent_id,
@@ -180,8 +193,11 @@ record!(Queue {
     expected_patience,
     overflow,
     broadcast,
+    steps,
+    exhausted,
 });
 record!(Broadcast { min, max });
+record!(Step { after, require, drop, prefer, skip_if });
 record!(Overflow { trigger, action });
 record!(QueueGroup { id, queues, limit });
 record!(Reserve { team, queue, keep_idle, release_after, lender_within_target, hysteresis });
@@ -255,7 +271,9 @@ holders!(Selection {
     0 = LongestIdle, 1 = Ranked, 2 = LeastLoaded, 3 = BestSkilled, 4 = LeastSkilled, 5 = FewestContacts, 6 = RoundRobin,
     7 = Ordered, 8 = Random, 9 = LeastOccupied, 10 = BestScore,
 });
-holders!(Trigger { 0 = QueueLength(length), 1 = NobodySignedIn, 2 = Wait(span), 3 = NoWillingAgent, 4 = QueueClosed });
+holders!(Trigger { 0 = QueueLength(length), 1 = NobodySignedIn, 2 = Wait(span), 3 = NoWillingAgent, 4 = QueueClosed, 5 = StepsExhausted });
+holders!(Exhausted { 0 = StayOnLast, 1 = AnyInQueue(after), 2 = Overflow(after) });
+names!(SkipIf { 0 = NobodySignedIn });
 holders!(Action { 0 = Queue(queue), 1 = Priority(priority), 2 = External(destination), 3 = Refuse });
 holders!(Operation { 0 = Add, 1 = Subtract, 2 = Multiply, 3 = Compare(comparison) });
 holders!(WrapUp { 0 = None, 1 = Timed(span), 2 = Manual(span) });
@@ -357,7 +375,7 @@ impl Wire for Customer {
             address.put(out);
             attributes.put(out);
         };
-        match out.vault.clone() {
+        match out.vault.clone().filter(|_| *self != Customer::default()) {
             None => {
                 out.bytes.push(CLEAR);
                 fields(out);
@@ -430,6 +448,33 @@ pub fn put_batch(tenant: &Text, time: Time, events: &[Recorded], out: &mut Write
     }
     let length = u32::try_from(out.bytes.len() - start - 4).expect("a batch is smaller than 4 GiB");
     out.bytes[start..start + 4].copy_from_slice(&length.to_le_bytes());
+}
+
+/// Hands over every event of a frame at `offset` of a file, with its tenant, in order.
+///
+/// # Errors
+/// What is not as this version reads it, or what `see` refuses.
+pub fn each_event(
+    frame: &Frame<'_>,
+    (version, offset): (u16, u64),
+    vault: Option<&dyn Seal>,
+    see: &mut dyn FnMut(&str, &mut Recorded) -> Result<(), String>,
+) -> Result<(), String> {
+    let inside = |fault: Malformed| format!("byte {}: {}", offset as usize + FRAME + fault.at, fault.what);
+    let mut batches = Reader::new(frame.payload, version).with(vault);
+    for _ in 0..frame.batches {
+        let batch = get_batch(&mut batches, version).map_err(inside)?;
+        let (tenant, mut verdict) = (batch.tenant, Ok(()));
+        batch
+            .each(|recorded| {
+                if verdict.is_ok() {
+                    verdict = see(tenant, recorded);
+                }
+            })
+            .map_err(inside)?;
+        verdict?;
+    }
+    Ok(())
 }
 
 /// Reads the batch at the reader's place and steps over it.

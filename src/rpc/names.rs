@@ -102,6 +102,7 @@ pub fn trigger_to(trigger: Trigger) -> v1::OverflowTrigger {
         Trigger::NobodySignedIn => v1::OverflowTrigger::NobodySignedIn,
         Trigger::Wait(_) => v1::OverflowTrigger::Wait,
         Trigger::NoWillingAgent => v1::OverflowTrigger::NoWillingAgent,
+        Trigger::StepsExhausted => v1::OverflowTrigger::StepsExhausted,
         Trigger::QueueClosed => v1::OverflowTrigger::QueueClosed,
     }
 }

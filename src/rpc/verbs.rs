@@ -82,7 +82,7 @@ stamped! {
     SetAgentSkillsRequest
     MoveContactsRequest SubmitSurveyRequest RequestCallbackRequest ForgetCustomerRequest
 }
-addressed! { GetContactRequest ListContactsRequest GetAgentRequest HeartbeatRequest }
+addressed! { EstimateWaitRequest GetContactRequest ListContactsRequest GetAgentRequest HeartbeatRequest }
 
 /// A mutation of `usher.v1`.
 pub trait Verb: prost::Message + Stamped + Sized {

@@ -8,6 +8,7 @@ use usher::engine::id::{AgentId, BarId, ContactId, LegId, QueueId, Text};
 use usher::engine::policy::{Channel, Policy, Queue, Selection};
 use usher::engine::time::{Span, Time};
 
+use super::steps::Stand;
 use super::{Agent, Contact, Entry, Gateway, Leg, Model, Promise, must};
 
 type Check = Result<(), String>;
@@ -112,7 +113,12 @@ impl Model {
                         let waiting = self.contacts.values_mut().filter_map(|held| held.entry.as_mut());
                         waiting.filter(|entry| here(entry)).for_each(|entry| entry.acted.clear());
                     }
+                    let same = (&known.require, &known.steps, known.exhausted)
+                        == (&queue.require, &queue.steps, queue.exhausted);
                     *known = queue.clone();
+                    if !same {
+                        self.restep(QueueId(at as u32));
+                    }
                 }
                 None => self.queues.push(queue.clone()),
             }
@@ -160,6 +166,7 @@ impl Model {
             Event::ContactQueued { queue, only, cause, .. } => {
                 self.leave_for(id)?;
                 self.passed.retain(|(passed, _)| *passed != id);
+                self.exhausted.retain(|over| *over != id);
                 if matches!(cause, EntryCause::Arrived | EntryCause::Scheduled | EntryCause::Overflowed) {
                     self.arrivals.push(id);
                 }
@@ -184,6 +191,7 @@ impl Model {
                 must(matches!(state, ContactState::Connected | ContactState::OnHold), || {
                     "a transfer of nobody".into()
                 })?;
+                self.contacts.get_mut(&id).expect("it was found").preferred = Text::default();
             }
             Event::ContactClosed { outcome, .. } => {
                 must(!held.closed && held.outcome == Some(*outcome), || "a contact closes otherwise".into())?;
@@ -208,6 +216,14 @@ impl Model {
             self.entry(id)?.acted.push(*rule);
             return Ok(());
         }
+        match event {
+            Event::ContactRelaxed { before, after, skipped, advanced, .. } => {
+                let skipped = (0..32).filter(|step| skipped & (1 << step) != 0).collect();
+                return self.relaxed(id, (*before, &Stand { step: *after, skipped, advanced: *advanced }));
+            }
+            Event::StepsExhausted { .. } => return self.steps_over(id),
+            _ => {}
+        }
         let held = self.contacts.get_mut(&id).ok_or("an unknown contact")?;
         let park = held.parked_on.take().unwrap_or(now + self.policy.rules.park_timeout);
         let entry = held.entry.as_mut().ok_or("no entry is open")?;
@@ -216,7 +232,7 @@ impl Model {
             Event::ContactParked { until, .. } => {
                 must(state == ContactState::Queued, || format!("parked while {state:?}"))?;
                 must(*until == park, || "parked for another time".into())?;
-                (entry.parked_at, entry.park_until) = (Some(now), *until);
+                (entry.parked_at, entry.park_until, entry.skips_first) = (Some(now), *until, false);
                 Ok(())
             }
             Event::ContactUnparked { .. } => {
@@ -257,6 +273,7 @@ impl Model {
             priority: new.priority,
             arrival,
             requirement: new.requirement.clone(),
+            preferred: new.profile.preferred_agent_id.clone(),
             attributes: new.profile.attributes.clone(),
             schedule: new.schedule,
             expire: new.expire,
@@ -287,6 +304,11 @@ impl Model {
             declines: 0,
             reached: Span::ZERO,
             acted: Vec::new(),
+            step: 0,
+            skipped: Vec::new(),
+            advanced: Span::ZERO,
+            exhausted: false,
+            skips_first: false,
             leaving: false,
             leg: None,
             open: Vec::new(),
@@ -298,6 +320,7 @@ impl Model {
         (held.owner, held.queued_once) = (None, true);
         let books = self.books.entry((queue, held.direction)).or_default();
         (books.offered, books.waiting) = (books.offered + 1, books.waiting + 1);
+        self.enters_steps(id);
         Ok(())
     }
 
@@ -714,6 +737,9 @@ fn updated(held: &mut Contact, change: &ContactChange) {
     held.priority = change.priority.unwrap_or(held.priority);
     if let Some(requirement) = &change.requirement {
         held.requirement.clone_from(requirement);
+    }
+    if let Some(preferred) = &change.preferred_agent_id {
+        held.preferred.clone_from(preferred);
     }
     if let Some(expire) = change.expire {
         held.expire = expire;

@@ -10,7 +10,7 @@ use usher::engine::time::{Span, Time};
 use super::{Contact, Entry, Model, must};
 
 /// Whether a profile meets a requirement.
-fn meets(profile: &AgentProfile, expr: &Expr) -> bool {
+pub fn meets(profile: &AgentProfile, expr: &Expr) -> bool {
     let attribute = |name: &Text| profile.attributes.iter().find(|held| held.0 == *name).map(|held| &held.1);
     match expr {
         Expr::All(parts) => !parts.iter().any(|part| !meets(profile, part)),
@@ -72,9 +72,7 @@ impl Model {
             Some((only, _)) => only == agent,
             None => self.band(agent, entry.queue).is_some(),
         };
-        let profile = &self.agents[&agent].profile;
-        let asked = self.queues[entry.queue.index()].require.iter().chain(&contact.requirement);
-        listed && asked.map(|asked| &asked.expr).all(|expr| meets(profile, expr))
+        listed && self.tier_met(agent, contact).is_some()
     }
 
     /// Whether an agent gets new offers at all.

@@ -9,6 +9,7 @@ pub mod life;
 pub mod matching;
 pub mod overflow;
 pub mod rest;
+pub mod steps;
 pub mod turns;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -37,6 +38,14 @@ pub struct Entry {
     pub reached: Span,
     /// The overflow rules that have acted.
     pub acted: Vec<u32>,
+    /// The step in force, those passed over, and how much earlier later ones begin.
+    pub step: u8,
+    pub skipped: Vec<u8>,
+    pub advanced: Span,
+    /// Whether overflow rules have been looked at, all steps over.
+    pub exhausted: bool,
+    /// Whether its first step is to be passed over in this batch.
+    pub skips_first: bool,
     /// Whether it is being left for another queue.
     pub leaving: bool,
     /// The leg of this entry: an offer, or what it was accepted into.
@@ -69,6 +78,7 @@ pub struct Contact {
     pub priority: i32,
     pub arrival: Time,
     pub requirement: Option<Arc<Requirement>>,
+    pub preferred: Text,
     pub attributes: Attributes,
     pub schedule: Option<Time>,
     pub expire: Option<Time>,
@@ -161,6 +171,8 @@ pub struct Model {
     pub kept: BTreeMap<QueueId, Vec<bool>>,
     /// Who passed a wait with this batch, and the one before; or was declined by all.
     pub passed: Vec<(ContactId, Option<Span>)>,
+    /// Whose steps were over with this batch.
+    pub exhausted: Vec<ContactId>,
     /// Who came in with this batch.
     pub arrivals: Vec<ContactId>,
     pub sequence: u64,

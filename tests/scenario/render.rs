@@ -156,6 +156,19 @@ impl Names {
             Event::ContactOverflowed { contact, rule, trigger, action } => {
                 format!("overflowed {} by rule {rule}: {trigger:?} -> {action:?}", name(contact))
             }
+            Event::ContactRelaxed { contact, before, after, skipped, advanced } => {
+                let mut text = format!("relaxed {} {before} -> {after}", name(contact));
+                let skipped: Vec<String> =
+                    (0..32).filter(|step| skipped & (1 << step) != 0).map(|step| step.to_string()).collect();
+                if !skipped.is_empty() {
+                    text.push_str(&format!(" skipped {}", skipped.join(",")));
+                }
+                if !advanced.is_zero() {
+                    text.push_str(&format!(" earlier {advanced}"));
+                }
+                text
+            }
+            Event::StepsExhausted { contact } => format!("steps_exhausted {}", name(contact)),
             Event::WaitReached { contact, wait } => format!("wait_reached {} {wait}", name(contact)),
             Event::ContactEnded { contact, outcome: how, reason, exit, disposition } => {
                 let mut text = format!("ended {} {}", name(contact), outcome(*how, *reason));

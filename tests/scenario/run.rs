@@ -3,8 +3,8 @@
 //! ```text
 //! 0s  agent ana fr:5 team:t1 capacity:200 ready          create and sign in; without `ready` only create
 //! 0s  contact c1 queue:sales channel:chat priority:5 arrived:-10s credit:5s schedule:60s expire:90s gateway:g1 to:ana
-//!         direction:outbound digest:2 needs fr>=3
-//! 0s  update c1 priority:5 expire:60s conversation:x needs nothing
+//!         preferred:bob direction:outbound digest:2 needs fr>=3
+//! 0s  update c1 priority:5 expire:60s conversation:x preferred:bob needs nothing
 //! 0s  connect c1 | hold c1 | resume c1 | complete c1 as:sale | cancel c1 [system] | park c1 | unpark c1
 //! 0s  transfer c1 queue:support because … | transfer c1 to:bob | requeue c1 [agent_unreachable | media_failed]
 //! 0s  sign_in ana ready lease:30s | sign_out ana [force] | presence ana not_ready:lunch | delete ana
@@ -366,6 +366,7 @@ fn new_contact(words: &Words) -> NewContact {
             Some("internal") => Direction::Internal,
             _ => Direction::Inbound,
         },
+        preferred_agent_id: text("preferred"),
         channel: words.option("channel").unwrap_or("voice").into(),
         attributes,
         ..ContactProfile::default()
@@ -392,6 +393,7 @@ fn new_contact(words: &Words) -> NewContact {
 fn change(words: &Words) -> ContactChange {
     ContactChange {
         conversation_id: words.option("conversation").map(Into::into),
+        preferred_agent_id: words.option("preferred").map(Into::into),
         priority: words.number("priority").map(|priority| priority as i32),
         requirement: words.requirement(),
         expire: words.option("expire").map(|at| (at != "never").then(|| words::instant(at))),

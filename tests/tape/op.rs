@@ -46,6 +46,7 @@ pub enum Verb {
     Requirement(Option<usize>),
     Expire(Option<u64>),
     Attributes,
+    Preferred(Option<usize>),
     Assign { agent: usize, force: bool },
     Pick { agent: usize },
 }
@@ -59,6 +60,7 @@ pub struct Create {
     pub channel: usize,
     pub priority: i32,
     pub requirement: Option<usize>,
+    pub preferred: Option<usize>,
     pub arrived: Option<u64>,
     pub credit: u64,
     pub schedule: Option<u64>,
@@ -168,7 +170,7 @@ pub struct Tape {
 }
 
 const KINDS: usize = 22;
-const VERBS: usize = 16;
+const VERBS: usize = 17;
 
 /// What a tape likes to do: swarm testing, so that rare things meet often in some tapes.
 struct Swarm {
@@ -344,6 +346,7 @@ fn create(rng: &mut Rng, world: &World, swarm: &Swarm) -> Create {
         channel: rng.below(world.channels),
         priority: if rng.one_in(60) { 101 } else { rng.pick(&swarm.priorities) },
         requirement: rng.one_in(swarm.requirements).then(|| rng.below(world.requirements.len())),
+        preferred: (world.steps && rng.one_in(2)).then(|| rng.below(world.agents)),
         arrived: rng.one_in(4).then(|| rng.pick(&[0, 1, 30, 90_000])),
         credit: if rng.one_in(6) { rng.pick(&[1, 5, 60]) } else { 0 },
         schedule,
@@ -384,7 +387,8 @@ fn verb(rng: &mut Rng, world: &World, swarm: &Swarm) -> Op {
             (rng.pick(&[Queued, Offered, Parked]), Verb::Assign { agent, force })
         }
         14 => (rng.pick(&[Queued, Offered]), Verb::Pick { agent: rng.below(world.agents) }),
-        _ => (rng.pick(&waiting), Verb::Attributes),
+        15 => (rng.pick(&waiting), Verb::Attributes),
+        _ => (rng.pick(&waiting), Verb::Preferred((!rng.one_in(3)).then(|| rng.below(world.agents)))),
     };
     let nth = rng.below(8);
     let any = [Scheduled, Parked, Queued, Offered, Assigned, Connected, OnHold, WrapUp, Closed];

@@ -222,6 +222,7 @@ impl<'a> Run<'a> {
             direction: create.direction,
             channel: channel_id(create.channel),
             attributes: contact_attributes(create.attributes),
+            preferred_agent_id: create.preferred.map_or_else(Text::default, agent_id),
             ..ContactProfile::default()
         };
         Command::CreateContact(Arc::new(NewContact {
@@ -279,6 +280,7 @@ impl<'a> Run<'a> {
         match verb {
             Verb::Priority(priority) => change.priority = Some(*priority),
             Verb::Requirement(at) => change.requirement = Some(at.map(|at| self.requirement(at))),
+            Verb::Preferred(at) => change.preferred_agent_id = Some(at.map_or_else(Text::default, agent_id)),
             Verb::Expire(secs) => change.expire = Some(secs.map(|secs| self.now + Span::from_secs(secs))),
             _ => change.attributes = Some(vec![("mood".into(), Value::Int(1))]),
         }

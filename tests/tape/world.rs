@@ -5,8 +5,8 @@ use std::sync::Arc;
 use usher::engine::agent::{AgentProfile, AgentType};
 use usher::engine::id::Text;
 use usher::engine::policy::{
-    Action, Broadcast, Channel, Connect, ContactOrder, Hysteresis, IdleClock, Membership, Overflow, Policy, Queue,
-    QueueGroup, Reserve, Rules, Selection, ServiceLevel, Skill, Team, Trigger, WrapUp,
+    Action, Broadcast, Channel, Connect, ContactOrder, Exhausted, Hysteresis, IdleClock, Membership, Overflow, Policy,
+    Queue, QueueGroup, Reserve, Rules, Selection, ServiceLevel, Skill, SkipIf, Step, Team, Trigger, WrapUp,
 };
 use usher::engine::requirement::{Attributes, Comparison, Expr, Requirement, Value};
 use usher::engine::score::{Operation, Score, ScoreExpr};
@@ -61,6 +61,8 @@ pub struct World {
     pub broadcasts: bool,
     /// Whether queues have overflow rules.
     pub overflows: bool,
+    /// Whether queues have steps.
+    pub steps: bool,
     pub requirements: Vec<Arc<Requirement>>,
     /// Policies that may come into force, in no order.
     pub policies: Vec<Arc<Policy>>,
@@ -129,6 +131,7 @@ impl World {
             reserves: rng.one_in(3),
             broadcasts: rng.one_in(3),
             overflows: rng.one_in(3),
+            steps: rng.one_in(3),
             requirements: Vec::new(),
             policies: Vec::new(),
             profiles: Vec::new(),
@@ -227,7 +230,35 @@ impl World {
         }
     }
 
+    /// Steps in order of their begin, and what follows them.
+    fn steps(&self, rng: &mut Rng) -> (Vec<Step>, Exhausted) {
+        if !self.steps || rng.one_in(3) {
+            return (Vec::new(), Exhausted::StayOnLast);
+        }
+        let mut after = rng.pick(&[0, 0, 2]);
+        let mut steps = Vec::new();
+        for _ in 0..rng.range(0, 4) {
+            let drops = ["fr", "de", "attr.site", "attr.grade"];
+            steps.push(Step {
+                after: Span::from_secs(after),
+                require: rng.one_in(2).then(|| rng.pick(&self.requirements)),
+                drop: drops.iter().filter(|_| rng.one_in(4)).map(|name| (*name).into()).collect(),
+                prefer: rng.one_in(4),
+                skip_if: rng.one_in(4).then_some(SkipIf::NobodySignedIn),
+            });
+            after += rng.pick(&[1, 3, 10]);
+        }
+        let over = Span::from_secs(after + 1);
+        let exhausted = match rng.below(4) {
+            0 => Exhausted::AnyInQueue(over),
+            1 => Exhausted::Overflow(over),
+            _ => Exhausted::StayOnLast,
+        };
+        (steps, exhausted)
+    }
+
     fn queue(&self, rng: &mut Rng, at: usize) -> Queue {
+        let (steps, exhausted) = self.steps(rng);
         Queue {
             require: rng.one_in(3).then(|| rng.pick(&self.requirements)),
             broadcast: (self.broadcasts && !rng.one_in(4)).then(|| {
@@ -243,6 +274,8 @@ impl World {
             max_wait_first: (self.ages && rng.one_in(3)).then(|| secs(rng, &[5, 20])),
             waiting_cost: rng.pick(&[500_000, 1_000_000, 1_800_000]),
             expected_handle: secs(rng, &[20, 300]),
+            steps,
+            exhausted,
             overflow: (0..if self.overflows { rng.range(0, 3) } else { 0 }).map(|_| self.overflow(rng, at)).collect(),
             expected_patience: (self.orders && rng.one_in(2)).then(|| secs(rng, &[30, 80])),
             max_wait: rng.one_in(3).then(|| secs(rng, &[10, 30, 600])),
@@ -261,7 +294,8 @@ impl World {
     fn overflow(&self, rng: &mut Rng, at: usize) -> Overflow {
         let further = at + 1 < self.queues;
         Overflow {
-            trigger: match rng.below(6) {
+            trigger: match rng.below(7) {
+                6 => Trigger::StepsExhausted,
                 0 => Trigger::QueueLength(Some(rng.pick(&[0, 1, 2]))),
                 1 => Trigger::QueueLength(None),
                 2 => Trigger::NobodySignedIn,

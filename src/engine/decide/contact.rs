@@ -15,7 +15,7 @@ use crate::engine::id::{AgentId, ChannelId, ContactId, LegId, QueueId, Text};
 use crate::engine::limits;
 use crate::engine::reject::Reject;
 use crate::engine::requirement::Requirement;
-use crate::engine::state::State;
+use crate::engine::state::{Own, State};
 use crate::engine::time::Time;
 
 /// Creates a contact. The same contact again is answered with the one that is there.
@@ -295,7 +295,9 @@ pub(super) fn transfer(
     let asked = requirement.unwrap_or(&held.requirement);
     // One agent's own contact waits for him, whatever the queue holds.
     if let Some(queue) = queue.filter(|_| agent.is_none()) {
-        admit(state, queue, held.channel, asked.as_deref())?;
+        // Whoever is transferred has no preferred agent any more.
+        let own = Own { requirement: asked.as_ref(), preferred: &Text::default() };
+        admit(state, queue, held.channel, own)?;
     }
     class_bound(state, queue, held.channel, asked.as_deref())?;
     let again = state.contact_legs(contact).any(|(_, leg)| leg.end_cause == Some(EndCause::Transferred));

@@ -12,7 +12,7 @@ use crate::engine::contact::{AssignCause, CancelCause, Contact, EndCause, LegSta
 use crate::engine::event::{EntryCause, Event};
 use crate::engine::id::{AgentId, ContactId, GatewayId, LegId, QueueId, Text};
 use crate::engine::limits;
-use crate::engine::state::{Due, State};
+use crate::engine::state::{Due, Relaxation, State};
 use crate::engine::time::Time;
 
 /// Decides one deadline that has come.
@@ -33,8 +33,8 @@ pub(in crate::engine) fn deadline(state: &State, now: Time, (due, slot): (Due, u
     }
 }
 
-/// A contact's own deadlines, in order: a wait at which an overflow rule may act before `max_wait` before `expire_time` before the end of a restriction before a wait at
-/// which more agents may take it.
+/// A contact's own deadlines, in order: a wait at which an overflow rule may act before `max_wait` before `expire_time`
+/// before the end of a restriction before a wait or a step at which more agents may take it.
 pub(super) fn contact_due(state: &State, now: Time, contact: ContactId, out: &mut Vec<Event>) {
     let held = state.contact(contact);
     let expired = held.expires().is_some_and(|at| at <= now);
@@ -48,6 +48,8 @@ pub(super) fn contact_due(state: &State, now: Time, contact: ContactId, out: &mu
     let passed = state.reached(entry, now).filter(|_| entry.parked_since.is_none());
     if let Some(wait) = passed.filter(|&wait| state.overflow_due(entry, wait)) {
         out.push(Event::WaitReached { contact, wait });
+    } else if state.exhausts(now, held) {
+        out.push(Event::StepsExhausted { contact });
     } else if entry.parked_since.is_none() && entry.wait(now) >= state.entry_rules(entry).max_wait {
         expire(Reason::MaxWait);
     } else if expired {
@@ -58,6 +60,19 @@ pub(super) fn contact_due(state: &State, now: Time, contact: ContactId, out: &mu
         out.push(Event::ContactUnrestricted { contact });
     } else if let Some(wait) = passed {
         out.push(Event::WaitReached { contact, wait });
+    } else {
+        relax(state, now, contact, held, out);
+    }
+}
+
+/// The next step of a contact's queue begins, or the last is over; if it is time, or the step in force is for nobody.
+pub(super) fn relax(state: &State, now: Time, contact: ContactId, held: &Contact, out: &mut Vec<Event>) {
+    if let Some(to) = state.relaxation(now, held) {
+        let before = held.entry.map_or(0, |entry| entry.step);
+        let Relaxation { step: after, skipped, advanced } = to;
+        out.push(Event::ContactRelaxed { contact, before, after, skipped, advanced });
+    } else if state.exhausts(now, held) {
+        out.push(Event::StepsExhausted { contact });
     }
 }
 

@@ -7,7 +7,7 @@
 use alloc::vec::Vec;
 
 use super::arrival::{judge, turn_away};
-use super::deadline::contact_due;
+use super::deadline::{contact_due, relax};
 use super::leg::accept;
 use super::overflow::{Moment, overflow};
 use super::supervise::move_one;
@@ -82,8 +82,8 @@ fn obligations(state: &mut State, now: Time, out: &mut Vec<Event>) {
             return;
         }
     }
-    while let Some((contact, before)) = state.next_passed() {
-        overflow(state, now, contact, before.map_or(Moment::Declined, Moment::Passed), out);
+    while let Some((contact, passed)) = state.next_passed() {
+        overflow(state, now, contact, Moment::Waiting(passed), out);
         if !out.is_empty() {
             return;
         }
@@ -160,6 +160,8 @@ fn check_contact(state: &State, now: Time, contact: ContactId, out: &mut Vec<Eve
         && entry.only.is_some_and(|agent| signs_out(state, agent))
     {
         out.push(Event::ContactUnrestricted { contact });
+    } else {
+        relax(state, now, contact, held, out);
     }
 }
 

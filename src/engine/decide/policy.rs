@@ -13,7 +13,7 @@ use crate::engine::id::{AgentId, LegId, TeamId, Text};
 use crate::engine::limits;
 use crate::engine::policy::{Policy, PolicyChange, PolicyPreview};
 use crate::engine::reject::Reject;
-use crate::engine::state::{Registry, State};
+use crate::engine::state::{Own, Registry, State};
 
 /// Applies a policy whole: identical content makes no version; a queue that goes must be empty or hand its contacts
 /// over. Linear in what the two
@@ -143,11 +143,18 @@ impl State {
 
     /// Whether an offer would still be allowed under other rules; what is no offer is always kept.
     fn would_keep(&self, rules: &Registry, team: Option<TeamId>, profile: &AgentProfile, leg: LegId) -> bool {
-        let held = self.leg(leg);
+        let (held, now) = (self.leg(leg), self.now());
         let contact = self.contact(held.contact);
         let Some(entry) = contact.entry.filter(|_| held.state == LegState::Offered) else { return true };
         let queue = &rules.queues[entry.queue.index()];
-        let asked = queue.rules.require.iter().chain(&contact.requirement);
+        // Where steps are others, the wait says where it will stand.
+        let at = match queue.rules.asks_alike(self.queue(entry.queue)) {
+            true => (entry.step, entry.skipped),
+            false => (queue.rules.step_at(entry.wait(now)), 0),
+        };
+        let asks = queue.steps().asked(Own::of(contact), at.0, at.1);
+        let own = queue.rules.require.iter().filter(|_| !asks.whole);
+        let asked = own.chain(&asks.requirement);
         queue.live
             && (entry.only.is_some() || rules.band(team, entry.queue).is_some())
             && asked.into_iter().all(|requirement| requirement.expr.met_by(profile))

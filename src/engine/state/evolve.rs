@@ -4,7 +4,7 @@ use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::{Due, Gate, Gateway, State};
+use super::{Due, Gate, Gateway, Own, Passed, State};
 use crate::engine::Reply;
 use crate::engine::agent::{Agent, AgentProfile, Fault, Presence, SkillOverride};
 use crate::engine::command::{ContactChange, NewContact};
@@ -16,7 +16,7 @@ use crate::engine::id::{AgentId, BarId, ClassId, ContactId, GatewayId, LegId, Qu
 use crate::engine::limits;
 use crate::engine::occupancy::Occupancy;
 use crate::engine::order::Links;
-use crate::engine::policy::{Policy, PolicyChange, Trigger, WrapUp};
+use crate::engine::policy::{Policy, PolicyChange, Queue, Trigger, WrapUp};
 use crate::engine::table::hash_bytes;
 use crate::engine::time::{MaybeTime, Span, Time};
 
@@ -74,6 +74,15 @@ impl State {
             policy.queues.iter().any(|queue| queue.id == known.id && queue.overflow != known.overflow)
         };
         let changed: Vec<QueueId> = (0..self.queue_count() as u32).map(QueueId).filter(other).collect();
+        let asks_otherwise = |id: &QueueId| {
+            let known = &self.registry.queues[id.index()].rules;
+            policy.queues.iter().any(|queue| queue.id == known.id && !queue.asks_alike(known))
+        };
+        let relaxed_before = self.registry.relaxes();
+        let restepped: Vec<QueueId> = match relaxed_before || policy.queues.iter().any(Queue::relaxes) {
+            true => (0..self.queue_count() as u32).map(QueueId).filter(asks_otherwise).collect(),
+            false => Vec::new(),
+        };
         let window = self.registry.occupancy_window;
         self.registry.apply(policy);
         self.registry.hand_over(&change.removed_queues);
@@ -87,7 +96,13 @@ impl State {
         self.arm_retention();
         self.measure_occupancy(window);
         self.renew_lending();
+        self.step_duty.clear();
+        let relaxes = relaxed_before || self.registry.relaxes();
+        if relaxes {
+            self.restep(&restepped);
+        }
         self.enrol_all();
+        self.recount_steps();
         if !changed.is_empty() {
             self.renew_overflow(&changed);
         }
@@ -128,6 +143,9 @@ impl State {
     /// After an outage: what people were given time for goes on from where it stood, and every lease starts anew. A pass
     /// over legs, bars, agents and gateways.
     fn resume(&mut self, outage: Span) {
+        // Nobody could turn to anybody meanwhile: what passed says nothing of how queues are emptied.
+        let now = self.now;
+        self.drains.iter_mut().for_each(|drain| drain.skip(now));
         let moves = |leg: &Leg| matches!(leg.state, LegState::Offered | LegState::Assigned | LegState::WrapUp);
         for slot in 0..self.legs.slots() {
             let Some(leg) = self.legs.peek(slot).filter(|leg| moves(leg)) else { continue };
@@ -242,7 +260,7 @@ impl State {
                 self.agenda.checks.push(contact);
                 self.arm_contact(contact);
             }
-            Event::ContactTransferred { .. } => {}
+            Event::ContactTransferred { .. } => self.forget_preferred(contact),
             // The entry goes with the event that begins the next one: until then the contact waits on.
             Event::ContactMoved { exit, .. } => {
                 let direction = self.contacts.at(contact.slot()).direction;
@@ -253,14 +271,13 @@ impl State {
                 self.lift_bars(contact);
                 let held = self.contacts.at_mut(contact.slot());
                 held.entry.as_mut().expect("only an entry is declined").declines = 0;
-                self.agenda.passed.push((contact, None));
+                self.agenda.passed.push((contact, Passed::Declined));
             }
             Event::BarLifted { bar, .. } => self.lift_bar(contact, *bar),
             Event::WaitReached { wait, .. } => self.reach(contact, *wait),
-            Event::ContactOverflowed { rule, .. } => {
-                let held = self.contacts.at_mut(contact.slot());
-                held.entry.as_mut().expect("only an entry overflows").acted |= 1 << rule;
-            }
+            Event::ContactRelaxed { after, skipped, advanced, .. } => self.relax(contact, *after, *skipped, *advanced),
+            Event::StepsExhausted { .. } => self.exhaust(contact),
+            Event::ContactOverflowed { rule, .. } => self.note_acted(contact, *rule),
             Event::ContactEnded { outcome, reason, exit, disposition, .. } => {
                 self.end_contact(contact, (*outcome, *reason), *exit, disposition);
             }
@@ -270,11 +287,17 @@ impl State {
         }
     }
 
+    /// An overflow rule has acted in a contact's entry.
+    fn note_acted(&mut self, contact: ContactId, rule: u32) {
+        let held = self.contacts.at_mut(contact.slot());
+        held.entry.as_mut().expect("only an entry overflows").acted |= 1 << rule;
+    }
+
     /// A contact has passed a wait: rules are looked at, and whoever may take it from now on.
     fn reach(&mut self, contact: ContactId, wait: Span) {
         let entry = self.contacts.at_mut(contact.slot()).entry.as_mut().expect("only an entry waits");
         let before = core::mem::replace(&mut entry.reached, wait);
-        self.agenda.passed.push((contact, Some(before)));
+        self.agenda.passed.push((contact, Passed::Wait(before)));
         self.agenda.contacts.push(contact);
         self.agenda.sorted = false;
         self.arm_contact(contact);
@@ -335,8 +358,9 @@ impl State {
     fn enter_queue(&mut self, contact: ContactId, queue: QueueId, only: Option<(AgentId, Time)>) {
         self.leave_entry(contact);
         let held = self.contacts.at(contact.slot());
-        let (channel, requirement, direction) = (held.channel, held.requirement.clone(), held.direction);
-        let class = self.intern_class(queue, channel, requirement.as_ref());
+        let (channel, direction) = (held.channel, held.direction);
+        let asked = self.steps(queue).asked(Own::of(held), 0, 0);
+        let class = self.intern_class(queue, channel, &asked);
         let rules = &self.registry.queues[queue.index()].rules;
         let measured = EntryRules {
             threshold: rules.service_level.threshold,
@@ -356,6 +380,10 @@ impl State {
             declines: 0,
             reached: Span::ZERO,
             acted: 0,
+            step: 0,
+            skipped: 0,
+            advanced: Span::ZERO,
+            exhausted: false,
             rules: self.registry.share(measured),
         };
         let now = self.now;
@@ -402,6 +430,9 @@ impl State {
         if let Some(conversation) = &change.conversation_id {
             profile.conversation_id.clone_from(conversation);
         }
+        if let Some(preferred) = &change.preferred_agent_id {
+            profile.preferred_agent_id.clone_from(preferred);
+        }
         held.profile = Arc::new(profile);
         if let Some(priority) = change.priority {
             held.priority = priority as i8;
@@ -411,12 +442,10 @@ impl State {
         }
         if let Some(requirement) = &change.requirement {
             held.requirement.clone_from(requirement);
-            if let Some(Entry { queue, .. }) = held.entry {
-                let (channel, requirement) = (held.channel, requirement.clone());
-                let class = self.intern_class(queue, channel, requirement.as_ref());
-                self.contacts.at_mut(contact.slot()).entry.as_mut().expect("it was there").class = class;
-                self.agenda.checks.push(contact);
-            }
+        }
+        if held.entry.is_some() && (change.requirement.is_some() || change.preferred_agent_id.is_some()) {
+            self.reclass(contact);
+            self.agenda.checks.push(contact);
         }
         if waits {
             self.line_up(contact);
@@ -431,7 +460,11 @@ impl State {
         exit: Option<EntryExit>,
         disposition: &Text,
     ) {
+        let queue = self.waits_in_line(contact).filter(|_| outcome.0 == Outcome::Abandoned);
         self.leave_entry(contact);
+        if let Some(queue) = queue {
+            self.drains[queue.index()].leave();
+        }
         let now = self.now;
         let held = self.contacts.at_mut(contact.slot());
         held.outcome = Some(outcome);
@@ -527,9 +560,10 @@ impl State {
             None => {
                 let most = entry.enter + self.entry_rules(entry).max_wait + entry.parked;
                 let most = entry.only.map_or(most, |_| entry.only_until.min(most));
-                let next =
-                    self.registry.queues[entry.queue.index()].points.iter().find(|&&point| point > entry.reached);
-                next.map_or(most, |&point| most.min(entry.enter + point + entry.parked))
+                let rules = &self.registry.queues[entry.queue.index()];
+                let point = rules.points.iter().copied().find(|&point| point > entry.reached);
+                let next = point.into_iter().chain(rules.steps().next(entry)).min();
+                next.map_or(most, |point| most.min(entry.enter + point + entry.parked))
             }
         };
         Some(held.expires().map_or(at, |expire| expire.min(at)))
@@ -661,6 +695,7 @@ impl State {
         let most = self.registry.channels[channel.index()].max;
         assert!(held.has_room(channel, cost, most), "an offer exceeds the capacity of {agent:?}");
         self.step_out(contact);
+        self.turn_drain(contact);
         self.leave_place(contact);
         self.begin_leg(contact, leg, agent, cost, (LegState::Offered, OfferState::Issued), expires);
         let held = self.contacts.at_mut(contact.slot());
@@ -680,6 +715,7 @@ impl State {
     /// A leg begins without an offer: the entry's, when one is open, or a direct one.
     fn assign(&mut self, contact: ContactId, leg: LegId, agent: AgentId, cost: u32, connect_by: Time) {
         self.step_out(contact);
+        self.turn_drain(contact);
         self.leave_place(contact);
         self.begin_leg(contact, leg, agent, cost, (LegState::Assigned, OfferState::None), connect_by);
         let held = self.contacts.at_mut(contact.slot());
@@ -823,6 +859,8 @@ impl State {
             let direction = self.contacts.at(contact.slot()).direction;
             self.tally.answer(answer.queue, direction, answer.within_threshold);
             self.note_answer(answer);
+            let rung = now.since(self.legs.at(leg.slot()).begun);
+            self.drains[answer.queue.index()].connect(rung);
             self.leave_entry(contact);
         }
         let held = self.contacts.at_mut(contact.slot());
@@ -923,6 +961,8 @@ impl State {
             Event::AgentRemoved { .. } => self.agents[agent.0].removed = true,
             Event::AgentDeleted { .. } => {
                 self.count_duty(agent, false);
+                self.count_steps(agent, false);
+                self.check_awaiting(agent);
                 let held = &mut self.agents[agent.0];
                 (held.deleted, held.presence, held.session) = (true, Presence::Offline, false);
                 held.streams = 0;
@@ -972,6 +1012,7 @@ impl State {
 
     fn take_presence(&mut self, agent: AgentId, presence: &Presence) {
         self.count_duty(agent, false);
+        self.count_steps(agent, false);
         let held = &mut self.agents[agent.0];
         let became_available = *presence == Presence::Available && held.presence != Presence::Available;
         held.presence = presence.clone();
@@ -981,6 +1022,10 @@ impl State {
             self.set_idle(agent);
         }
         self.count_duty(agent, true);
+        self.count_steps(agent, true);
+        if *presence == Presence::Offline {
+            self.check_awaiting(agent);
+        }
     }
 
     fn upsert_agent(&mut self, agent: AgentId, profile: &Arc<AgentProfile>, overrides: &[SkillOverride]) {
@@ -991,6 +1036,7 @@ impl State {
             self.agent_ids.insert(hash_bytes(self.seed, profile.agent_id.as_bytes()), agent.0);
             self.index.pools.add_agent();
         }
+        self.count_steps(agent, false);
         let held = &mut self.agents[agent.0];
         (held.profile, held.capacity) = (profile.clone(), profile.capacity);
         held.overrides = overrides.to_vec();
@@ -998,6 +1044,8 @@ impl State {
         let ends = held.override_ends();
         self.arm(Due::Skills, agent.0, ends);
         self.compile_agent(agent, profile);
+        self.count_steps(agent, true);
+        self.check_awaiting(agent);
         self.enrol_agent(agent);
         // Classes gained may hold contacts for an agent who kept his room.
         if self.agents[agent.0].room != 0 {

@@ -199,11 +199,12 @@ impl State {
             let team = self.agents[agent.0].team;
             self.may_match(held, agent) && self.delay_over(&entry, team) && !kept.contains(&team)
         };
-        if by_line(rules) {
+        if by_line(rules) && entry.step == 0 {
             return self.longest_idle(entry.class, fits).map(|rank| rank.agent);
         }
         let ranks = self.in_line(entry.class).filter(|rank| fits(rank.agent));
-        ranks.map(|rank| self.rank_agent(held, rules, rank)).min().map(|rank| rank.agent)
+        let ranks = ranks.map(|rank| (self.step_met(held, rank.agent), self.rank_agent(held, rules, rank)));
+        ranks.min().map(|(_, rank)| rank.agent)
     }
 
     /// How an agent who stands in line ranks for a contact of a queue.
@@ -304,6 +305,7 @@ impl State {
 
     /// Counts an agent's skills and team as on duty, or no longer: around every change of his presence or of either.
     pub(super) fn count_duty(&mut self, agent: AgentId, on: bool) {
+        self.count_ready(agent, on);
         let held = &self.agents[agent.0];
         if !held.signed_in() {
             return;

@@ -12,12 +12,14 @@ use usher_proto::v1;
 use usher_proto::v1::event::Payload;
 
 use super::{hex, offer_id, output, span, time};
+use crate::config::requirement::{canonical, normal};
 use crate::engine::agent::Presence;
 use crate::engine::command::ContactChange;
 use crate::engine::contact::{ContactState, FailCause, OfferState, Outcome};
 use crate::engine::event::{Event, Facts, Recorded};
 use crate::engine::id::{LegId, Text};
 use crate::engine::publish::{ContactNames, Published};
+use crate::engine::requirement::Expr;
 use crate::rpc::names;
 
 /// An event for clients; none when it is the engine's own.
@@ -48,6 +50,7 @@ pub fn name(event: &Event) -> Option<&'static str> {
         Event::RequestRemembered { .. }
         | Event::PolicySourced { .. }
         | Event::WaitReached { .. }
+        | Event::StepsExhausted { .. }
         | Event::BarLifted { .. }
         | Event::ContactForgotten { .. }
         | Event::GatewaySwept { .. } => return None,
@@ -58,6 +61,7 @@ pub fn name(event: &Event) -> Option<&'static str> {
         Event::ContactUnrestricted { .. } => "contact_unrestricted",
         Event::ContactUpdated { .. } => "contact_updated",
         Event::ContactMoved { .. } => "contact_moved",
+        Event::ContactRelaxed { .. } => "contact_relaxed",
         Event::ContactOverflowed { .. } => "contact_overflowed",
         Event::SurveySubmitted { .. } => "survey_submitted",
         Event::CustomerForgotten { .. } => "customer_forgotten",
@@ -169,6 +173,7 @@ impl About<'_> {
             state: self.after,
             policy_version: self.published.recorded.policy_version,
             wait: Some(span(self.facts.wait)),
+            step: i32::from(self.facts.step),
             entry_number: self.facts.entry as i32,
             ..output::profile(&contact.profile)
         }
@@ -300,6 +305,24 @@ fn stay_payload(about: &About<'_>, event: &Event) -> Option<Payload> {
             after: about.after,
             ..v1::ContactOverflowed::default()
         }),
+        Event::ContactRelaxed { before, after, skipped, .. } => {
+            let relaxed = about.published.relaxed.as_deref();
+            let text = |expr: Option<&Expr>| expr.map(|expr| canonical(&normal(expr.clone()))).unwrap_or_default();
+            Payload::ContactRelaxed(v1::ContactRelaxed {
+                contact_id,
+                gateway_id,
+                entry_number,
+                queue: about.queue(),
+                step_before: i32::from(*before),
+                step_after: i32::from(*after),
+                steps_skipped: (*before..*after).filter(|step| skipped & (1 << step) != 0).map(i32::from).collect(),
+                requirements_before: text(relaxed.map(|it| &it.before)),
+                requirements_after: text(relaxed.map(|it| &it.after)),
+                wait,
+                next_step_time: relaxed.and_then(|it| it.next_step).map(time),
+                ..v1::ContactRelaxed::default()
+            })
+        }
         Event::SurveySubmitted { kind, score, result, .. } => Payload::SurveySubmitted(v1::SurveySubmitted {
             contact_id,
             queue: about.queue(),
@@ -411,7 +434,16 @@ fn stay_payload(about: &About<'_>, event: &Event) -> Option<Payload> {
 
 /// The fields an update names, as they stand in a field mask.
 fn changed_fields(change: &ContactChange) -> Vec<String> {
-    let ContactChange { customer, attributes, conversation_id, priority, requirement, expire, cause: _ } = change;
+    let ContactChange {
+        customer,
+        attributes,
+        conversation_id,
+        priority,
+        requirement,
+        expire,
+        cause: _,
+        preferred_agent_id,
+    } = change;
     let personal = customer.is_some();
     let fields = [
         ("attributes", attributes.is_some()),
@@ -419,6 +451,7 @@ fn changed_fields(change: &ContactChange) -> Vec<String> {
         ("customer_id", personal),
         ("customer_address", personal),
         ("conversation_id", conversation_id.is_some()),
+        ("preferred_agent_id", preferred_agent_id.is_some()),
         ("priority", priority.is_some()),
         ("requirements", requirement.is_some()),
         ("expire_time", expire.is_some()),
@@ -453,6 +486,7 @@ fn offer_payload(about: &About<'_>, event: &Event) -> Payload {
             OfferIssued {
                 direction: about.direction(),
                 offer: Some(v1::Offer { broadcast: *broadcast, ..issued(about, leg, *cost, time(*expires)) }),
+                step: i32::from(about.facts.step),
                 contact: Some(about.whole()),
             }
         ),

@@ -368,16 +368,6 @@ fn split_personal(contact: &mut v1::Contact) -> Checked<(Option<Arc<Customer>>, 
     Ok(((customer != Customer::default()).then(|| Arc::new(customer)), rest))
 }
 
-/// A preferred agent comes with steps: refused until then, never ignored.
-fn not_yet(contact: &mut v1::Contact) -> Checked<()> {
-    let preferred = optional_id("contact.preferred_agent_id", std::mem::take(&mut contact.preferred_agent_id))?;
-    if preferred.is_empty() {
-        return Ok(());
-    }
-    let field = Some("contact.preferred_agent_id".to_owned());
-    Err(Problem { field, ..Problem::unimplemented("a preferred agent") })
-}
-
 /// A contact to be created. `make_id` names it when the client does not.
 pub fn new_contact(
     requirements: &Requirements,
@@ -390,7 +380,6 @@ pub fn new_contact(
     {
         return Err(Problem::field("contact.kind", "be STANDARD"));
     }
-    not_yet(&mut contact)?;
     if contact.contact_id.is_empty() {
         contact.contact_id = make_id();
     }
@@ -408,6 +397,7 @@ pub fn new_contact(
         callback_of: optional_id("contact.callback_of", contact.callback_of)?,
         conversation_id: optional_id("contact.conversation_id", contact.conversation_id)?,
         channel: requirements.shared(id("contact.channel", contact.channel)?),
+        preferred_agent_id: optional_id("contact.preferred_agent_id", contact.preferred_agent_id)?,
         customer,
         attributes,
     };
@@ -426,12 +416,13 @@ pub fn new_contact(
 }
 
 /// The fields `UpdateContact` can change, as its mask names them.
-pub const UPDATABLE: [&str; 9] = [
+pub const UPDATABLE: [&str; 10] = [
     "attributes",
     "personal_attributes",
     "customer_id",
     "customer_address",
     "conversation_id",
+    "preferred_agent_id",
     "priority",
     "requirements",
     "requirement",
@@ -469,6 +460,10 @@ pub fn contact_change(
     if has("conversation_id") {
         let conversation = std::mem::take(&mut contact.conversation_id);
         change.conversation_id = Some(optional_id("contact.conversation_id", conversation)?);
+    }
+    if has("preferred_agent_id") {
+        let preferred = std::mem::take(&mut contact.preferred_agent_id);
+        change.preferred_agent_id = Some(optional_id("contact.preferred_agent_id", preferred)?);
     }
     let personal = has("personal_attributes") || has("customer_id") || has("customer_address");
     if has("attributes") || personal {

@@ -5,8 +5,10 @@ use usher_proto::v1;
 use super::{attributes, offer_id, span, time};
 use crate::engine::agent::{AgentProfile, SkillOverride};
 use crate::engine::contact::{ContactProfile, LegState, OfferState, Outcome, Reason};
+use crate::engine::estimate::Estimate;
 use crate::engine::read::{AgentView, ContactBrief, ContactView, LegView};
 use crate::rpc::names;
+use crate::view::estimate::quantiles;
 
 /// What a contact is: the fields that came with it.
 pub fn profile(profile: &ContactProfile) -> v1::Contact {
@@ -18,6 +20,7 @@ pub fn profile(profile: &ContactProfile) -> v1::Contact {
         callback_of: profile.callback_of.to_string(),
         conversation_id: profile.conversation_id.to_string(),
         channel: profile.channel.to_string(),
+        preferred_agent_id: profile.preferred_agent_id.to_string(),
         attributes: attributes(&profile.attributes),
         ..v1::Contact::default()
     };
@@ -67,6 +70,7 @@ pub fn contact(view: &ContactView) -> v1::Contact {
         outcome,
         reason,
         position: view.position as i32,
+        estimated_wait: view.estimate.as_ref().map(estimated_wait),
         legs: view.legs.iter().map(|leg_view| leg(leg_view, leg_view.number == view.owner)).collect(),
         offers: offers.map(|leg| offer(leg, Some(&view.profile))).collect(),
         create_time: Some(time(view.created)),
@@ -78,10 +82,17 @@ pub fn contact(view: &ContactView) -> v1::Contact {
         wait: Some(span(view.wait)),
         parked: Some(span(view.parked)),
         entry_number: view.entries as i32,
+        step: i32::from(view.step),
         owner_leg_number: view.owner as i32,
         resolved,
         ..profile(&view.profile)
     }
+}
+
+/// An estimate, as it is shown.
+pub fn estimated_wait(estimate: &Estimate) -> v1::EstimatedWait {
+    let (half, most) = quantiles(estimate);
+    v1::EstimatedWait { p50: Some(span(half)), p90: Some(span(most)) }
 }
 
 /// A leg.
