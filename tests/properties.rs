@@ -44,6 +44,7 @@ impl Ends {
             }
             Event::OfferDeclined { leg, .. }
             | Event::OfferExpired { leg, .. }
+            | Event::OfferRescinded { leg, .. }
             | Event::OfferCancelled { leg, .. }
             | Event::OfferRevoked { leg, .. }
             | Event::OfferFailed { leg, .. } => self.offers.entry(*leg).or_default().0 += 1,
@@ -100,6 +101,7 @@ impl Witness for Room {
                 Event::LegEnded { leg, .. }
                 | Event::OfferDeclined { leg, .. }
                 | Event::OfferExpired { leg, .. }
+                | Event::OfferRescinded { leg, .. }
                 | Event::OfferCancelled { leg, .. }
                 | Event::OfferRevoked { leg, .. }
                 | Event::OfferFailed { leg, .. } => {

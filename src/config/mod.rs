@@ -4,13 +4,14 @@
 //! `validate`, `tenant`, `routing` and `coverage` check what it means and build the policies; [`fault`] shows what is
 //! wrong, with line, column and caret. [`canonical`] writes a policy back, [`diff`] says what one changes.
 //! [`requirement`] is the language in which queues and contacts say whom they need; gRPC and
-//! the command line use it too. [`score`] is that of the selection "best_score". Never knows the shard or gRPC. Read `schema` next.
+//! the command line use it too. [`score`] is that of the selection "best_score". [`import`] reads agents from CSV. Never knows the shard or gRPC. Read `schema` next.
 
 pub mod canonical;
 mod coverage;
 pub mod diff;
 pub mod duration;
 pub mod fault;
+pub mod import;
 mod lexer;
 pub mod requirement;
 mod routing;
@@ -19,6 +20,8 @@ pub mod schema;
 pub mod score;
 pub mod settings;
 mod shape;
+mod shifts;
+mod steps;
 pub mod tenant;
 pub mod text_rules;
 mod validate;

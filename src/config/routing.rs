@@ -23,7 +23,7 @@ pub(super) fn millionths(number: f64) -> i64 {
 pub(super) fn selection(table: &schema::Queue) -> policy::Selection {
     use policy::Selection;
     match table.selection.unwrap_or(schema::Selection::LongestIdle) {
-        schema::Selection::LongestIdle => Selection::LongestIdle,
+        schema::Selection::LongestIdle | schema::Selection::Broadcast => Selection::LongestIdle,
         schema::Selection::Ranked => Selection::Ranked,
         schema::Selection::LeastOccupied => Selection::LeastOccupied,
         schema::Selection::LeastLoaded => Selection::LeastLoaded,
@@ -35,6 +35,22 @@ pub(super) fn selection(table: &schema::Queue) -> policy::Selection {
         schema::Selection::Random => Selection::Random,
         schema::Selection::BestScore => Selection::BestScore,
     }
+}
+
+/// To how many agents at once a queue's contacts are offered.
+pub(super) fn broadcast(table: &schema::Queue, faults: &mut Gathered<'_>) -> Option<policy::Broadcast> {
+    let wanted = table.selection == Some(schema::Selection::Broadcast);
+    if let Some(given) = table.broadcast.as_ref().filter(|_| !wanted) {
+        let hint = "leave it out, or set `selection` to \"broadcast\"";
+        faults.hinted(given.span(), "`broadcast` means nothing with another selection", hint);
+    }
+    let given = table.broadcast.as_ref().map(|given| *given.get());
+    let min = given.and_then(|given| given.min).unwrap_or(1);
+    let max = given.and_then(|given| given.max).unwrap_or(min.max(5));
+    if let Some(given) = table.broadcast.as_ref().filter(|_| min > max) {
+        faults.add(given.span(), format!("`min` is {min}, more than `max`, which is {max}"));
+    }
+    wanted.then_some(policy::Broadcast { min, max })
 }
 
 /// Since when an agent counts as idle for a queue.
@@ -121,6 +137,8 @@ fn trigger(rule: &At<schema::Overflow>, faults: &mut Gathered<'_>) -> Option<pol
             policy::Trigger::Wait(wanted(after, (rule, words), faults)?.get().0)
         }
         When::NoWillingAgent => policy::Trigger::NoWillingAgent,
+        When::StepsExhausted => policy::Trigger::StepsExhausted,
+        When::QueueClosed => policy::Trigger::QueueClosed,
     })
 }
 

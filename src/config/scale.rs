@@ -1,6 +1,6 @@
 //! A policy in which everything lasts a fraction of its time, so that a day can be seen in minutes.
 
-use crate::engine::policy::{Channel, Policy, Queue, Rules, ServiceLevel, Trigger, WrapUp};
+use crate::engine::policy::{Channel, Exhausted, Policy, Queue, Rules, ServiceLevel, Trigger, WrapUp};
 use crate::engine::time::Span;
 
 /// Divides every duration of a policy by `by`, at least 1: what was in a ratio before is so after. A time that was not
@@ -45,6 +45,8 @@ fn rules_faster(rules: &mut Rules, by: u32) {
         retained_contacts: _,
         request_window,
         remembered_requests: _,
+        // Of days, as reports are.
+        recontact_window: _,
         occupancy_window,
     } = rules;
     let times = [session_lease, gateway_grace, retry_time, transfer_timeout, park_timeout, retention, request_window];
@@ -80,6 +82,7 @@ fn queue_faster(queue: &mut Queue, by: u32) {
         selection: _,
         idle_clock: _,
         score: _,
+        broadcast: _,
         aging,
         aging_cap: _,
         max_wait_first,
@@ -87,6 +90,8 @@ fn queue_faster(queue: &mut Queue, by: u32) {
         expected_handle,
         expected_patience,
         overflow,
+        steps,
+        exhausted,
         max_wait,
         short_abandon,
         wrap_up,
@@ -97,9 +102,18 @@ fn queue_faster(queue: &mut Queue, by: u32) {
     let ServiceLevel { threshold, target_ppm: _ } = service_level;
     let waits = overflow.iter_mut().filter_map(|rule| match &mut rule.trigger {
         Trigger::Wait(wait) => Some(wait),
-        Trigger::QueueLength(_) | Trigger::NobodySignedIn | Trigger::NoWillingAgent => None,
+        Trigger::QueueLength(_)
+        | Trigger::NobodySignedIn
+        | Trigger::NoWillingAgent
+        | Trigger::QueueClosed
+        | Trigger::StepsExhausted => None,
     });
     waits.for_each(|wait| shorten(wait, by));
+    steps.iter_mut().for_each(|step| shorten(&mut step.after, by));
+    match exhausted {
+        Exhausted::StayOnLast => {}
+        Exhausted::AnyInQueue(after) | Exhausted::Overflow(after) => shorten(after, by),
+    }
     let maybe = max_wait.iter_mut().chain(max_wait_first).chain(expected_patience);
     maybe.chain([short_abandon, threshold, expected_handle]).for_each(|time| shorten(time, by));
     match wrap_up {

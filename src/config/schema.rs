@@ -19,22 +19,19 @@ use serde_json::Value;
 use super::duration::Duration;
 
 /// Keys of later releases, by the table they will stand in.
-pub(super) const LATER_KEYS: [(&str, &[&str]); 8] = [
+pub(super) const LATER_KEYS: [(&str, &[&str]); 6] = [
     ("Document", &["auth"]),
     ("Server", &["tls", "auth"]),
-    ("Journal", &["retention"]),
-    ("Tenant", &["reserve", "calendars", "classification", "recontact_window", "pools"]),
+    ("Tenant", &["reserve", "calendars", "classification", "pools"]),
     ("Channel", &["pool"]),
-    ("Queue", &["calendar", "steps", "reserve", "channels"]),
-    ("Team", &["shifts"]),
-    ("Agent", &["shifts", "cost_per_hour"]),
+    ("Queue", &["calendar", "reserve", "channels"]),
+    ("Agent", &["shifts", "cost_per_hour", "max_occupancy"]),
 ];
 
 /// Values of later releases, by the type they will belong to.
-pub(super) const LATER_VALUES: [(&str, &[&str]); 4] = [
+pub(super) const LATER_VALUES: [(&str, &[&str]); 3] = [
     ("Backend", &["replicated"]),
-    ("Selection", &["broadcast"]),
-    ("When", &["estimated_wait", "out_of_hours", "queue_closed"]),
+    ("When", &["estimated_wait", "out_of_hours"]),
     ("Then", &["relax", "callback", "voicemail"]),
 ];
 
@@ -178,6 +175,10 @@ pub struct Journal {
     /// Bytes of one file of the embedded journal; as many are held in reserve for a disk that is full. Default 16777216.
     #[schemars(range(min = 1_048_576, max = 1_073_741_824))]
     pub segment_bytes: Option<u64>,
+    /// How long files of the embedded journal stay after a snapshot stands for them: what can still be looked at and
+    /// replayed. Default "8d".
+    #[schemars(extend("x-max" = "3650d"))]
+    pub retention: Option<Duration>,
 }
 
 /// The kind of journal.
@@ -250,6 +251,10 @@ pub struct Tenant {
     /// Request ids remembered at most. Default 1000000.
     #[schemars(range(min = 1, max = 10_000_000))]
     pub remembered_requests: Option<u32>,
+    /// How long a customer's coming again tells that his last contact, said to be resolved, was not: for first contact
+    /// resolution in reports. Default "7d".
+    #[schemars(extend("x-min" = "1m", "x-max" = "30d"))]
+    pub recontact_window: Option<Duration>,
     /// Over which time of late an agent's occupancy is taken for routing ("least_occupied", max_occupancy). Default "1h".
     #[schemars(extend("x-min" = "1s", "x-max" = "12h"))]
     pub occupancy_window: Option<Duration>,
@@ -361,6 +366,8 @@ pub struct Queue {
     /// For selection "best_score": whole-number arithmetic over the agent's levels and attributes (attr.NAME) and the
     /// contact's (contact.NAME), such as "10 * french + 50 * (attr.site = contact.site)". Default: unset.
     pub score: Option<At<String>>,
+    /// For selection "broadcast": to how many agents at once. Default { min = 1, max = 5 }.
+    pub broadcast: Option<At<Broadcast>>,
     /// Priority points a contact gains per minute of age (since its arrival, less age credit). Default 0.
     #[schemars(range(min = 0.0, max = 1000.0))]
     pub aging_per_minute: Option<f64>,
@@ -379,6 +386,13 @@ pub struct Queue {
     /// What happens when the queue is long, nobody is there, or a contact waits too long; in order. Default: nothing.
     #[serde(default)]
     pub overflow: Vec<At<Overflow>>,
+    /// How what is asked of an agent is relaxed the longer a contact waits: whoever meets any step that has begun may take
+    /// it, those of an earlier step first. Without a step that begins at once, `require` comes before them.
+    /// Default: nothing is.
+    #[serde(default)]
+    pub steps: Vec<At<Step>>,
+    /// What follows the last step. Default { then = "stay_on_last" }.
+    pub steps_exhausted: Option<At<StepsExhausted>>,
     /// Mean patience expected, for "cmu_theta"; left out of every queue of a team, the order is cost / handle time.
     /// Default: unset.
     #[schemars(extend("x-min" = "100ms", "x-max" = "90d"))]
@@ -412,6 +426,18 @@ pub struct QueueGroup {
     pub limit: u32,
 }
 
+/// To how many agents a contact is offered at once.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Broadcast {
+    /// When fewer offers stay open, others are offered the contact too, up to `max`. Default 1.
+    #[schemars(range(min = 1, max = 50))]
+    pub min: Option<u32>,
+    /// Most at once. Default 5, or `min` where that is more.
+    #[schemars(range(min = 1, max = 50))]
+    pub max: Option<u32>,
+}
+
 /// How the agent is chosen among those who may serve a contact and have room. What is equal goes to the longest idle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -438,6 +464,66 @@ pub enum Selection {
     Random,
     /// The highest value of the queue's `score`.
     BestScore,
+    /// Several at once, the longest idle, and the first to accept wins: see `broadcast`.
+    Broadcast,
+}
+
+/// One relaxation step.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Step {
+    /// When it begins, counted from when the contact came into the queue, less what steps before it were cut short.
+    /// Default for the first "0s".
+    #[schemars(extend("x-max" = "90d"))]
+    pub after: Option<At<Duration>>,
+    /// What it asks instead of the queue's `require`; "true" asks nothing. Default: the same as the queue.
+    pub require: Option<At<String>>,
+    /// Skills, and attributes as attr.NAME, that it does not ask for although the contact does.
+    #[serde(default)]
+    pub drop: Vec<At<String>>,
+    /// Makes it a step for the contact's preferred agent alone. Default: for everyone.
+    pub prefer: Option<At<Prefer>>,
+    /// When it is passed over, judged as it would begin; the next step then begins at once. Default: never.
+    pub skip_if: Option<At<SkipIf>>,
+}
+
+/// Whom a step is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Prefer {
+    /// The contact's preferred agent. It ends early while he is not signed in or may not take the contact.
+    PreferredAgent,
+}
+
+/// When a step is passed over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SkipIf {
+    /// Nobody of a team that serves the queue who meets what the step asks is signed in.
+    NobodySignedIn,
+}
+
+/// What follows the last step.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct StepsExhausted {
+    /// When the last step is over, counted as the steps are. Needed but for "stay_on_last".
+    #[schemars(extend("x-min" = "100ms", "x-max" = "90d"))]
+    pub after: Option<At<Duration>>,
+    /// What then.
+    pub then: ExhaustedThen,
+}
+
+/// What follows the last step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ExhaustedThen {
+    /// Nothing: the last step goes on.
+    StayOnLast,
+    /// Anyone of a team that serves the queue may take the contact, whatever queue and contact ask.
+    AnyInQueue,
+    /// The overflow rules with when = "steps_exhausted" act.
+    Overflow,
 }
 
 /// One overflow rule. It acts once per contact and stay in the queue; the first that is set off and possible does.
@@ -454,7 +540,7 @@ pub struct Overflow {
     pub after: Option<At<Duration>>,
     /// What it does.
     pub then: Then,
-    /// For "queue": where the contact goes. Not possible while that queue is full.
+    /// For "queue": where the contact goes. Not possible while that queue is full or closed.
     pub queue: Option<At<String>>,
     /// For "priority": the contact's priority from then on.
     #[schemars(range(min = -100, max = 100))]
@@ -475,6 +561,10 @@ pub enum When {
     Wait,
     /// A contact was declined as often as the tenant's max_declines.
     NoWillingAgent,
+    /// The time of the queue's last step is over; needs steps_exhausted = { after, then = "overflow" }.
+    StepsExhausted,
+    /// A contact comes to a queue that a supervisor closed: judged before all else.
+    QueueClosed,
 }
 
 /// What an overflow rule does.
@@ -616,6 +706,67 @@ pub struct Team {
     /// What it serves.
     #[serde(default)]
     pub queues: Vec<Membership>,
+    /// When its agents are due to work, for adherence in reports. Default: no shifts.
+    #[serde(default)]
+    #[schemars(length(max = 1000))]
+    pub shifts: Vec<At<TeamShift>>,
+}
+
+/// When agents of a team are due to work, by the clock of the tenant's time zone.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TeamShift {
+    /// Whose it is. Default: everybody's of the team.
+    #[serde(default)]
+    pub agents: Vec<At<String>>,
+    /// On which days of the week it begins. Default: all.
+    #[serde(default)]
+    pub days: Vec<Weekday>,
+    /// From when.
+    pub from: TimeOfDay,
+    /// Until when: of the next day, if that is not later than `from`.
+    pub to: TimeOfDay,
+    /// Breaks.
+    #[serde(default)]
+    #[schemars(length(max = 100))]
+    pub breaks: Vec<TeamBreak>,
+}
+
+/// A break in a team's shift.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TeamBreak {
+    /// From when.
+    pub from: TimeOfDay,
+    /// Until when: of the next day, if that is not later than `from`.
+    pub to: TimeOfDay,
+    /// The NOT_READY reason it is taken with. Default: any.
+    pub reason: Option<At<String>>,
+}
+
+/// A time of day.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(transparent)]
+pub struct TimeOfDay(pub At<String>);
+
+/// A day of the week.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Weekday {
+    /// Monday.
+    Mon,
+    /// Tuesday.
+    Tue,
+    /// Wednesday.
+    Wed,
+    /// Thursday.
+    Thu,
+    /// Friday.
+    Fri,
+    /// Saturday.
+    Sat,
+    /// Sunday.
+    Sun,
 }
 
 /// Offers an agent gets at most in a time.
@@ -773,6 +924,10 @@ pub(crate) use schema;
 
 schema!(Level, {
     "description": "A skill level, higher is better.", "type": "integer", "minimum": 1, "maximum": 10,
+});
+schema!(TimeOfDay, {
+    "description": "A time of day such as \"08:00\"; \"24:00\" is the end of the day.",
+    "type": "string", "x-usher": "time-of-day",
 });
 schema!(Id, {
     "description": "1-64 letters, digits, dots, underscores or hyphens.",

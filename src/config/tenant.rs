@@ -17,6 +17,8 @@ use super::fault::Gathered;
 use super::requirement::{self, RequirementError};
 use super::routing;
 use super::schema::{self, At, Attribute, Id, Label, WrapUpMode};
+use super::shifts;
+use super::steps;
 use super::validate::{Names, unique};
 
 /// Zone of a tenant for which none is given.
@@ -40,6 +42,18 @@ pub(super) struct Known {
     /// The teams.
     pub teams: Names,
     agents: Names,
+    /// NOT_READY reasons; any when empty.
+    pub reasons: Vec<String>,
+}
+
+impl Known {
+    /// Reports an agent of a list that the file does not have. Agents may also come by gRPC; with none in the file it can
+    /// only be one of those.
+    pub fn agent(&self, agent: &At<String>, faults: &mut Gathered<'_>) {
+        if !self.agents.is_empty() && !self.agents.has(agent.get()) {
+            faults.unknown(agent.span(), "agent", agent.get(), self.agents.iter());
+        }
+    }
 }
 
 /// Builds the policy. What is returned is of use only if no fault was added. `whole` says that nothing was taken out of
@@ -56,6 +70,7 @@ pub(super) fn policy(
         queues: unique("queue", table.queues.iter().map(|queue| &queue.id), faults),
         teams: unique("team", table.teams.iter().map(|team| &team.id), faults),
         agents: unique("agent", table.agents.iter().map(|agent| &agent.id), faults),
+        reasons: table.not_ready_reasons.iter().map(|reason| reason.0.clone()).collect(),
     };
     unique("queue group", table.queue_groups.iter().map(|group| &group.id), faults);
     let media = unique("channel", table.channels.iter().map(|channel| &channel.id), faults);
@@ -139,6 +154,7 @@ fn rules(table: &schema::Tenant) -> Rules {
         retained_contacts: table.retained_contacts.unwrap_or(known.retained_contacts),
         request_window: span(table.request_window, known.request_window),
         remembered_requests: table.remembered_requests.unwrap_or(known.remembered_requests),
+        recontact_window: span(table.recontact_window, known.recontact_window),
         occupancy_window: span(table.occupancy_window, known.occupancy_window),
     }
 }
@@ -194,8 +210,10 @@ fn queue(table: schema::Queue, known: &Known, faults: &mut Gathered<'_>) -> poli
     let default = policy::Queue::named(text(&table.id));
     let promised = default.service_level;
     let overflow = routing::overflow(&table, known, faults);
+    let (steps, exhausted) = steps::steps(&table, &overflow, known, faults);
     let (selection, idle_clock) = (routing::selection(&table), routing::idle_clock(&table));
     let (score, aging_cap) = (routing::score(&table, known, faults), routing::aging_cap(&table, faults));
+    let broadcast = routing::broadcast(&table, faults);
     policy::Queue {
         display_name: display_name(table.display_name, &default.id),
         require: table
@@ -205,6 +223,7 @@ fn queue(table: schema::Queue, known: &Known, faults: &mut Gathered<'_>) -> poli
         selection,
         idle_clock,
         score,
+        broadcast,
         aging: table.aging_per_minute.map_or(default.aging, routing::millionths),
         aging_cap,
         max_wait_first: table.max_wait_first.map(|given| given.0),
@@ -212,6 +231,8 @@ fn queue(table: schema::Queue, known: &Known, faults: &mut Gathered<'_>) -> poli
         expected_handle: span(table.expected_handle, default.expected_handle),
         expected_patience: table.expected_patience.map(|given| given.0),
         overflow,
+        steps,
+        exhausted,
         max_wait: table.max_wait.map(|given| given.0),
         short_abandon: span(table.short_abandon, default.short_abandon),
         wrap_up: table.wrap_up.map_or(default.wrap_up, |table| wrap_up(&table, faults)),
@@ -296,10 +317,8 @@ fn team(table: schema::Team, known: &Known, faults: &mut Gathered<'_>) -> policy
     if let Some(parent) = table.parent.as_ref().filter(|parent| !known.teams.has(parent.get())) {
         faults.unknown(parent.span(), "team", parent.get(), known.teams.iter());
     }
-    // Agents may also come by gRPC; with none in the file a leader can only be one of those.
-    let leader = table.leader.as_ref().filter(|leader| !known.agents.is_empty() && !known.agents.has(leader.get()));
-    if let Some(leader) = leader {
-        faults.unknown(leader.span(), "agent", leader.get(), known.agents.iter());
+    if let Some(leader) = &table.leader {
+        known.agent(leader, faults);
     }
     let mut seen = HashSet::new();
     for membership in &table.queues {
@@ -318,6 +337,7 @@ fn team(table: schema::Team, known: &Known, faults: &mut Gathered<'_>) -> policy
         priority: given.priority.unwrap_or(MEMBERSHIP_PRIORITY),
     };
     let contact_order = routing::contact_order(&table, faults);
+    let shifts = table.shifts.iter().filter_map(|shift| shifts::shift(shift, known, faults)).collect();
     policy::Team {
         display_name: display_name(table.display_name, &id),
         id,
@@ -329,6 +349,7 @@ fn team(table: schema::Team, known: &Known, faults: &mut Gathered<'_>) -> policy
         max_occupancy: table.max_occupancy.map(ppm),
         offer_rate_limit: table.offer_rate_limit.map(|rate| policy::OfferRate { offers: rate.offers, per: rate.per.0 }),
         cost_per_hour: table.cost_per_hour.map_or(0, |cost| (cost.max(0.0) * 1e6).round() as u64),
+        shifts,
     }
 }
 

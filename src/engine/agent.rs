@@ -50,6 +50,61 @@ impl AgentProfile {
     pub const CAPACITY: u32 = 100;
 }
 
+/// Why an agent is created or changed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum UpsertCause {
+    /// A request.
+    #[default]
+    Request,
+    /// A policy.
+    Config,
+    /// A supervisor set his skills.
+    Skills,
+    /// What a supervisor set for a time has ended.
+    SkillsExpired,
+}
+
+/// A skill level set for a time over an agent's own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SkillOverride {
+    /// The skill.
+    pub skill: Text,
+    /// The level in force, 1-10; 0 when it is taken away.
+    pub level: u8,
+    /// His own, which returns; 0 for none.
+    pub configured: u8,
+    /// When it returns.
+    pub until: Time,
+}
+
+/// A profile's level of a skill; 0 for none.
+pub(super) fn level_of(profile: &AgentProfile, skill: &Text) -> u8 {
+    Subject::level(profile, skill)
+}
+
+/// Sets a profile's level of a skill, 0 taking it away.
+pub(super) fn set_level(profile: &mut AgentProfile, skill: &Text, level: u8) {
+    match (profile.skills.binary_search_by(|(id, _)| id.cmp(skill)), level) {
+        (Ok(at), 0) => drop(profile.skills.remove(at)),
+        (Ok(at), level) => profile.skills[at].1 = level,
+        (Err(_), 0) => {}
+        (Err(at), level) => profile.skills.insert(at, (skill.clone(), level)),
+    }
+}
+
+/// An agent's own profile with what was set over it; notes there what it covers.
+pub(super) fn lay_over(own: &Arc<AgentProfile>, overrides: &mut [SkillOverride]) -> Arc<AgentProfile> {
+    if overrides.is_empty() {
+        return own.clone();
+    }
+    let mut profile = (**own).clone();
+    for held in overrides {
+        held.configured = level_of(own, &held.skill);
+        set_level(&mut profile, &held.skill, held.level);
+    }
+    Arc::new(profile)
+}
+
 impl Subject for AgentProfile {
     fn agent_id(&self) -> &str {
         &self.agent_id
@@ -153,8 +208,10 @@ impl SkillLevel {
 /// An agent as the engine keeps him.
 #[derive(Clone, Debug)]
 pub struct Agent {
-    /// Who he is.
+    /// Who he is, with what was set over it for a time.
     pub profile: Arc<AgentProfile>,
+    /// What was set over it, sorted by skill.
+    pub overrides: Vec<SkillOverride>,
     /// His team.
     pub team: Option<super::id::TeamId>,
     /// His skill levels by handle, sorted.
@@ -240,6 +297,7 @@ impl Agent {
     pub fn new(profile: Arc<AgentProfile>) -> Agent {
         Agent {
             profile,
+            overrides: Vec::new(),
             team: None,
             levels: Box::default(),
             presence: Presence::Offline,
@@ -285,6 +343,23 @@ impl Agent {
     /// His places in lines.
     pub(super) fn places(&self) -> impl Iterator<Item = super::pools::PlaceId> {
         self.plain.iter().chain(self.compound.iter().flat_map(|run| run.iter()))
+    }
+
+    /// Who he is by himself.
+    #[must_use]
+    pub fn base(&self) -> Arc<AgentProfile> {
+        if self.overrides.is_empty() {
+            return self.profile.clone();
+        }
+        let mut own = (*self.profile).clone();
+        self.overrides.iter().for_each(|held| set_level(&mut own, &held.skill, held.configured));
+        Arc::new(own)
+    }
+
+    /// When the first of what was set over it ends.
+    #[must_use]
+    pub fn override_ends(&self) -> Option<Time> {
+        self.overrides.iter().map(|held| held.until).min()
     }
 
     /// Whether he is signed in.

@@ -2,6 +2,7 @@
 //!
 //! It recounts by scanning and compares with the indexes and counters; O(everything), so never on the live path.
 
+use alloc::collections::BTreeSet;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -91,6 +92,14 @@ impl State {
             };
             let (found, said) = (self.contacts_from(0).filter(waits).count() as u32, self.places_taken(queue));
             check(faults, found == said, || format!("{queue:?} has {found} waiting entries, said {said}"));
+            let open = |&(_, contact): &(ContactId, &Contact)| contact.entry.is_some_and(|entry| entry.queue == queue);
+            let found: BTreeSet<ContactId> = self.contacts_from(0).filter(open).map(|(id, _)| id).collect();
+            let mut told = Vec::new();
+            self.each_open(queue, |contact| told.push(contact));
+            let each = told.len() == found.len() && told.iter().all(|id| found.contains(id));
+            check(faults, each, || {
+                format!("{queue:?} has {} open entries, its lists tell of {}", found.len(), told.len())
+            });
         }
     }
 
@@ -102,10 +111,11 @@ impl State {
             check(faults, live == contact.live_legs as usize, || {
                 format!("{id:?} has {live} live legs, not as counted")
             });
-            let fronts = self
-                .contact_legs(id)
-                .filter(|(_, leg)| matches!(leg.state, LegState::Offered) || leg.state.is_busy())
-                .count();
+            let of = |is: fn(LegState) -> bool| self.contact_legs(id).filter(|(_, leg)| is(leg.state)).count();
+            let offers = of(|state| state == LegState::Offered);
+            // Offers of a broadcast contact stand side by side.
+            let fronts = of(LegState::is_busy) + offers.min(1);
+            self.audit_offers(id, offers, faults);
             check(faults, fronts <= 1, || format!("{id:?} has {fronts} legs that decide its state"));
             check(faults, contact.closed == (contact.outcome.is_some() && live == 0), || {
                 format!("{id:?} is {state:?} with outcome {:?} and {live} live legs", contact.outcome)
@@ -133,6 +143,16 @@ impl State {
                 });
             }
         }
+    }
+
+    /// The offers of a contact as they are counted, and whether it is noted that it wants more of them.
+    fn audit_offers(&self, id: ContactId, offers: usize, faults: &mut Vec<String>) {
+        let said = self.contact(id).entry.map_or(0, |entry| usize::from(entry.offers));
+        check(faults, offers == said, || format!("{id:?} has {offers} open offers, said {said}"));
+        let (short, state) = (self.is_short(id), self.contact_state(id));
+        check(faults, short == (state == ContactState::Offered && self.wants(id)), || {
+            format!("{id:?} is {state:?}, wants more agents: {short}")
+        });
     }
 
     /// What is counted per agent. Invariant 3 is asserted as an offer is issued: capacity may shrink under one.
@@ -182,8 +202,8 @@ impl State {
 
     /// Invariant 4: no agent with room stays idle while a contact he may take waits.
     fn audit_work_conservation(&self, faults: &mut Vec<String>) {
-        for (id, contact) in self.contacts_from(0) {
-            if self.state_of(contact) != ContactState::Queued {
+        for (id, _) in self.contacts_from(0) {
+            if !self.wants(id) {
                 continue;
             }
             let free = self.agents_from(0).find(|&agent| self.refused(id, agent).is_none());

@@ -33,6 +33,8 @@ pub enum Refused {
     NoRoom,
     /// He holds a contact of a channel that is never mixed with this one.
     ChannelMix,
+    /// An offer of it is open to him.
+    Offered,
     /// The pair is barred for a while.
     Barred,
     /// It has not waited long enough for his team.
@@ -81,6 +83,7 @@ impl State {
             (candidate.resting & Rest::OfferRate.bit() != 0, Refused::OfferRate),
             (!room && self.mixes(candidate, held.channel), Refused::NoRoom),
             (!room, Refused::ChannelMix),
+            (self.is_offered(held, agent), Refused::Offered),
             (self.barred(held, agent), Refused::Barred),
             (entry.only.is_none() && !self.delay_over(&entry, candidate.team), Refused::Delay),
             (entry.only.is_none() && !self.lent(&entry, candidate.team), Refused::Reserved),
@@ -92,21 +95,21 @@ impl State {
     #[must_use]
     pub fn candidates_for(&self, contact: ContactId) -> Candidates {
         let mut found = Candidates::default();
-        let mut ranks: Vec<AgentRank> = Vec::new();
+        let mut ranks: Vec<(u8, AgentRank)> = Vec::new();
         for agent in self.agents_from(0) {
             match self.refused(contact, agent) {
                 Some(reason) => *found.refused.entry(reason).or_default() += 1,
-                None => ranks.push(self.agent_rank(contact, agent)),
+                None => ranks.push((self.step_of(contact, agent), self.agent_rank(contact, agent))),
             }
         }
         ranks.sort_unstable();
         found.eligible = ranks.len() as u32;
-        found.winner = ranks.first().copied();
-        found.runner_up = ranks.get(1).copied();
+        found.winner = ranks.first().map(|found| found.1);
+        found.runner_up = ranks.get(1).map(|found| found.1);
         found
     }
 
-    /// How an agent ranks for a contact that waits: by its queue's selection, then by since when he is idle.
+    /// How an agent ranks for a contact that waits, among those of one step ([`Self::step_of`]): by its queue's selection, then by since when he is idle.
     #[must_use]
     pub fn agent_rank(&self, contact: ContactId, agent: AgentId) -> AgentRank {
         let held = self.contact(contact);

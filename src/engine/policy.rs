@@ -138,6 +138,9 @@ pub struct Rules {
     pub request_window: Span,
     /// Request ids remembered at most, the oldest of ended contacts dropped first. Default 1 000 000.
     pub remembered_requests: u32,
+    /// How long a customer's coming again tells that the last contact did not resolve the matter; for reports. Default
+    /// 7 d.
+    pub recontact_window: Span,
     /// Over which time of late an agent's occupancy is taken for routing. Default 1 h.
     pub occupancy_window: Span,
 }
@@ -155,6 +158,7 @@ impl Default for Rules {
             retained_contacts: 100_000,
             request_window: Span::from_secs(86_400),
             remembered_requests: 1_000_000,
+            recontact_window: Span::from_secs(7 * 86_400),
             occupancy_window: Span::from_secs(3_600),
         }
     }
@@ -277,6 +281,8 @@ pub struct Queue {
     pub idle_clock: IdleClock,
     /// What `best_score` computes; nothing with another selection.
     pub score: Option<Arc<Score>>,
+    /// To how many agents a contact is offered at once; none is one after the other. Who they are says `selection`.
+    pub broadcast: Option<Broadcast>,
     /// What waiting adds to a contact's priority, in millionths of a point per minute since its adjusted arrival.
     pub aging: i64,
     /// The most that waiting adds, in millionths; none is no bound.
@@ -292,6 +298,10 @@ pub struct Queue {
     /// What happens when the queue is long, nobody is there, or a contact waits too long, in order; at most
     /// [`super::limits::OVERFLOW_RULES`].
     pub overflow: Vec<Overflow>,
+    /// How what it asks is relaxed while a contact waits, in order of `after`; at most [`super::limits::STEPS`].
+    pub steps: Vec<Step>,
+    /// What follows the last step.
+    pub exhausted: Exhausted,
     /// Overrides the channel's `max_wait`.
     pub max_wait: Option<Span>,
     /// An abandonment before this wait is counted as short.
@@ -314,6 +324,7 @@ impl Queue {
             selection: Selection::default(),
             idle_clock: IdleClock::default(),
             score: None,
+            broadcast: None,
             aging: 0,
             aging_cap: None,
             max_wait_first: None,
@@ -321,12 +332,77 @@ impl Queue {
             expected_handle: Span::from_secs(300),
             expected_patience: None,
             overflow: Vec::new(),
+            steps: Vec::new(),
+            exhausted: Exhausted::StayOnLast,
             max_wait: None,
             short_abandon: Span::from_secs(5),
             wrap_up: WrapUp::None,
             service_level: ServiceLevel { threshold: Span::from_secs(20), target_ppm: 800_000 },
         }
     }
+}
+
+impl Queue {
+    /// Whether anything it asks is relaxed while a contact waits.
+    #[must_use]
+    pub fn relaxes(&self) -> bool {
+        !self.steps.is_empty() || self.exhausted != Exhausted::StayOnLast
+    }
+
+    /// Whether two versions of a queue ask the same of agents, at every step.
+    #[must_use]
+    pub fn asks_alike(&self, other: &Queue) -> bool {
+        (&self.require, &self.steps, self.exhausted) == (&other.require, &other.steps, other.exhausted)
+    }
+
+    /// The step a wait leads to by the clock alone: where entries stand once other steps come into force.
+    #[must_use]
+    pub fn step_at(&self, wait: Span) -> u8 {
+        let implicit = self.steps.first().is_none_or(|first| !first.after.is_zero());
+        let any = match self.exhausted {
+            Exhausted::AnyInQueue(after) => Some(after),
+            Exhausted::StayOnLast | Exhausted::Overflow(_) => None,
+        };
+        let begins = implicit.then_some(Span::ZERO).into_iter().chain(self.steps.iter().map(|step| step.after));
+        let begins: Vec<Span> = begins.chain(any).collect();
+        begins.iter().rposition(|after| *after <= wait).unwrap_or(0) as u8
+    }
+}
+
+/// One relaxation step. Whoever meets any step that has begun may take the contact, those of an earlier step first.
+///
+/// The first one is step 0 when its `after` is zero; else the queue's own requirement is step 0 before it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Step {
+    /// The measured wait at which it begins, earlier by what steps before it were cut short.
+    pub after: Span,
+    /// What it asks instead of the queue's `require`; none is the same as the queue.
+    pub require: Option<Arc<Requirement>>,
+    /// Skills, and attributes as `attr.NAME`, that it does not ask for although the contact does.
+    pub drop: Vec<Text>,
+    /// Whether only the contact's preferred agent may take it by this step.
+    pub prefer: bool,
+    /// When it is passed over, judged as it would begin.
+    pub skip_if: Option<SkipIf>,
+}
+
+/// When a step is passed over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SkipIf {
+    /// Nobody of a team that serves the queue who meets what the step asks is signed in; what the contact asks by itself
+    /// is left aside.
+    NobodySignedIn,
+}
+
+/// What follows the last step of a queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exhausted {
+    /// Nothing: it stays.
+    StayOnLast,
+    /// From this wait on anyone whose team serves the queue, whatever queue and contact ask.
+    AnyInQueue(Span),
+    /// At this wait the overflow rules for [`Trigger::StepsExhausted`] act.
+    Overflow(Span),
 }
 
 /// Queues that share waiting places.
@@ -350,7 +426,7 @@ pub struct Overflow {
     pub action: Action,
 }
 
-/// What sets off an overflow rule. The first two are judged when a contact comes in and nobody can take it at once.
+/// What sets off an overflow rule. Length and nobody signed in are judged when a contact comes in and nobody can take it at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trigger {
     /// So many others are QUEUED or PARKED already; none is as many as there are places for.
@@ -361,6 +437,10 @@ pub enum Trigger {
     Wait(Span),
     /// It was declined as often as `max_declines` says.
     NoWillingAgent,
+    /// The time of the queue's last step is over: see [`Exhausted::Overflow`].
+    StepsExhausted,
+    /// A contact comes to a queue that was closed by hand: judged first, whoever could take it.
+    QueueClosed,
 }
 
 /// What an overflow rule does.
@@ -431,6 +511,16 @@ pub enum Selection {
     Random,
     /// The highest value of the queue's [`Score`]. O(parts of the expression) each.
     BestScore,
+}
+
+/// Offers to several agents at once: the first to accept wins, and the others are RESCINDED. Each offer reserves its
+/// agent's capacity. Cost of a match: as its selection, once per agent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Broadcast {
+    /// When fewer stay open, others are offered it too, up to `max`.
+    pub min: u32,
+    /// To so many at once at most, 1-[`super::limits::BROADCAST`].
+    pub max: u32,
 }
 
 /// Since when an agent is idle.
@@ -527,6 +617,35 @@ pub struct Team {
     pub offer_rate_limit: Option<OfferRate>,
     /// What an hour of one of its agents costs, in millionths of the tenant's currency; for reports.
     pub cost_per_hour: u64,
+    /// When its agents are due to work; for reports.
+    pub shifts: Vec<Shift>,
+}
+
+/// When agents of a team are due to work. Times are seconds since midnight by the clock on the wall of the tenant's zone;
+/// past 86 400 they are of the next day.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Shift {
+    /// Whose it is, by id; everybody's of the team when empty.
+    pub agents: Vec<Text>,
+    /// The days of the week on which it begins, a bit each, Monday the lowest.
+    pub days: u8,
+    /// When it begins.
+    pub from: u32,
+    /// When it ends, later than that.
+    pub to: u32,
+    /// Its breaks, each inside it.
+    pub breaks: Vec<ShiftBreak>,
+}
+
+/// A break in a shift.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ShiftBreak {
+    /// When it begins.
+    pub from: u32,
+    /// When it ends, later than that.
+    pub to: u32,
+    /// The NOT_READY reason it is taken with; any when empty.
+    pub reason: Text,
 }
 
 impl Team {

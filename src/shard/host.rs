@@ -23,7 +23,7 @@ use super::clock::Clock;
 use super::directory::Directory;
 use super::ingress::Ingress;
 use super::run::{Counts, Outputs, Shard};
-use super::stream::{Order, Subscription};
+use super::stream::{Lags, Order, Subscription};
 
 /// Steps in a row by one caller before it leaves the rest to the deadline task: a caller that serves others for ever
 /// gets no answer of its own out.
@@ -42,6 +42,7 @@ struct Host {
     core: Mutex<Core>,
     ingress: Ingress,
     directory: Directory,
+    lags: Lags,
     completed: SegQueue<Completion>,
     clock: Clock,
     batch: usize,
@@ -79,11 +80,13 @@ pub struct Deadlines {
 /// Puts a shard into service. `clock` must have begun at [`Shard::now`] or later; `capacity` bounds the ingress.
 pub fn start(shard: Shard, clock: Clock, capacity: usize) -> (ShardHandle, Deadlines) {
     let batch = shard.limits().batch;
+    let lags = shard.lags();
     let core = Core { shard, inbox: VecDeque::new(), completions: Vec::new(), out: Outputs::default() };
     let host = Arc::new(Host {
         core: Mutex::new(core),
         ingress: Ingress::new(capacity),
         directory: Directory::default(),
+        lags,
         completed: SegQueue::new(),
         clock,
         batch,
@@ -343,10 +346,22 @@ impl ShardHandle {
         self.host.ingress.refused()
     }
 
+    /// Events that wait for the reader of a stream who is furthest behind; waits for nobody. Linear in streams.
+    #[must_use]
+    pub fn stream_lag(&self) -> usize {
+        self.host.lags.most()
+    }
+
     /// What the shard has counted. Waits for it.
     #[must_use]
     pub fn counts(&self) -> Counts {
         self.host.core().shard.counts()
+    }
+
+    /// How often a tenant's engine was dropped and folded again. Waits for the shard.
+    #[must_use]
+    pub fn restarts(&self, tenant: &str) -> u64 {
+        self.host.core().shard.restarts(tenant)
     }
 
     /// Streams registered. Waits for the shard.

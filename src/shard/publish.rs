@@ -15,7 +15,7 @@ use crate::engine::id::{LegId, Text};
 use crate::engine::publish::Published;
 
 use super::call::Refused;
-use super::stream::{Ended, Filter, Link, Order, Start, Subscription, Topic};
+use super::stream::{Ended, Filter, Lags, Link, Order, Start, Subscription, Topic};
 
 /// Who reads one tenant's events.
 pub(super) struct Publisher {
@@ -26,6 +26,7 @@ pub(super) struct Publisher {
     agents: HashMap<Text, Vec<Reader>>,
     gateways: HashMap<Text, Vec<Reader>>,
     others: Vec<Reader>,
+    lags: Lags,
 }
 
 struct Reader {
@@ -73,7 +74,7 @@ impl Reader {
 }
 
 impl Publisher {
-    pub(super) fn new(keep: usize) -> Publisher {
+    pub(super) fn new(keep: usize, lags: Lags) -> Publisher {
         Publisher {
             recent: VecDeque::new(),
             keep,
@@ -81,6 +82,7 @@ impl Publisher {
             agents: HashMap::new(),
             gateways: HashMap::new(),
             others: Vec::new(),
+            lags,
         }
     }
 
@@ -115,6 +117,7 @@ impl Publisher {
             chosen.map_err(|_| Refused::QueryFailed)?;
         }
         let (sender, events) = mpsc::channel(order.capacity.max(1));
+        self.lags.watch(&sender);
         let link = Arc::new(Link::default());
         let mut reader = Reader { events: sender, link: link.clone(), after, only, session: false };
         match order.topic {

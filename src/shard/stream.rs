@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
 use futures_core::Stream;
@@ -116,6 +116,31 @@ impl Link {
         let all = [Ended::SlowReader, Ended::Replaced, Ended::Draining, Ended::TenantStopped];
         let code = self.0.load(Ordering::Acquire);
         all.into_iter().find(|why| *why as u8 == code)
+    }
+}
+
+/// The streams that are open, for who wants to know how far behind their readers are without stopping the writer.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Lags(Arc<Mutex<Vec<mpsc::WeakSender<Arc<Published>>>>>);
+
+impl Lags {
+    fn held(&self) -> MutexGuard<'_, Vec<mpsc::WeakSender<Arc<Published>>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn watch(&self, events: &mpsc::Sender<Arc<Published>>) {
+        self.held().push(events.downgrade());
+    }
+
+    /// Events that wait for the reader who is furthest behind; 0 when nobody reads. Linear in streams.
+    pub(super) fn most(&self) -> usize {
+        let mut most = 0;
+        self.held().retain(|events| {
+            let open = events.upgrade().filter(|events| !events.is_closed());
+            most = most.max(open.as_ref().map_or(0, |events| events.max_capacity() - events.capacity()));
+            open.is_some()
+        });
+        most
     }
 }
 

@@ -13,6 +13,7 @@ use super::calendar::{Calendar, quarter};
 use super::counts::{Count, Counts, Sum};
 use super::kpi;
 use super::names;
+use super::recontact::{Recontacts, Resolved, customer_of};
 use super::record::{Entry, Leg, Record, Survey};
 use crate::engine::command::{ContactChange, NewContact};
 use crate::engine::contact::{
@@ -69,7 +70,7 @@ pub struct Cell {
     /// Of the windows.
     pub windows: [Counts; WINDOWS.len()],
     /// By minute, for the windows to forget.
-    minutes: VecDeque<(u64, Counts)>,
+    pub(super) minutes: VecDeque<(u64, Counts)>,
     /// Entries open, by place in [`names::WAITING`].
     pub waiting: [i64; names::WAITING.len()],
     /// Entries not parked: since when each has waited, parked time added, with its contact's slot.
@@ -94,11 +95,16 @@ impl Cell {
 
     /// Forgets what has left the windows at `minute`.
     fn roll(&mut self, before: u64, minute: u64) {
-        for (held, counts) in &self.minutes {
-            for (window, length) in self.windows.iter_mut().zip(WINDOWS) {
-                if *held + length > before && *held + length <= minute {
-                    *window -= counts;
-                }
+        for (window, length) in self.windows.iter_mut().zip(WINDOWS) {
+            let mut gone = false;
+            for (_, counts) in self.minutes.iter().filter(|(held, _)| (before..minute).contains(&(held + length - 1))) {
+                *window -= counts;
+                gone = true;
+            }
+            // The longest wait is no sum: it is looked for among what is left.
+            if gone {
+                let left = self.minutes.iter().filter(|(held, _)| held + length > minute);
+                window.longest_wait = left.map(|(_, counts)| counts.longest_wait).max().unwrap_or(0);
             }
         }
         while self.minutes.front().is_some_and(|(held, _)| held + WINDOWS[3] <= minute) {
@@ -138,10 +144,16 @@ pub struct QueueInfo {
     pub rules: Queue,
     /// Whether the policy in force has it.
     pub live: bool,
+    /// Whether it takes arrivals.
+    pub open: bool,
+    /// When what it was set to by hand ends by itself.
+    pub open_until: Option<Time>,
     /// The shortest threshold it ever had: no entry passes earlier.
     pub least: Span,
     /// The skills its own requirement names.
-    skills: Vec<Text>,
+    pub(super) skills: Vec<Text>,
+    /// Entries waiting by relaxation step.
+    pub by_step: Vec<i64>,
     /// Legs in conversation.
     pub connected: i64,
     /// Legs wrapping up.
@@ -163,15 +175,32 @@ pub struct ChannelInfo {
 
 /// A live leg.
 #[derive(Clone, Copy, Debug)]
-struct LiveLeg {
-    contact: u32,
-    agent: AgentId,
-    cost: u32,
-    channel: ChannelId,
-    queue: Option<QueueId>,
-    state: LegState,
+pub(super) struct LiveLeg {
+    pub(super) contact: u32,
+    pub(super) agent: AgentId,
+    pub(super) cost: u32,
+    pub(super) channel: ChannelId,
+    pub(super) queue: Option<QueueId>,
+    pub(super) state: LegState,
     /// Whether it was interrupted and has left its units.
-    out: bool,
+    pub(super) out: bool,
+}
+
+/// A live leg, for those who count what is going on.
+#[derive(Clone, Copy, Debug)]
+pub struct LegNow {
+    /// Whose it is.
+    pub agent: AgentId,
+    /// Units it takes.
+    pub cost: u32,
+    /// Where its entry is counted.
+    pub key: CellKey,
+    /// Whether it was ever CONNECTED.
+    pub connected: bool,
+    /// Whether it talks for longer than `max_handle`, by the policy in force.
+    pub over_max_handle: bool,
+    /// Whether it was interrupted and has left its units.
+    pub out: bool,
 }
 
 /// What an ended leg came to.
@@ -213,7 +242,7 @@ pub struct Books {
     pub channels: Vec<ChannelInfo>,
     /// Teams by place.
     pub teams: Places,
-    team_rules: Vec<TeamRules>,
+    pub(super) team_rules: Vec<TeamRules>,
     /// Figures of the day by team, by place, and direction.
     pub team_days: BTreeMap<(u32, Direction), Counts>,
     /// Sites by place.
@@ -222,22 +251,24 @@ pub struct Books {
     pub reasons: Places,
     /// Sets of skills by place; the first is the empty one.
     pub skill_sets: Vec<Vec<Text>>,
-    skill_places: HashMap<Vec<Text>, u32>,
+    pub(super) skill_places: HashMap<Vec<Text>, u32>,
     /// Figures by quarter and slice.
     pub rows: BTreeMap<u64, HashMap<Slice, Counts>>,
-    row_count: usize,
+    pub(super) row_count: usize,
     /// Cells in order of first sight.
     pub cells: Vec<Cell>,
-    index: BTreeMap<CellKey, usize>,
-    minute: u64,
-    day: (Time, Time),
+    pub(super) index: BTreeMap<CellKey, usize>,
+    pub(super) minute: u64,
+    pub(super) day: (Time, Time),
     /// Contacts by slot, until the engine forgets them; an ended one is shared with `records`.
     pub contacts: Vec<Option<Arc<Record>>>,
-    legs: Vec<Option<LiveLeg>>,
+    pub(super) legs: Vec<Option<LiveLeg>>,
     /// Agents by slot.
     pub agents: Vec<Option<Clock>>,
     /// Ended contacts, oldest first; the first has this number.
     pub records: VecDeque<Arc<Record>>,
+    /// Customers whose last contact was resolved a short while ago.
+    pub(super) recontacts: Recontacts,
     /// Contacts SCHEDULED.
     pub scheduled: i64,
     /// Live contacts without a queue entry.
@@ -273,6 +304,7 @@ impl Books {
             legs: Vec::new(),
             agents: Vec::new(),
             records: VecDeque::new(),
+            recontacts: Recontacts::default(),
             scheduled: 0,
             direct: 0,
         }
@@ -291,6 +323,11 @@ impl Books {
             (None, _, Some(agent)) => self.take_agent(agent, event),
             (None, _, None) => match event {
                 Event::PolicyApplied { policy, .. } => self.apply_policy(policy),
+                Event::QueueOpenChanged { queue, after, until, .. } => {
+                    if let Some(info) = self.queues.get_mut(queue.index()) {
+                        (info.open, info.open_until) = (*after, *until);
+                    }
+                }
                 Event::CustomerForgotten { customer, .. } => self.forget_customer(&customer.customer_id),
                 _ => {}
             },
@@ -315,6 +352,24 @@ impl Books {
             self.refill_day();
             self.forget();
         }
+    }
+
+    /// The legs that are live, by slot.
+    pub fn live_legs(&self) -> impl Iterator<Item = (u32, LegNow)> + '_ {
+        let held = (0..).zip(&self.legs).filter_map(|(slot, leg)| Some((slot, leg.as_ref()?)));
+        held.filter_map(|(slot, leg)| {
+            let record = self.contacts.get(leg.contact as usize)?.as_ref()?;
+            let connected =
+                record.legs.iter().rev().find(|held| held.leg.slot() == slot).and_then(|held| held.connected);
+            let info = self.channels.get(leg.channel.index())?;
+            let rules = self.policy.channels.iter().find(|channel| channel.id == info.id);
+            let over = |at: Time| rules.is_some_and(|rules| at + rules.max_handle <= self.now);
+            let talks = leg.state.is_talking();
+            let key = (leg.queue, leg.channel, record.profile.direction);
+            let over_max_handle = talks && connected.is_some_and(over);
+            let LiveLeg { agent, cost, out, .. } = *leg;
+            Some((slot, LegNow { agent, cost, key, connected: connected.is_some(), over_max_handle, out }))
+        })
     }
 
     /// When the day began.
@@ -364,6 +419,7 @@ impl Books {
 
     /// Takes what identifies a customer out of every record; the figures stay.
     fn forget_customer(&mut self, customer_id: &str) {
+        self.recontacts.forget(customer_id);
         let is_his = |record: &Record| {
             record.profile.customer.as_ref().is_some_and(|customer| *customer.customer_id == *customer_id)
         };
@@ -429,25 +485,43 @@ impl Books {
     // ---- the policy
 
     fn apply_policy(&mut self, policy: &Arc<Policy>) {
-        self.policy = policy.clone();
+        let before = std::mem::replace(&mut self.policy, policy.clone());
         self.calendar = Calendar::new(&policy.time_zone);
         self.day = (Time(0), Time(0));
         self.queues.iter_mut().for_each(|queue| queue.live = false);
+        let mut changed = Vec::new();
         for queue in &policy.queues {
             let mut skills = Vec::new();
             skills_of(queue.require.as_deref(), &mut skills);
-            let known = self.queues.iter_mut().find(|known| known.rules.id == queue.id);
+            let known = self.queues.iter_mut().zip(0..).find(|(known, _)| known.rules.id == queue.id);
             match known {
-                Some(known) => {
+                Some((known, at)) => {
+                    if !known.rules.asks_alike(queue) {
+                        changed.push(QueueId(at));
+                    }
                     known.least = known.least.min(queue.service_level.threshold);
                     (known.rules, known.live, known.skills) = (queue.clone(), true, skills);
                 }
                 None => {
                     let (rules, least) = (queue.clone(), queue.service_level.threshold);
-                    self.queues.push(QueueInfo { rules, live: true, least, skills, connected: 0, wrapping: 0 });
+                    self.queues.push(QueueInfo {
+                        rules,
+                        live: true,
+                        open: true,
+                        open_until: None,
+                        least,
+                        skills,
+                        by_step: Vec::new(),
+                        connected: 0,
+                        wrapping: 0,
+                    });
                 }
             }
         }
+        // What was set by hand goes with the queue.
+        let gone = self.queues.iter_mut().filter(|queue| !queue.live);
+        gone.for_each(|queue| (queue.open, queue.open_until) = (true, None));
+        changed.into_iter().for_each(|queue| self.restep(queue));
         self.channels.iter_mut().for_each(|channel| channel.live = false);
         for channel in &policy.channels {
             match self.channels.iter_mut().find(|known| known.id == channel.id) {
@@ -460,6 +534,11 @@ impl Books {
         }
         for team in &policy.teams {
             self.teams.place(&team.id);
+        }
+        let shifts = |policy: &Policy| policy.teams.iter().any(|team| !team.shifts.is_empty());
+        if shifts(policy) || shifts(&before) {
+            self.tick_agents();
+            self.schedule_all();
         }
         self.team_rules = (0..self.teams.len() as u32).map(|team| self.rules_of(team)).collect();
         self.move_to(self.now);
@@ -524,6 +603,7 @@ impl Books {
             }
             Event::ContactQueued { queue, cause, .. } => self.enter(contact, *queue, *cause, facts),
             Event::ContactMoved { exit, .. } => self.leave(contact, exit, Count::Moved, Reason::None, facts),
+            Event::ContactRelaxed { after, .. } => self.relax(contact, *after),
             Event::ContactUpdated { change, .. } => self.update(contact, change),
             Event::ContactTransferred { from, again, .. } => self.transfer(contact, *from, *again),
             Event::ContactEnded { outcome, reason, exit, disposition, .. } => {
@@ -573,6 +653,9 @@ impl Books {
             self.contacts.resize_with(at + 1, || None);
         }
         self.contacts[at] = Some(Arc::new(record));
+        if let Some(customer) = customer_of(&new.profile) {
+            self.comes_again(customer);
+        }
         let Some(slice) = Books::slice(facts, facts.queue) else { return };
         let mut counts = Counts::one(Count::Received);
         if slice.direction == Direction::Callback && !new.profile.callback_of.is_empty() {
@@ -584,9 +667,25 @@ impl Books {
         self.count(self.now, slice, &counts);
     }
 
+    /// A customer is here: what was resolved for him a short while ago was not.
+    fn comes_again(&mut self, customer: &Text) {
+        let window = self.policy.rules.recontact_window;
+        let Some(Resolved { at, slice, agent }) = self.recontacts.comes(customer, self.now, window) else { return };
+        let (counts, held) = (Counts::one(Count::Recontacted), quarter(at));
+        if held + QUARTERS < quarter(self.now) {
+            return;
+        }
+        self.count(at, slice, &counts);
+        let clock = self.agents.get_mut(agent.index()).and_then(Option::as_mut);
+        if let Some(part) = clock.and_then(|clock| clock.quarters.get_mut(&held)) {
+            *part.legs_of((slice.channel, slice.direction)) += &counts;
+        }
+    }
+
     fn update(&mut self, contact: ContactId, change: &ContactChange) {
         let Some(record) = self.record(contact) else { return };
         let mut profile = (*record.profile).clone();
+        let before = customer_of(&profile).cloned();
         if let Some(customer) = &change.customer {
             profile.customer.clone_from(customer);
         }
@@ -596,10 +695,18 @@ impl Books {
         if let Some(conversation) = &change.conversation_id {
             profile.conversation_id.clone_from(conversation);
         }
+        if let Some(preferred) = &change.preferred_agent_id {
+            profile.preferred_agent_id.clone_from(preferred);
+        }
         record.profile = Arc::new(profile);
         record.priority = change.priority.unwrap_or(record.priority);
         if let Some(requirement) = &change.requirement {
             record.requirement.clone_from(requirement);
+        }
+        // He may be known only once he has said who he is.
+        let after = customer_of(&record.profile).filter(|after| before.as_ref() != Some(after)).cloned();
+        if let Some(customer) = after {
+            self.comes_again(&customer);
         }
     }
 
@@ -620,6 +727,7 @@ impl Books {
             exit: None,
             wait: Span::ZERO,
             parked: Span::ZERO,
+            step: 0,
             within_threshold: false,
             short: false,
             threshold,
@@ -629,6 +737,7 @@ impl Books {
             team: 0,
             site: 0,
             agent: None,
+            estimate: facts.estimate,
             handle: [Span::ZERO; 3],
             cost: 0,
         });
@@ -638,6 +747,38 @@ impl Books {
         let cell = self.cell((slice.queue, slice.channel, slice.direction));
         self.cells[cell].line.insert((now, contact.slot()));
         self.cells[cell].waiting[0] += 1;
+        self.stand(queue, 0, 1);
+    }
+
+    /// An entry comes to a step of its queue.
+    fn relax(&mut self, contact: ContactId, step: u8) {
+        let Some(entry) = self.record(contact).and_then(|record| record.entries.last_mut()) else { return };
+        let (queue, before) = (entry.queue, core::mem::replace(&mut entry.step, step));
+        self.stand(queue, before, -1);
+        self.stand(queue, step, 1);
+    }
+
+    /// Counts an entry as waiting at a step of a queue, or no longer.
+    fn stand(&mut self, queue: QueueId, step: u8, by: i64) {
+        let Some(info) = self.queues.get_mut(queue.index()) else { return };
+        if info.by_step.len() <= usize::from(step) {
+            info.by_step.resize(usize::from(step) + 1, 0);
+        }
+        info.by_step[usize::from(step)] += by;
+    }
+
+    /// Entries of a queue that asks otherwise from now on stand where their wait leads, as in the engine.
+    fn restep(&mut self, queue: QueueId) {
+        let cells = self.cells.iter().filter(|cell| cell.key.0 == Some(queue));
+        let in_line =
+            cells.clone().flat_map(|cell| cell.line.iter().map(|(since, slot)| (*slot, self.now.since(*since))));
+        let parked = cells.flat_map(|cell| cell.parked.iter().map(|(slot, wait)| (*slot, *wait)));
+        let waiting: Vec<(u32, Span)> = in_line.chain(parked).collect();
+        for (slot, wait) in waiting {
+            let contact = self.contacts.get(slot as usize).and_then(|held| held.as_ref()).map(|held| held.contact);
+            let step = self.queues[queue.index()].rules.step_at(wait);
+            contact.into_iter().for_each(|contact| self.relax(contact, step));
+        }
     }
 
     /// An entry ends unanswered.
@@ -668,6 +809,7 @@ impl Books {
 
     /// Takes an entry out of its cell's line.
     fn step_out(&mut self, contact: ContactId, entry: &Entry, slice: Slice) {
+        self.stand(entry.queue, entry.step, -1);
         let state = self.record(contact).map(|record| record.state);
         let cell = self.cell((slice.queue, slice.channel, slice.direction));
         let cell = &mut self.cells[cell];
@@ -717,6 +859,9 @@ impl Books {
         let now = self.now;
         let Some(record) = self.record(contact) else { return };
         record.transfers += 1;
+        if !record.profile.preferred_agent_id.is_empty() {
+            Arc::make_mut(&mut record.profile).preferred_agent_id = Text::default();
+        }
         let entry = record.entries.iter().rev().find(|entry| Some(entry.queue) == from);
         let Some(slice) = entry.map(|entry| Books::slice_of(record, entry)) else { return };
         let agent = record.legs.iter().rev().find(|leg| leg.state.is_talking()).map(|leg| leg.agent);
@@ -822,6 +967,7 @@ impl Books {
         let answered = record.first_answered().map(|entry| Books::slice_of(record, entry));
         let said = record.resolved().map(|(leg, resolved)| (leg.agent, resolved));
         let untransferred = record.transfers == 0;
+        let customer = customer_of(&record.profile).cloned();
         self.records.extend(self.contacts[contact.slot() as usize].clone());
         if self.records.len() > RECORDS {
             self.records.pop_front();
@@ -840,6 +986,9 @@ impl Books {
             self.count(now, slice, &counts);
         }
         self.count_agent(said.map(|(agent, _)| agent), (channel, direction), &counts);
+        if let (Some(customer), Some((agent, _)), Some(slice)) = (customer, said, answered) {
+            self.recontacts.resolved(&customer, Resolved { at: now, slice, agent });
+        }
     }
 
     // ---- legs
@@ -882,6 +1031,7 @@ impl Books {
             }
             Event::OfferDeclined { .. } => (OfferState::Declined, Count::OffersDeclined),
             Event::OfferExpired { .. } => (OfferState::Expired, Count::OffersExpired),
+            Event::OfferRescinded { .. } => (OfferState::Rescinded, Count::OffersRescinded),
             Event::OfferCancelled { .. } => (OfferState::Cancelled, Count::OffersCancelled),
             Event::OfferRevoked { .. } => (OfferState::Revoked, Count::OffersRevoked),
             Event::OfferFailed { .. } => (OfferState::Failed, Count::OffersFailed),
@@ -1097,6 +1247,7 @@ impl Books {
             let own = self.policy.teams.iter().find(|known| *known.id == *team).and_then(|team| team.site.clone());
             let site = profile.site.clone().or(own).unwrap_or_default();
             let (team, site) = (self.teams.place(team), self.sites.place(&site));
+            let schedule = self.schedule_of(profile);
             if self.agents.len() <= agent.index() {
                 self.agents.resize_with(agent.index() + 1, || None);
             }
@@ -1104,6 +1255,7 @@ impl Books {
             clock.tick(now);
             clock.profile = profile.clone();
             (clock.team, clock.site, clock.deleted) = (team, site, false);
+            clock.set_schedule(schedule);
             return;
         }
         let reasons = &mut self.reasons;
@@ -1118,6 +1270,7 @@ impl Books {
         match event {
             Event::AgentDeleted { .. } => {
                 clock.deleted = true;
+                clock.set_schedule(None);
                 present(clock, &crate::engine::agent::Presence::Offline);
             }
             Event::AgentSignedIn { presence, .. } => present(clock, presence),

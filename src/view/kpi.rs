@@ -102,6 +102,8 @@ pub struct Kpis {
     pub fcr_of_handled: Option<f64>,
     /// Resolved and never transferred / handled.
     pub fcr_strict: Option<f64>,
+    /// Resolved and the customer did not come again within `recontact_window` / handled.
+    pub fcr_no_recontact: Option<f64>,
     /// 4 and 5 of 5 / answers.
     pub csat: Option<f64>,
     /// Share of 9-10 less share of 0-6, -100..100.
@@ -134,6 +136,7 @@ impl Kpis {
             fcr_of_contacts: ratio(count(Count::Resolved), count(Count::Offered)),
             fcr_of_handled: ratio(count(Count::Resolved), handled),
             fcr_strict: ratio(count(Count::ResolvedUntransferred), handled),
+            fcr_no_recontact: ratio(counts.resolved_for_good(), handled),
             csat: ratio(csat[0], csat.iter().sum()),
             nps: ratio(100 * (nps[0] - nps[2]), nps.iter().sum()),
             cost_per_contact: (count(Count::Answered) > 0)
@@ -158,6 +161,12 @@ pub fn average(sum: i64, of: i64) -> Option<u64> {
 #[must_use]
 pub fn occupancy(busy: u64, wrap_up: u64, idle: u64) -> Option<f64> {
     ratio((busy + wrap_up) as i64, (busy + wrap_up + idle) as i64)
+}
+
+/// Adherence: time in which an agent did what his shifts had him do / time in which they said what was due.
+#[must_use]
+pub fn adherence(adherent: u64, scheduled: u64) -> Option<f64> {
+    ratio(adherent as i64, scheduled as i64)
 }
 
 /// What a span of work costs at so much an hour, in millionths: microseconds x millionths per hour.

@@ -3,20 +3,26 @@
 //! The writer only hands events over ([`View::push`]); they are folded by whoever reads next, or by the upkeep at least
 //! every [`EVERY`], on threads of their own. A reader first takes in what has come, so it sees its own writes. The
 //! snapshot is built at most every [`EVERY`] and shared. This room knows the engine's types and nothing of shards, gRPC
-//! or metrics. Read `counts`, `kpi` (the formulas) and `fold`, then `snapshot` and `report`.
+//! or metrics. Read `counts`, `kpi` (the formulas) and `fold`, then `snapshot` and `report`; `save` has the books
+//! in bytes.
 
 pub mod agents;
 pub mod calendar;
 pub mod counts;
+pub mod estimate;
 pub mod fold;
 pub mod json;
 pub mod kpi;
 pub mod names;
+pub mod recontact;
 pub mod record;
 pub mod report;
+mod save;
+pub mod shifts;
 pub mod snapshot;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use parking_lot::Mutex;
 
@@ -24,6 +30,7 @@ use crate::engine::event::Recorded;
 use crate::engine::id::Text;
 use crate::engine::publish::Published;
 use crate::engine::time::{Span, Time};
+use crate::wire::{Malformed, Reader, Wire};
 use fold::Books;
 use snapshot::Snapshot;
 
@@ -42,6 +49,8 @@ pub struct View {
     inbox: Mutex<Vec<Arc<Published>>>,
     books: Mutex<Books>,
     last: Mutex<Option<Arc<Snapshot>>>,
+    /// What audits found past its deadline: no event tells of it.
+    stuck: AtomicI64,
 }
 
 impl Views {
@@ -57,6 +66,7 @@ impl Views {
             inbox: Mutex::default(),
             books: Mutex::new(Books::new(tenant.clone())),
             last: Mutex::default(),
+            stuck: AtomicI64::new(0),
         });
         tenants.push(view.clone());
         view
@@ -102,6 +112,19 @@ impl View {
         self.up_to_date().take(recorded);
     }
 
+    /// Goes on from what [`Books`] were written once, unless they have come as far already.
+    ///
+    /// # Errors
+    /// When it is not what was written.
+    pub fn restore(&self, written: &mut Reader<'_>) -> Result<(), Malformed> {
+        let restored = Books::get(written)?;
+        let mut books = self.up_to_date();
+        if books.sequence < restored.sequence {
+            *books = restored;
+        }
+        Ok(())
+    }
+
     fn up_to_date(&self) -> parking_lot::MutexGuard<'_, Books> {
         let mut books = self.books.lock();
         let events = std::mem::take(&mut *self.inbox.lock());
@@ -116,20 +139,30 @@ impl View {
         read(&mut books)
     }
 
+    /// Counts what an audit sweep found past its deadline.
+    pub fn stuck(&self, several: u64) {
+        self.stuck.fetch_add(i64::try_from(several).unwrap_or(i64::MAX), Ordering::Relaxed);
+    }
+
+    fn shot(&self, now: Time) -> Arc<Snapshot> {
+        let shot = self.read(now, |books| books.snapshot(now));
+        Arc::new(Snapshot { stuck: self.stuck.load(Ordering::Relaxed), ..shot })
+    }
+
     /// The state of the tenant, at most [`EVERY`] old.
     pub fn snapshot(&self, now: Time) -> Arc<Snapshot> {
         let mut last = self.last.lock();
         if let Some(snapshot) = last.as_ref().filter(|snapshot| now.since(snapshot.time) < EVERY) {
             return snapshot.clone();
         }
-        let fresh = Arc::new(self.read(now, |books| books.snapshot(now)));
+        let fresh = self.shot(now);
         *last = Some(fresh.clone());
         fresh
     }
 
     /// The state of the tenant at this very instant, for who must see what it has just done.
     pub fn fresh_snapshot(&self, now: Time) -> Arc<Snapshot> {
-        let fresh = Arc::new(self.read(now, |books| books.snapshot(now)));
+        let fresh = self.shot(now);
         *self.last.lock() = Some(fresh.clone());
         fresh
     }

@@ -94,6 +94,8 @@ pub struct IntervalRow {
     pub figures: Figures,
     /// Occupancy of the agents of the slice, where that makes sense.
     pub occupancy: Option<f64>,
+    /// Their adherence to shifts, where that makes sense and they have some.
+    pub adherence: Option<f64>,
     /// Whether nothing in it can change any more.
     pub complete: bool,
     /// The threshold in force, by queue.
@@ -237,6 +239,7 @@ impl Books {
             key,
             figures: Figures { whole: wanted.whole, ..Figures::default() },
             occupancy: None,
+            adherence: None,
             complete: false,
             threshold: None,
         };
@@ -246,14 +249,18 @@ impl Books {
                 interval => books.calendar.interval(at, interval),
             };
             let keys = books.keys(&query.dimensions, slice);
+            let open = books.is_provisional(quarter(at));
+            let provisional = |counts: &Counts| if open { counts.resolved_for_good() } else { 0 };
             if !keys.is_empty() {
                 let key = RowKey { direction: slice.direction, ..RowKey::default() };
                 let total = totals.entry(slice.direction).or_insert_with(|| empty(from, to, key));
                 total.figures.add(counts, past);
+                total.figures.provisional += provisional(counts);
             }
             for key in keys {
                 let row = rows.entry((start, key.clone())).or_insert_with(|| empty(start, end, key));
                 row.figures.add(counts, past);
+                row.figures.provisional += provisional(counts);
             }
         };
         for (held, slices) in self.rows.range(quarter(from)..quarter(to)) {
@@ -329,11 +336,14 @@ impl Books {
                 if (!of_team || in_team()) && (!of_site || in_site()) {
                     (times.busy, times.wrap_up, times.idle) =
                         (times.busy + part.busy, times.wrap_up + part.wrap_up, times.idle + part.idle);
+                    times.scheduled += part.scheduled;
+                    times.adherent += part.adherent;
                     cost += kpi::cost(part.signed_in(), rules.cost_per_hour);
                 }
             }
         }
         row.occupancy = kpi::occupancy(times.busy, times.wrap_up, times.idle);
+        row.adherence = kpi::adherence(times.adherent, times.scheduled);
         if of_team {
             row.figures.counts[Sum::Cost] = i64::try_from(cost).unwrap_or(i64::MAX);
         }
@@ -422,6 +432,12 @@ impl AgentRow {
         kpi::ratio(self.times.used as i64, self.times.capacity as i64)
     }
 
+    /// Adherence to shifts over the span.
+    #[must_use]
+    pub fn adherence(&self) -> Option<f64> {
+        kpi::adherence(self.times.adherent, self.times.scheduled)
+    }
+
     /// Something per hour of a number of microseconds.
     #[must_use]
     pub fn per_hour(count: i64, micros: u64) -> Option<f64> {
@@ -489,6 +505,9 @@ impl Books {
             }
         }
         figures.counts[Count::NotResponding] = 0;
+        let open = clock.quarters.range(quarter(from)..quarter(to)).filter(|(held, _)| self.is_provisional(**held));
+        let legs = open.flat_map(|(_, part)| &part.legs).filter(|((_, direction), _)| *direction == query.direction);
+        figures.provisional = legs.map(|(_, counts)| counts.resolved_for_good()).sum();
         let mut card: Vec<(&'static str, Text, u64)> = times
             .card
             .iter()

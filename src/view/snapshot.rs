@@ -21,6 +21,8 @@ pub struct Figures {
     pub counts: Counts,
     /// Of the entries waiting, those past their threshold.
     pub waiting_past: i64,
+    /// Of the contacts resolved, those that may still prove not to be.
+    pub provisional: i64,
     /// Whether contacts at the door stand beside entries here: slices of whole tenants.
     pub whole: bool,
 }
@@ -42,6 +44,12 @@ impl Figures {
     pub fn add(&mut self, counts: &Counts, waiting_past: i64) {
         self.counts += counts;
         self.waiting_past += waiting_past;
+    }
+
+    /// Adds others' of which all that was resolved is provisional: `recontact_window` is no shorter than a day.
+    pub fn add_fresh(&mut self, counts: &Counts, waiting_past: i64) {
+        self.add(counts, waiting_past);
+        self.provisional += counts.resolved_for_good();
     }
 }
 
@@ -90,9 +98,9 @@ impl DirectionView {
             self.waiting.longest = late.longest;
             self.waiting.longest_contact_id.clone_from(&late.longest_contact_id);
         }
-        self.day.add(&cell.day, late.day);
+        self.day.add_fresh(&cell.day, late.day);
         for ((figures, counts), past) in self.windows.iter_mut().zip(&cell.windows).zip(late.windows) {
-            figures.add(counts, past);
+            figures.add_fresh(counts, past);
         }
     }
 }
@@ -162,6 +170,10 @@ pub struct QueueView {
     pub queue: Text,
     /// The name people see.
     pub display_name: Text,
+    /// Whether it takes arrivals.
+    pub open: bool,
+    /// When what it was set to by hand ends by itself.
+    pub open_until: Option<Time>,
     /// Directions with figures, apart; always INBOUND.
     pub directions: Vec<DirectionView>,
     /// By channel and direction, for metrics.
@@ -178,6 +190,8 @@ pub struct QueueView {
     pub target_ppm: u32,
     /// Most entries it may hold; none is no limit.
     pub limit: Option<u32>,
+    /// Waiting by relaxation step; empty where nothing is relaxed.
+    pub by_step: Vec<i64>,
 }
 
 /// One channel.
@@ -210,8 +224,10 @@ pub struct TeamView {
     pub used_units: i64,
     /// Units signed in.
     pub capacity_units: i64,
-    /// INBOUND figures of the day so far.
+    /// INBOUND figures of the day so far, with the cost of its time signed in.
     pub day: Figures,
+    /// Figures of the day so far in the other directions that have some.
+    pub others: Vec<(Direction, Figures)>,
     /// Occupancy over the last hour.
     pub occupancy: Option<f64>,
     /// The same of its own agents alone, those of teams below left out.
@@ -230,7 +246,7 @@ pub struct SkillView {
 }
 
 /// The state of a tenant.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Snapshot {
     /// The tenant.
     pub tenant: Text,
@@ -258,6 +274,8 @@ pub struct Snapshot {
     pub direct_contacts: i64,
     /// Contacts SCHEDULED.
     pub scheduled_contacts: i64,
+    /// Contacts and legs found past their deadline by the audit since the server began; must be 0.
+    pub stuck: i64,
 }
 
 /// Busy, wrap-up and idle time.
@@ -358,6 +376,7 @@ impl Books {
             agents,
             direct_contacts: self.direct,
             scheduled_contacts: self.scheduled,
+            stuck: 0,
         }
     }
 
@@ -406,7 +425,10 @@ impl Books {
                 agents,
                 threshold: info.rules.service_level.threshold,
                 target_ppm: info.rules.service_level.target_ppm,
+                open: info.open,
+                open_until: info.open_until,
                 limit: info.rules.limit,
+                by_step: if info.rules.relaxes() { info.by_step.clone() } else { Vec::new() },
             });
         }
         views.sort_by(|one, other| one.queue.cmp(&other.queue));
@@ -454,18 +476,24 @@ impl Books {
 
     fn team_views(&self, crews: &BTreeMap<u32, Crew>) -> Vec<TeamView> {
         let mut sums: BTreeMap<u32, (Crew, Figures)> = BTreeMap::new();
+        let mut others: BTreeMap<(u32, Direction), Figures> = BTreeMap::new();
         for place in 1..self.teams.len() as u32 {
             let rules = self.team(place);
             let own = crews.get(&place).cloned().unwrap_or_default();
             let mut day = self.team_days.get(&(place, Direction::Inbound)).cloned().unwrap_or_default();
             day[Sum::Cost] = kpi::cost(own.signed_in, rules.cost_per_hour) as i64;
-            for above in rules.chain {
+            for &above in &rules.chain {
+                for ((_, direction), counts) in
+                    self.team_days.range((place, Direction::Outbound)..(place + 1, Direction::Inbound))
+                {
+                    others.entry((above, *direction)).or_default().add_fresh(counts, 0);
+                }
                 let (crew, figures) = sums.entry(above).or_default();
                 crew.agents.add(&own.agents);
                 crew.used += own.used;
                 crew.capacity += own.capacity;
                 crew.activity.add(own.activity);
-                figures.add(&day, 0);
+                figures.add_fresh(&day, 0);
             }
         }
         let mut views = Vec::new();
@@ -484,6 +512,11 @@ impl Books {
                 used_units: crew.used,
                 capacity_units: crew.capacity,
                 day,
+                others: others
+                    .range((place, Direction::Outbound)..(place + 1, Direction::Inbound))
+                    .filter(|(_, figures)| !figures.counts.is_empty())
+                    .map(|((_, direction), figures)| (*direction, figures.clone()))
+                    .collect(),
                 occupancy: crew.activity.occupancy(),
                 own_occupancy: crews.get(&place).and_then(|crew| crew.activity.occupancy()),
             });

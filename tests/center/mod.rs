@@ -9,7 +9,7 @@ use std::sync::Arc;
 use usher::engine::Engine;
 use usher::engine::agent::{AgentProfile, Presence};
 use usher::engine::command::{Command, NewContact, TransferTarget};
-use usher::engine::contact::{CancelCause, ContactProfile, Direction};
+use usher::engine::contact::{CancelCause, ContactProfile, Customer, Direction};
 use usher::engine::event::Recorded;
 use usher::engine::id::{LegId, Text};
 use usher::engine::policy::{Channel, Membership, Policy, Queue, Team, WrapUp};
@@ -124,12 +124,22 @@ impl Center {
 
     /// An INBOUND contact.
     pub fn contact(&mut self, id: &str, queue: &str, channel: &str) {
-        let profile = ContactProfile {
-            contact_id: id.into(),
-            channel: channel.into(),
-            direction: Direction::Inbound,
-            ..ContactProfile::default()
-        };
+        self.create(id, queue, ContactProfile { channel: channel.into(), ..ContactProfile::default() });
+    }
+
+    /// A contact by voice of a customer; empty for one nobody knows.
+    pub fn contact_of(&mut self, id: &str, queue: &str, direction: Direction, customer: &str) {
+        let known = Customer { customer_id: customer.into(), ..Customer::default() };
+        let customer = (!customer.is_empty()).then(|| Arc::new(known));
+        self.create(
+            id,
+            queue,
+            ContactProfile { channel: "voice".into(), direction, customer, ..ContactProfile::default() },
+        );
+    }
+
+    fn create(&mut self, id: &str, queue: &str, profile: ContactProfile) {
+        let profile = ContactProfile { contact_id: id.into(), ..profile };
         let new = NewContact { profile: Arc::new(profile), queue: queue.into(), ..NewContact::default() };
         self.ask(Command::CreateContact(Arc::new(new)));
     }

@@ -67,10 +67,10 @@ impl Model {
     pub fn check_return(&self, leg: LegId, interrupted: bool) -> Result<(), String> {
         let by = self.legs.get(&leg).ok_or("no such leg")?.interrupted;
         must(by.is_some() == interrupted, || format!("{leg:?} goes on, interrupted by {by:?}"))?;
-        must(by.is_none_or(|by| self.over(by)), || format!("{leg:?} goes on while {by:?} lasts"))
+        must(by.is_none_or(|by| self.gone(by)), || format!("{leg:?} goes on while {by:?} lasts"))
     }
 
-    fn over(&self, leg: LegId) -> bool {
+    fn gone(&self, leg: LegId) -> bool {
         self.legs.get(&leg).is_none_or(|leg| leg.state == LegState::Ended)
     }
 
@@ -100,14 +100,14 @@ impl Model {
     pub fn check_interrupted(&self) -> Result<(), String> {
         let out = self.legs.iter().filter_map(|(id, leg)| Some((id, leg, leg.interrupted?)));
         for (id, leg, by) in out {
-            must(leg.state == LegState::OnHold && !self.over(by), || format!("{id:?} is interrupted by {by:?}, over"))?;
+            must(leg.state == LegState::OnHold && !self.gone(by), || format!("{id:?} is interrupted by {by:?}, over"))?;
         }
         Ok(())
     }
 
     /// Before any new offer to an agent: nothing of his that may go on is still interrupted.
     pub fn check_none_returns(&self, agent: AgentId) -> Result<(), String> {
-        let late = self.agent_legs(agent).any(|leg| leg.interrupted.is_some_and(|by| self.over(by)));
+        let late = self.agent_legs(agent).any(|leg| leg.interrupted.is_some_and(|by| self.gone(by)));
         must(!late, || format!("{agent:?} is offered a contact before what was interrupted goes on"))
     }
 }

@@ -11,12 +11,13 @@ pub mod matching;
 pub mod overflow;
 pub mod rest;
 pub mod rests;
+pub mod steps;
 pub mod turns;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use usher::engine::agent::{AgentProfile, Presence, Rest, Routing};
+use usher::engine::agent::{AgentProfile, Presence, Rest, Routing, SkillOverride};
 use usher::engine::contact::{ContactState, LegState, OfferState, Outcome};
 use usher::engine::id::{AgentId, BarId, ContactId, GatewayId, LegId, QueueId, Text};
 use usher::engine::policy::{Channel, Policy, Queue};
@@ -39,10 +40,22 @@ pub struct Entry {
     pub reached: Span,
     /// The overflow rules that have acted.
     pub acted: Vec<u32>,
+    /// The step in force, those passed over, and how much earlier later ones begin.
+    pub step: u8,
+    pub skipped: Vec<u8>,
+    pub advanced: Span,
+    /// Whether overflow rules have been looked at, all steps over.
+    pub exhausted: bool,
+    /// Whether its first step is to be passed over in this batch.
+    pub skips_first: bool,
     /// Whether it is being left for another queue.
     pub leaving: bool,
     /// The leg of this entry: an offer, or what it was accepted into.
     pub leg: Option<LegId>,
+    /// Its open offers.
+    pub open: Vec<(LegId, AgentId)>,
+    /// Whether an offer of it was issued to one of several in this batch.
+    pub filling: bool,
     pub threshold: Span,
     pub short: Span,
     pub max_wait: Span,
@@ -61,10 +74,13 @@ pub struct Contact {
     pub serial: u64,
     pub channel: Text,
     pub direction: usize,
+    /// Whether it was promised to be called back.
+    pub callback: bool,
     pub gateway: Text,
     pub priority: i32,
     pub arrival: Time,
     pub requirement: Option<Arc<Requirement>>,
+    pub preferred: Text,
     pub attributes: Attributes,
     pub schedule: Option<Time>,
     pub expire: Option<Time>,
@@ -88,6 +104,7 @@ pub struct Leg {
     pub cost: u32,
     pub state: LegState,
     pub offer: OfferState,
+    pub broadcast: bool,
     pub connected_once: bool,
     /// When it was last connected, and the leg that interrupted it.
     pub connected: Option<Time>,
@@ -98,6 +115,8 @@ pub struct Leg {
 
 pub struct Agent {
     pub profile: Arc<AgentProfile>,
+    /// What was set over it for a time.
+    pub overrides: Vec<SkillOverride>,
     pub presence: Presence,
     pub next: Option<Presence>,
     pub session: bool,
@@ -154,6 +173,8 @@ pub struct Model {
     pub gateways: BTreeMap<GatewayId, Gateway>,
     pub books: BTreeMap<(QueueId, usize), Books>,
     pub promises: Vec<Promise>,
+    /// What queues are set to by hand, and until when.
+    pub gates: BTreeMap<QueueId, (bool, Option<Time>)>,
     /// Who was last offered a contact, by queue.
     pub turns: BTreeMap<QueueId, AgentId>,
     /// The reserves, by their place in the policy, under which help has begun.
@@ -162,6 +183,8 @@ pub struct Model {
     pub kept: BTreeMap<QueueId, Vec<bool>>,
     /// Who passed a wait with this batch, and the one before; or was declined by all.
     pub passed: Vec<(ContactId, Option<Span>)>,
+    /// Whose steps were over with this batch.
+    pub exhausted: Vec<ContactId>,
     /// Who came in with this batch.
     pub arrivals: Vec<ContactId>,
     pub sequence: u64,

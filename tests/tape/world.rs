@@ -5,8 +5,9 @@ use std::sync::Arc;
 use usher::engine::agent::{AgentProfile, AgentType};
 use usher::engine::id::Text;
 use usher::engine::policy::{
-    Action, Channel, Connect, ContactOrder, Hysteresis, IdleClock, Membership, OfferRate, Overflow, Policy, Queue,
-    QueueGroup, Reserve, Rules, Selection, ServiceLevel, Skill, Team, Trigger, WrapUp,
+    Action, Broadcast, Channel, Connect, ContactOrder, Exhausted, Hysteresis, IdleClock, Membership, OfferRate,
+    Overflow, Policy, Queue, QueueGroup, Reserve, Rules, Selection, ServiceLevel, Skill, SkipIf, Step, Team, Trigger,
+    WrapUp,
 };
 use usher::engine::requirement::{Attributes, Comparison, Expr, Requirement, Value};
 use usher::engine::score::{Operation, Score, ScoreExpr};
@@ -62,8 +63,12 @@ pub struct World {
     /// Whether conversations give way to others.
     pub interrupts: bool,
     pub rests: bool,
+    /// Whether contacts are offered to several at once.
+    pub broadcasts: bool,
     /// Whether queues have overflow rules.
     pub overflows: bool,
+    /// Whether queues have steps.
+    pub steps: bool,
     pub requirements: Vec<Arc<Requirement>>,
     /// Policies that may come into force, in no order.
     pub policies: Vec<Arc<Policy>>,
@@ -133,7 +138,9 @@ impl World {
             mixes: rng.one_in(3),
             interrupts: rng.one_in(3),
             rests: rng.one_in(3),
+            broadcasts: rng.one_in(3),
             overflows: rng.one_in(3),
+            steps: rng.one_in(3),
             requirements: Vec::new(),
             policies: Vec::new(),
             profiles: Vec::new(),
@@ -240,9 +247,41 @@ impl World {
         }
     }
 
+    /// Steps in order of their begin, and what follows them.
+    fn steps(&self, rng: &mut Rng) -> (Vec<Step>, Exhausted) {
+        if !self.steps || rng.one_in(3) {
+            return (Vec::new(), Exhausted::StayOnLast);
+        }
+        let mut after = rng.pick(&[0, 0, 2]);
+        let mut steps = Vec::new();
+        for _ in 0..rng.range(0, 4) {
+            let drops = ["fr", "de", "attr.site", "attr.grade"];
+            steps.push(Step {
+                after: Span::from_secs(after),
+                require: rng.one_in(2).then(|| rng.pick(&self.requirements)),
+                drop: drops.iter().filter(|_| rng.one_in(4)).map(|name| (*name).into()).collect(),
+                prefer: rng.one_in(4),
+                skip_if: rng.one_in(4).then_some(SkipIf::NobodySignedIn),
+            });
+            after += rng.pick(&[1, 3, 10]);
+        }
+        let over = Span::from_secs(after + 1);
+        let exhausted = match rng.below(4) {
+            0 => Exhausted::AnyInQueue(over),
+            1 => Exhausted::Overflow(over),
+            _ => Exhausted::StayOnLast,
+        };
+        (steps, exhausted)
+    }
+
     fn queue(&self, rng: &mut Rng, at: usize) -> Queue {
+        let (steps, exhausted) = self.steps(rng);
         Queue {
             require: rng.one_in(3).then(|| rng.pick(&self.requirements)),
+            broadcast: (self.broadcasts && !rng.one_in(4)).then(|| {
+                let min = rng.pick(&[1, 1, 2, 3]);
+                Broadcast { min, max: min + rng.pick(&[0, 1, 2]) }
+            }),
             limit: if self.limits { rng.pick(&[None, Some(0), Some(1), Some(2)]) } else { None },
             selection: if self.selects { rng.pick(&SELECTIONS) } else { Selection::default() },
             idle_clock: if self.selects { rng.pick(&CLOCKS) } else { IdleClock::default() },
@@ -252,6 +291,8 @@ impl World {
             max_wait_first: (self.ages && rng.one_in(3)).then(|| secs(rng, &[5, 20])),
             waiting_cost: rng.pick(&[500_000, 1_000_000, 1_800_000]),
             expected_handle: secs(rng, &[20, 300]),
+            steps,
+            exhausted,
             overflow: (0..if self.overflows { rng.range(0, 3) } else { 0 }).map(|_| self.overflow(rng, at)).collect(),
             expected_patience: (self.orders && rng.one_in(2)).then(|| secs(rng, &[30, 80])),
             max_wait: rng.one_in(3).then(|| secs(rng, &[10, 30, 600])),
@@ -270,11 +311,13 @@ impl World {
     fn overflow(&self, rng: &mut Rng, at: usize) -> Overflow {
         let further = at + 1 < self.queues;
         Overflow {
-            trigger: match rng.below(5) {
+            trigger: match rng.below(7) {
+                6 => Trigger::StepsExhausted,
                 0 => Trigger::QueueLength(Some(rng.pick(&[0, 1, 2]))),
                 1 => Trigger::QueueLength(None),
                 2 => Trigger::NobodySignedIn,
                 3 => Trigger::NoWillingAgent,
+                4 => Trigger::QueueClosed,
                 _ => Trigger::Wait(secs(rng, &[3, 10, 20])),
             },
             action: match rng.below(6) {
@@ -348,6 +391,7 @@ impl World {
             request_window: secs(rng, &[10, 86_400]),
             remembered_requests: rng.pick(&[2, 5, 1_000]),
             occupancy_window: secs(rng, &[12, 60, 3_600]),
+            ..Rules::default()
         }
     }
 

@@ -71,6 +71,12 @@ pub(super) fn end_contact(
     }
 }
 
+/// The open offers of a contact that waits are cancelled: it goes elsewhere.
+pub(super) fn cancel_offers(state: &State, contact: ContactId, out: &mut Vec<Event>) {
+    let open = state.contact_legs(contact).filter(|(_, leg)| leg.state == LegState::Offered);
+    out.extend(open.map(|(leg, _)| Event::OfferCancelled { contact, leg }));
+}
+
 /// Open offers are cancelled and assigned legs end: the contact leaves.
 fn end_unanswered(state: &State, contact: ContactId, out: &mut Vec<Event>) {
     for (leg, live) in state.contact_legs(contact) {
@@ -104,6 +110,10 @@ pub(super) fn accept(
     let more = if state.try_leg(leg).is_some() { 0 } else { channel.cost };
     let way = state.to_interrupt(agent, held.channel, more).into_iter();
     out.extend(way.map(|(contact, other)| Event::LegHeld { contact, leg: other, by: Some(leg) }));
+    if held.entry.is_some_and(|entry| entry.offers > 1) {
+        let others = state.contact_legs(contact).filter(|(other, at)| *other != leg && at.state == LegState::Offered);
+        out.extend(others.map(|(leg, _)| Event::OfferRescinded { contact, leg, winner: agent }));
+    }
     if channel.connect == Connect::OnAccept {
         out.push(Event::LegConnected { contact, leg, answer: answer(state, held, now) });
     }

@@ -4,9 +4,9 @@ use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::{Due, Gateway, State};
+use super::{Due, Gate, Gateway, Own, Passed, State};
 use crate::engine::Reply;
-use crate::engine::agent::{Agent, AgentProfile, Fault, Presence};
+use crate::engine::agent::{Agent, AgentProfile, Fault, Presence, SkillOverride};
 use crate::engine::command::{ContactChange, NewContact};
 use crate::engine::contact::{
     Bar, Contact, Direction, EndCause, Entry, EntryRules, FailCause, Leg, LegState, NONE, OfferState, Outcome, Reason,
@@ -16,7 +16,7 @@ use crate::engine::id::{AgentId, BarId, ClassId, ContactId, GatewayId, LegId, Qu
 use crate::engine::limits;
 use crate::engine::occupancy::Occupancy;
 use crate::engine::order::Links;
-use crate::engine::policy::{Policy, PolicyChange, Trigger, WrapUp};
+use crate::engine::policy::{Policy, PolicyChange, Queue, Trigger, WrapUp};
 use crate::engine::table::hash_bytes;
 use crate::engine::time::{MaybeTime, Span, Time};
 
@@ -40,6 +40,9 @@ impl State {
             Event::PolicySourced { file } => self.registry.file = Some(*file),
             Event::Resumed { outage, .. } => self.resume(*outage),
             Event::CustomerForgotten { customer, .. } => self.forget_customer(&customer.customer_id),
+            Event::QueueOpenChanged { queue, set, until, .. } => {
+                self.set_gate(*queue, Gate { set: *set, until: *until });
+            }
             Event::GatewaySessionOpened { gateway, gateway_id, lease } => {
                 self.intern_gateway(gateway_id);
                 let held = &mut self.gateways[gateway.index()];
@@ -72,9 +75,19 @@ impl State {
         };
         let changed: Vec<QueueId> = (0..self.queue_count() as u32).map(QueueId).filter(other).collect();
         let before = (self.registry.occupancy_window, self.registry.pace);
+        let asks_otherwise = |id: &QueueId| {
+            let known = &self.registry.queues[id.index()].rules;
+            policy.queues.iter().any(|queue| queue.id == known.id && !queue.asks_alike(known))
+        };
+        let relaxed_before = self.registry.relaxes();
+        let restepped: Vec<QueueId> = match relaxed_before || policy.queues.iter().any(Queue::relaxes) {
+            true => (0..self.queue_count() as u32).map(QueueId).filter(asks_otherwise).collect(),
+            false => Vec::new(),
+        };
         self.registry.apply(policy);
         self.registry.hand_over(&change.removed_queues);
         self.registry.remember(policy, change, self.now);
+        self.forget_gates();
         if !change.removed_queues.is_empty() {
             self.look_at_left_behind();
         }
@@ -83,7 +96,13 @@ impl State {
         self.arm_retention();
         self.measure_agents(before);
         self.renew_lending();
+        self.step_duty.clear();
+        let relaxes = relaxed_before || self.registry.relaxes();
+        if relaxes {
+            self.restep(&restepped);
+        }
         self.enrol_all();
+        self.recount_steps();
         if !changed.is_empty() {
             self.renew_overflow(&changed);
         }
@@ -99,6 +118,7 @@ impl State {
             self.agenda.contacts.push(contact);
         }
         self.agenda.sorted = false;
+        self.renew_short();
     }
 
     /// Queues have other overflow rules: what has acted is forgotten. Waits passed before stay passed. A pass over the
@@ -123,6 +143,9 @@ impl State {
     /// After an outage: what people were given time for goes on from where it stood, and every lease starts anew. A pass
     /// over legs, bars, agents and gateways.
     fn resume(&mut self, outage: Span) {
+        // Nobody could turn to anybody meanwhile: what passed says nothing of how queues are emptied.
+        let now = self.now;
+        self.drains.iter_mut().for_each(|drain| drain.skip(now));
         let moves = |leg: &Leg| matches!(leg.state, LegState::Offered | LegState::Assigned | LegState::WrapUp);
         for slot in 0..self.legs.slots() {
             let Some(leg) = self.legs.peek(slot).filter(|leg| moves(leg)) else { continue };
@@ -202,6 +225,9 @@ impl State {
                 self.enter_queue(contact, *queue, *only);
                 if matches!(cause, EntryCause::Arrived | EntryCause::Scheduled | EntryCause::Overflowed) {
                     self.agenda.arrivals.push(contact);
+                    if !self.is_open(*queue) {
+                        self.agenda.doors.push(contact);
+                    }
                 }
             }
             Event::ContactUnrestricted { .. } => {
@@ -221,6 +247,7 @@ impl State {
                 let now = self.now;
                 let entry = self.contacts.at_mut(contact.slot()).entry.as_mut().expect("only an entry is parked");
                 (entry.parked_since, entry.park_until) = (now.into(), *until);
+                self.parked.insert((entry.queue, contact.slot()));
                 self.arm_contact(contact);
             }
             Event::ContactUnparked { .. } => {
@@ -228,11 +255,12 @@ impl State {
                 let entry = self.contacts.at_mut(contact.slot()).entry.as_mut().expect("only an entry is parked");
                 let since = core::mem::take(&mut entry.parked_since).get().expect("a parked entry knows since when");
                 entry.parked += now.since(since);
+                self.parked.remove(&(entry.queue, contact.slot()));
                 self.line_up(contact);
                 self.agenda.checks.push(contact);
                 self.arm_contact(contact);
             }
-            Event::ContactTransferred { .. } => {}
+            Event::ContactTransferred { .. } => self.forget_preferred(contact),
             // The entry goes with the event that begins the next one: until then the contact waits on.
             Event::ContactMoved { exit, .. } => {
                 let direction = self.contacts.at(contact.slot()).direction;
@@ -243,14 +271,13 @@ impl State {
                 self.lift_bars(contact);
                 let held = self.contacts.at_mut(contact.slot());
                 held.entry.as_mut().expect("only an entry is declined").declines = 0;
-                self.agenda.passed.push((contact, None));
+                self.agenda.passed.push((contact, Passed::Declined));
             }
             Event::BarLifted { bar, .. } => self.lift_bar(contact, *bar),
             Event::WaitReached { wait, .. } => self.reach(contact, *wait),
-            Event::ContactOverflowed { rule, .. } => {
-                let held = self.contacts.at_mut(contact.slot());
-                held.entry.as_mut().expect("only an entry overflows").acted |= 1 << rule;
-            }
+            Event::ContactRelaxed { after, skipped, advanced, .. } => self.relax(contact, *after, *skipped, *advanced),
+            Event::StepsExhausted { .. } => self.exhaust(contact),
+            Event::ContactOverflowed { rule, .. } => self.note_acted(contact, *rule),
             Event::ContactEnded { outcome, reason, exit, disposition, .. } => {
                 self.end_contact(contact, (*outcome, *reason), *exit, disposition);
             }
@@ -260,11 +287,17 @@ impl State {
         }
     }
 
+    /// An overflow rule has acted in a contact's entry.
+    fn note_acted(&mut self, contact: ContactId, rule: u32) {
+        let held = self.contacts.at_mut(contact.slot());
+        held.entry.as_mut().expect("only an entry overflows").acted |= 1 << rule;
+    }
+
     /// A contact has passed a wait: rules are looked at, and whoever may take it from now on.
     fn reach(&mut self, contact: ContactId, wait: Span) {
         let entry = self.contacts.at_mut(contact.slot()).entry.as_mut().expect("only an entry waits");
         let before = core::mem::replace(&mut entry.reached, wait);
-        self.agenda.passed.push((contact, Some(before)));
+        self.agenda.passed.push((contact, Passed::Wait(before)));
         self.agenda.contacts.push(contact);
         self.agenda.sorted = false;
         self.arm_contact(contact);
@@ -325,8 +358,9 @@ impl State {
     fn enter_queue(&mut self, contact: ContactId, queue: QueueId, only: Option<(AgentId, Time)>) {
         self.leave_entry(contact);
         let held = self.contacts.at(contact.slot());
-        let (channel, requirement, direction) = (held.channel, held.requirement.clone(), held.direction);
-        let class = self.intern_class(queue, channel, requirement.as_ref());
+        let (channel, direction) = (held.channel, held.direction);
+        let asked = self.steps(queue).asked(Own::of(held), 0, 0);
+        let class = self.intern_class(queue, channel, &asked);
         let rules = &self.registry.queues[queue.index()].rules;
         let measured = EntryRules {
             threshold: rules.service_level.threshold,
@@ -342,9 +376,14 @@ impl State {
             park_until: Time(0),
             only: only.map(|(agent, _)| agent),
             only_until: only.map_or(Time(0), |(_, until)| until),
+            offers: 0,
             declines: 0,
             reached: Span::ZERO,
             acted: 0,
+            step: 0,
+            skipped: 0,
+            advanced: Span::ZERO,
+            exhausted: false,
             rules: self.registry.share(measured),
         };
         let now = self.now;
@@ -369,8 +408,12 @@ impl State {
         self.lift_bars(contact);
         self.leave_place(contact);
         let held = self.contacts.at_mut(contact.slot());
-        held.entry = None;
+        if let Some(entry) = held.entry.take().filter(|entry| entry.parked_since.is_some()) {
+            self.parked.remove(&(entry.queue, contact.slot()));
+        }
         held.entry_leg = None;
+        self.short.remove(&contact);
+        self.filling.remove(&contact);
     }
 
     fn change_contact(&mut self, contact: ContactId, change: &ContactChange) {
@@ -387,6 +430,9 @@ impl State {
         if let Some(conversation) = &change.conversation_id {
             profile.conversation_id.clone_from(conversation);
         }
+        if let Some(preferred) = &change.preferred_agent_id {
+            profile.preferred_agent_id.clone_from(preferred);
+        }
         held.profile = Arc::new(profile);
         if let Some(priority) = change.priority {
             held.priority = priority as i8;
@@ -396,12 +442,11 @@ impl State {
         }
         if let Some(requirement) = &change.requirement {
             held.requirement.clone_from(requirement);
-            if let Some(Entry { queue, .. }) = held.entry {
-                let (channel, requirement) = (held.channel, requirement.clone());
-                let class = self.intern_class(queue, channel, requirement.as_ref());
-                self.contacts.at_mut(contact.slot()).entry.as_mut().expect("it was there").class = class;
-                self.agenda.checks.push(contact);
-            }
+        }
+        if held.entry.is_some() && (change.requirement.is_some() || change.preferred_agent_id.is_some()) {
+            self.reclass(contact);
+            self.note_short(contact);
+            self.agenda.checks.push(contact);
         }
         if waits {
             self.line_up(contact);
@@ -416,7 +461,11 @@ impl State {
         exit: Option<EntryExit>,
         disposition: &Text,
     ) {
+        let queue = self.waits_in_line(contact).filter(|_| outcome.0 == Outcome::Abandoned);
         self.leave_entry(contact);
+        if let Some(queue) = queue {
+            self.drains[queue.index()].leave();
+        }
         let now = self.now;
         let held = self.contacts.at_mut(contact.slot());
         held.outcome = Some(outcome);
@@ -512,9 +561,10 @@ impl State {
             None => {
                 let most = entry.enter + self.entry_rules(entry).max_wait + entry.parked;
                 let most = entry.only.map_or(most, |_| entry.only_until.min(most));
-                let next =
-                    self.registry.queues[entry.queue.index()].points.iter().find(|&&point| point > entry.reached);
-                next.map_or(most, |&point| most.min(entry.enter + point + entry.parked))
+                let rules = &self.registry.queues[entry.queue.index()];
+                let point = rules.points.iter().copied().find(|&point| point > entry.reached);
+                let next = point.into_iter().chain(rules.steps().next(entry)).min();
+                next.map_or(most, |point| most.min(entry.enter + point + entry.parked))
             }
         };
         Some(held.expires().map_or(at, |expire| expire.min(at)))
@@ -579,16 +629,10 @@ impl State {
 
     fn evolve_leg(&mut self, contact: ContactId, leg: LegId, event: &Event) {
         match event {
-            Event::OfferIssued { agent, cost, expires, .. } => self.issue(contact, leg, *agent, *cost, *expires),
-            Event::LegAssigned { agent, cost, connect_by, .. } => {
-                self.begin_leg(contact, leg, *agent, *cost, (LegState::Assigned, OfferState::None), *connect_by);
-                let held = self.contacts.at_mut(contact.slot());
-                held.owner = Some(leg);
-                if held.entries == 0 {
-                    held.begin = MaybeTime::NONE;
-                }
-                self.arm_contact(contact);
+            Event::OfferIssued { agent, cost, expires, broadcast, .. } => {
+                self.issue(contact, leg, *agent, *cost, (*expires, *broadcast));
             }
+            Event::LegAssigned { agent, cost, connect_by, .. } => self.assign(contact, leg, *agent, *cost, *connect_by),
             Event::OfferAccepted { connect_by, .. } => {
                 let now = self.now;
                 let held = self.legs.at_mut(leg.slot());
@@ -598,6 +642,10 @@ impl State {
                 (faults[Fault::Expired as usize], faults[Fault::Delivery as usize]) = (0, 0);
                 self.agents[agent.0].declines = 0;
                 self.move_leg(leg, LegState::Assigned, Some(*connect_by));
+                let held = self.contacts.at_mut(contact.slot());
+                held.entry_leg = Some(leg);
+                held.entry.as_mut().expect("only an entry is offered").offers -= 1;
+                self.note_short(contact);
             }
             Event::OfferDeclined { barred, .. } => {
                 self.agents[self.legs.at(leg.slot()).agent.0].declines += 1;
@@ -607,9 +655,11 @@ impl State {
                 self.end_offer(leg, OfferState::Declined, *barred);
             }
             Event::OfferExpired { barred, .. } => {
-                let agent = self.legs.at(leg.slot()).agent;
-                self.agents[agent.0].faults[Fault::Expired as usize] += 1;
-                self.move_clocks(agent, contact);
+                let Leg { agent, broadcast, .. } = *self.legs.at(leg.slot());
+                if !broadcast {
+                    self.agents[agent.0].faults[Fault::Expired as usize] += 1;
+                    self.move_clocks(agent, contact);
+                }
                 self.end_offer(leg, OfferState::Expired, *barred);
             }
             Event::OfferFailed { cause, barred, .. } => {
@@ -619,6 +669,7 @@ impl State {
                 }
                 self.end_offer(leg, OfferState::Failed, *barred);
             }
+            Event::OfferRescinded { .. } => self.end_offer(leg, OfferState::Rescinded, None),
             Event::OfferCancelled { .. } => self.end_offer(leg, OfferState::Cancelled, None),
             Event::OfferRevoked { .. } => self.end_offer(leg, OfferState::Revoked, None),
             Event::LegConnected { answer, .. } => self.connect(contact, leg, *answer),
@@ -646,17 +697,43 @@ impl State {
         self.arm_leg(leg);
     }
 
-    fn issue(&mut self, contact: ContactId, leg: LegId, agent: AgentId, cost: u32, expires: Time) {
+    fn issue(&mut self, contact: ContactId, leg: LegId, agent: AgentId, cost: u32, (expires, broadcast): (Time, bool)) {
         let channel = self.contacts.at(contact.slot()).channel;
         assert!(self.has_room(&self.agents[agent.0], channel), "an offer exceeds the capacity of {agent:?}");
         self.note_offer(agent);
         self.step_out(contact);
+        self.turn_drain(contact);
         self.leave_place(contact);
         self.begin_leg(contact, leg, agent, cost, (LegState::Offered, OfferState::Issued), expires);
         let held = self.contacts.at_mut(contact.slot());
         held.entry_leg = Some(leg);
-        let queue = held.entry.expect("only an entry is offered").queue;
+        let entry = held.entry.as_mut().expect("only an entry is offered");
+        entry.offers += 1;
+        let queue = entry.queue;
         self.take_turn(queue, agent);
+        self.arm_contact(contact);
+        if broadcast {
+            self.legs.at_mut(leg.slot()).broadcast = true;
+            self.filling.insert(contact);
+            self.note_short(contact);
+        }
+    }
+
+    /// A leg begins without an offer: the entry's, when one is open, or a direct one.
+    fn assign(&mut self, contact: ContactId, leg: LegId, agent: AgentId, cost: u32, connect_by: Time) {
+        self.step_out(contact);
+        self.turn_drain(contact);
+        self.leave_place(contact);
+        self.begin_leg(contact, leg, agent, cost, (LegState::Assigned, OfferState::None), connect_by);
+        let held = self.contacts.at_mut(contact.slot());
+        if held.entry.is_some() {
+            held.entry_leg = Some(leg);
+        } else {
+            held.owner = Some(leg);
+            if held.entries == 0 {
+                held.begin = MaybeTime::NONE;
+            }
+        }
         self.arm_contact(contact);
     }
 
@@ -689,6 +766,7 @@ impl State {
             cost,
             channel,
             interrupted: None,
+            broadcast: false,
             connected_once: false,
             over_max_handle: false,
             older: held.last_leg,
@@ -798,6 +876,8 @@ impl State {
             let direction = self.contacts.at(contact.slot()).direction;
             self.tally.answer(answer.queue, direction, answer.within_threshold);
             self.note_answer(answer);
+            let rung = now.since(self.legs.at(leg.slot()).begun);
+            self.drains[answer.queue.index()].connect(rung);
             self.leave_entry(contact);
         }
         let held = self.contacts.at_mut(contact.slot());
@@ -807,7 +887,12 @@ impl State {
     }
 
     fn end_offer(&mut self, leg: LegId, offer: OfferState, barred: Option<(BarId, Time)>) {
-        self.legs.at_mut(leg.slot()).offer = offer;
+        let held = self.legs.at_mut(leg.slot());
+        held.offer = offer;
+        let contact = held.contact;
+        if let Some(entry) = &mut self.contacts.at_mut(contact.slot()).entry {
+            entry.offers -= 1;
+        }
         self.end_leg(leg, EndCause::Offer, barred, &Text::default(), None);
     }
 
@@ -849,12 +934,16 @@ impl State {
             held.owner = None;
         }
         if held.entry_leg == Some(leg) {
-            held.entry_leg = None;
-            if let Some(entry) = held.entry {
+            // Of several offers the next newest; with the last the contact waits again.
+            let next = self.open_legs(self.contacts.at(contact.slot())).next();
+            let held = self.contacts.at_mut(contact.slot());
+            held.entry_leg = next;
+            if let Some(entry) = held.entry.filter(|_| next.is_none()) {
                 self.take_place(entry.queue);
                 self.line_up(contact);
             }
         }
+        self.note_short(contact);
         self.arm_contact(contact);
         self.agenda.checks.push(contact);
     }
@@ -887,14 +976,19 @@ impl State {
 
     fn evolve_agent(&mut self, agent: AgentId, event: &Event) {
         match event {
-            Event::AgentUpserted { profile, .. } => self.upsert_agent(agent, profile),
+            Event::AgentUpserted { profile, overrides, .. } => self.upsert_agent(agent, profile, overrides),
             Event::AgentRemoved { .. } => self.agents[agent.0].removed = true,
             Event::AgentDeleted { .. } => {
                 self.count_duty(agent, false);
+                self.count_steps(agent, false);
+                self.check_awaiting(agent);
                 let held = &mut self.agents[agent.0];
                 (held.deleted, held.presence, held.session) = (true, Presence::Offline, false);
                 (held.streams, held.resting) = (0, 0);
+                // What was set for a time goes with him.
+                (held.profile, held.overrides) = (held.base(), Vec::new());
                 self.arm(Due::Rest, agent.0, None);
+                self.arm(Due::Skills, agent.0, None);
                 self.enrol_agent(agent);
             }
             Event::AgentSignedIn { presence, lease, .. } => {
@@ -940,6 +1034,7 @@ impl State {
 
     fn take_presence(&mut self, agent: AgentId, presence: &Presence) {
         self.count_duty(agent, false);
+        self.count_steps(agent, false);
         let held = &mut self.agents[agent.0];
         let became_available = *presence == Presence::Available && held.presence != Presence::Available;
         held.presence = presence.clone();
@@ -949,9 +1044,13 @@ impl State {
             self.set_idle(agent);
         }
         self.count_duty(agent, true);
+        self.count_steps(agent, true);
+        if *presence == Presence::Offline {
+            self.check_awaiting(agent);
+        }
     }
 
-    fn upsert_agent(&mut self, agent: AgentId, profile: &Arc<AgentProfile>) {
+    fn upsert_agent(&mut self, agent: AgentId, profile: &Arc<AgentProfile>, overrides: &[SkillOverride]) {
         if agent.0 == self.agents.len() {
             let window = self.registry.occupancy_window;
             let occupancy = window.map(|window| Box::new(Occupancy::new(window, self.now)));
@@ -959,10 +1058,16 @@ impl State {
             self.agent_ids.insert(hash_bytes(self.seed, profile.agent_id.as_bytes()), agent.0);
             self.index.pools.add_agent();
         }
+        self.count_steps(agent, false);
         let held = &mut self.agents[agent.0];
         (held.profile, held.capacity) = (profile.clone(), profile.capacity);
+        held.overrides = overrides.to_vec();
         (held.removed, held.deleted) = (false, false);
+        let ends = held.override_ends();
+        self.arm(Due::Skills, agent.0, ends);
         self.compile_agent(agent, profile);
+        self.count_steps(agent, true);
+        self.check_awaiting(agent);
         self.enrol_agent(agent);
         // Classes gained may hold contacts for an agent who kept his room.
         if self.agents[agent.0].room != 0 {

@@ -3,13 +3,13 @@
 //! A place is taken by an entry that is QUEUED or PARKED, and free while it is OFFERED or ASSIGNED. Counted as events are
 //! taken in, so that looking costs O(groups of the queue).
 
+use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
-use super::State;
+use super::{Own, State};
 use crate::engine::agent::Agent;
-use crate::engine::contact::ContactState;
+use crate::engine::contact::{Contact, ContactState, Direction};
 use crate::engine::id::{ChannelId, ContactId, QueueId, TeamId};
-use crate::engine::requirement::Requirement;
 
 impl State {
     /// QUEUED and PARKED entries of a queue.
@@ -31,14 +31,11 @@ impl State {
 
     /// Whether somebody could take a contact at once, were it in a queue. By the default rules it looks at heads for a
     /// class that was seen before, else at all who stand in line or, for a class never seen, at all agents.
-    pub(in crate::engine) fn taken_at_once(
-        &self,
-        queue: QueueId,
-        channel: ChannelId,
-        requirement: Option<&Requirement>,
-    ) -> bool {
-        let class = self.find_class(queue, channel, requirement);
-        let asked = [self.queue(queue).require.as_deref(), requirement];
+    pub(in crate::engine) fn taken_at_once(&self, queue: QueueId, channel: ChannelId, own: Own<'_>) -> bool {
+        let begins = self.entering(queue, own);
+        let asks = self.steps(queue).asked(own, begins.step, begins.skipped);
+        let class = self.find_class(queue, channel, asks.requirement.as_deref());
+        let asked = [self.queue(queue).require.as_deref().filter(|_| !asks.whole), asks.requirement.as_deref()];
         let ready = |agent: &Agent| {
             agent.may_be_offered()
                 && self.has_room(agent, channel)
@@ -80,6 +77,43 @@ impl State {
         if let Some(entry) = held.entry.filter(|_| held.entry_leg.is_none()) {
             self.places[entry.queue.index()] -= 1;
         }
+    }
+
+    /// Visits every contact with an open entry in a queue, in no order: those in line by its lines, those parked by the
+    /// queue's own list, and those offered or assigned by the agents who have them, if there are any.
+    pub(in crate::engine) fn each_open(&self, queue: QueueId, mut visit: impl FnMut(ContactId)) {
+        let mut seen = 0;
+        for (_, class) in self.index.iter().filter(|(_, class)| class.queue == queue) {
+            for slot in class.waiting.iter(&self.contacts) {
+                seen += 1;
+                visit(self.contact_at(slot));
+            }
+        }
+        for &(_, slot) in self.parked.range((queue, 0)..=(queue, u32::MAX)) {
+            seen += 1;
+            visit(self.contact_at(slot));
+        }
+        let open: u64 = Direction::ALL.iter().map(|&direction| self.tally.books(queue, direction).waiting).sum();
+        let here = |contact: &Contact| contact.entry.filter(|entry| entry.queue == queue);
+        let mut in_hand: BTreeSet<ContactId> = BTreeSet::new();
+        for agent in self.agents_from(0) {
+            if seen + in_hand.len() as u64 >= open {
+                break;
+            }
+            for slot in
+                self.agent(agent).only.iter(&self.contacts).filter(|&slot| here(self.contacts.at(slot)).is_some())
+            {
+                seen += 1;
+                visit(self.contact_at(slot));
+            }
+            for contact in self.agent_legs(agent).map(|leg| self.leg(leg).contact) {
+                let held = self.contact(contact);
+                if !held.links.is_in() && here(held).is_some_and(|entry| entry.parked_since.is_none()) {
+                    in_hand.insert(contact);
+                }
+            }
+        }
+        in_hand.into_iter().for_each(visit);
     }
 
     /// Whether a contact waits and has a place.

@@ -7,6 +7,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::search::by_line;
+use super::steps::{self, StepRules, Steps};
 use crate::engine::agent::{AgentProfile, SkillLevel};
 use crate::engine::contact::EntryRules;
 use crate::engine::id::{ChannelId, QueueId, SkillId, TeamId, Text};
@@ -58,11 +59,22 @@ pub(in crate::engine) struct QueueRules {
     pub(in crate::engine) points: Vec<Span>,
     /// Its reserves by team.
     pub(in crate::engine) reserves: Vec<ReserveRules>,
+    /// Its steps; none where nothing is ever relaxed.
+    steps: Vec<StepRules>,
+    /// The wait at which overflow rules act, all steps over.
+    steps_over: Option<Span>,
 }
 
 impl QueueRules {
     fn new(rules: Queue) -> QueueRules {
-        QueueRules { rules, live: true, groups: Vec::new(), points: Vec::new(), reserves: Vec::new(), successor: None }
+        let (steps, steps_over) = steps::compile(&rules);
+        let (groups, points, reserves) = Default::default();
+        QueueRules { rules, live: true, groups, points, reserves, successor: None, steps, steps_over }
+    }
+
+    /// Its steps.
+    pub(in crate::engine) fn steps(&self) -> Steps<'_> {
+        Steps { all: &self.steps, overflow: self.steps_over }
     }
 }
 
@@ -155,6 +167,8 @@ pub(in crate::engine) struct Registry {
     pub(in crate::engine) plain: bool,
     /// The window over which agents' occupancies are taken, where anything goes by them.
     pub(in crate::engine) occupancy_window: Option<Span>,
+    /// The steps that are passed over while nobody is on duty for them.
+    pub(in crate::engine) duties: Vec<(QueueId, u8)>,
     /// Offers of each agent that are remembered, where a team is offered no more than so many in a time; else 0.
     pub(in crate::engine) pace: usize,
     /// By channel those that are never mixed with it, a bit each.
@@ -165,7 +179,75 @@ pub(in crate::engine) struct Registry {
     listed: BTreeMap<Text, u32>,
 }
 
+/// The names and rules by handle, as plain data: what the policy in force does not say.
+#[derive(Clone, Debug, Default)]
+pub struct RegistryImage {
+    /// The policy in force.
+    pub policy: Arc<Policy>,
+    /// SHA-256 of the last file that said what was to be in force.
+    pub file: Option<[u8; 32]>,
+    /// The policy and those before it, oldest first.
+    pub versions: Vec<PolicyVersion>,
+    /// Skills by handle.
+    pub skills: Vec<Text>,
+    /// Channels by handle, as last in force.
+    pub channels: Vec<Channel>,
+    /// Queues by handle, as last in force, with the queue that took over each one that went.
+    pub queues: Vec<(Queue, Option<QueueId>)>,
+    /// Teams by handle.
+    pub teams: Vec<Text>,
+    /// What entries are measured against, by place.
+    pub measured: Vec<EntryRules>,
+}
+
 impl Registry {
+    /// It as plain data.
+    pub(super) fn image(&self) -> RegistryImage {
+        let Registry { policy, file, versions, skills, queues, team_names, measured, channels, .. } = self;
+        RegistryImage {
+            policy: policy.clone(),
+            file: *file,
+            versions: versions.iter().cloned().collect(),
+            skills: skills.all.clone(),
+            channels: channels.clone(),
+            queues: queues.iter().map(|queue| (queue.rules.clone(), queue.successor)).collect(),
+            teams: team_names.all.clone(),
+            measured: measured.clone(),
+        }
+    }
+
+    /// The registry that [`Self::image`] is of.
+    pub(super) fn from_image(image: RegistryImage) -> Registry {
+        let RegistryImage { policy, file, versions, skills, channels, queues, teams, measured } = image;
+        let mut registry = Registry { file, versions: versions.into(), ..Registry::default() };
+        for skill in &skills {
+            place(&mut registry.live_skills, registry.skills.intern(skill), false);
+        }
+        for channel in channels {
+            place(&mut registry.channels, registry.channel_names.intern(&channel.id), channel);
+        }
+        for (rules, successor) in queues {
+            let at = registry.queue_names.intern(&rules.id);
+            place(&mut registry.queues, at, QueueRules { live: false, successor, ..QueueRules::new(rules) });
+        }
+        for team in &teams {
+            let at = registry.team_names.intern(team);
+            let (bands, more, roster) = (Vec::new(), Vec::new(), RosterId(0));
+            let contact_order = ContactOrder::Priority;
+            place(
+                &mut registry.teams,
+                at,
+                TeamRules { live: false, bands, more, contact_order, roster, pauses: Pauses::default() },
+            );
+        }
+        for rules in measured {
+            registry.share(rules);
+        }
+        if policy.version > 0 {
+            registry.apply(&policy);
+        }
+        registry
+    }
     /// Puts a policy in force: known names keep their handles, names it lacks stay as they last were, not live.
     pub(in crate::engine) fn apply(&mut self, policy: &Arc<Policy>) {
         self.policy = policy.clone();
@@ -196,6 +278,7 @@ impl Registry {
             place(&mut self.teams, self.team_names.intern(&team.id), rules);
         }
         self.reserve(policy);
+        self.number_duties();
         self.list(policy);
         self.part(policy);
         let occupied = policy.queues.iter().any(|queue| queue.selection == Selection::LeastOccupied)
@@ -204,6 +287,22 @@ impl Registry {
         self.pace = paces.map(|rate| rate.offers as usize).max().unwrap_or(0);
         self.occupancy_window = occupied.then_some(policy.rules.occupancy_window);
         self.plain = self.is_plain();
+    }
+
+    /// Numbers the steps for which those on duty are counted.
+    fn number_duties(&mut self) {
+        self.duties.clear();
+        for (queue, rules) in (0..).map(QueueId).zip(&mut self.queues) {
+            for (number, step) in (0..).zip(&mut rules.steps).filter(|(_, step)| step.skips()) {
+                step.duty = Some(self.duties.len() as u32);
+                self.duties.push((queue, number));
+            }
+        }
+    }
+
+    /// Whether any queue has steps.
+    pub(in crate::engine) fn relaxes(&self) -> bool {
+        self.queues.iter().any(|queue| !queue.steps.is_empty())
     }
 
     fn roster_of(&mut self, bands: &[u8]) -> RosterId {
@@ -359,7 +458,9 @@ impl Registry {
 
     fn is_plain(&self) -> bool {
         let queue = |queue: &QueueRules| {
-            Aging::of(&queue.rules).is_none() && by_line(&queue.rules) && queue.reserves.is_empty()
+            let rules = &queue.rules;
+            let one_by_one = by_line(rules) && rules.broadcast.is_none();
+            Aging::of(rules).is_none() && one_by_one && queue.reserves.is_empty() && queue.steps.is_empty()
         };
         let delays = |team: &TeamRules| team.more.iter().any(|more| !more.delay.is_zero());
         let team = |team: &TeamRules| team.contact_order == ContactOrder::Priority && !delays(team);

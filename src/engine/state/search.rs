@@ -103,6 +103,10 @@ impl State {
                 heads.push(Head { queue, rank, slot });
             }
         }
+        for (contact, it, entry) in self.short().filter(|(_, it, entry)| self.short_fits(it, entry, agent)) {
+            let band = self.registry.band(held.team, entry.queue).expect("he serves its queue");
+            heads.push(Head { queue: entry.queue, rank: self.ranks(now, entry.queue, band)(it), slot: contact.slot() });
+        }
         for slot in held.only.iter(&self.contacts).filter(|&slot| self.only_fits(self.contacts.at(slot), agent)) {
             let contact = self.contacts.at(slot);
             let queue = contact.entry.expect("only an entry waits").queue;
@@ -110,6 +114,16 @@ impl State {
             heads.push(Head { queue, rank: self.ranks(now, queue, band)(contact), slot });
         }
         heads
+    }
+
+    /// Whether an agent with room may be offered a contact that others are offered already.
+    fn short_fits(&self, contact: &Contact, entry: &Entry, agent: AgentId) -> bool {
+        let held = &self.agents[agent.0];
+        held.room & (1 << contact.channel.0) != 0
+            && self.meets(agent, entry.class)
+            && self.may_match(contact, agent)
+            && self.delay_over(entry, held.team)
+            && self.lent(entry, held.team)
     }
 
     /// The classes an agent may serve and has room for, each once.
@@ -184,11 +198,12 @@ impl State {
             self.may_match(held, agent) && self.delay_over(&entry, team) && !kept.contains(&team)
         };
         let interrupts = self.registry.interrupts[held.channel.index()] != 0;
-        if by_line(rules) && !interrupts {
+        if by_line(rules) && entry.step == 0 && !interrupts {
             return self.longest_idle(entry.class, fits).map(|rank| rank.agent);
         }
         let ranks = self.in_line(entry.class).filter(|rank| fits(rank.agent));
-        ranks.map(|rank| self.rank_agent(held, rules, rank)).min().map(|rank| rank.agent)
+        let ranks = ranks.map(|rank| (self.step_met(held, rank.agent), self.rank_agent(held, rules, rank)));
+        ranks.min().map(|(_, rank)| rank.agent)
     }
 
     /// How an agent who stands in line ranks for a contact of a queue.
@@ -265,6 +280,7 @@ impl State {
 
     /// Counts an agent's skills and team as on duty, or no longer: around every change of his presence or of either.
     pub(super) fn count_duty(&mut self, agent: AgentId, on: bool) {
+        self.count_ready(agent, on);
         let held = &self.agents[agent.0];
         if !held.signed_in() {
             return;
@@ -296,7 +312,11 @@ impl State {
         });
         let waiting = kept.flat_map(|class| self.index.class(class).waiting.iter(&self.contacts));
         let barred = waiting.filter(|&slot| !self.may_match(self.contacts.at(slot), agent));
-        let mut blocked = barred.map(|slot| self.contact_at(slot));
+        let kept_back = |contact: &Contact, entry: &Entry| {
+            self.reserve(entry.queue, held.team).is_some() && !self.may_match(contact, agent)
+        };
+        let short = self.short().filter(|(_, it, entry)| kept_back(it, entry)).map(|(contact, ..)| contact);
+        let mut blocked = barred.map(|slot| self.contact_at(slot)).chain(short);
         blocked.find(|&contact| self.choose_agent(contact).is_some())
     }
 }

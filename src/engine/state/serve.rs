@@ -4,14 +4,15 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::State;
+use super::steps::{self, Asked};
 use crate::engine::agent::Agent;
-use crate::engine::contact::{Contact, LegState, NONE};
+use crate::engine::contact::{Contact, Entry, LegState, NONE};
 use crate::engine::id::{AgentId, ChannelId, ClassId, ContactId, LegId, QueueId, SkillId};
 use crate::engine::limits;
 use crate::engine::matcher::contact_rank;
 use crate::engine::pools::{PoolId, RosterId};
 use crate::engine::rank::{AgentRank, ContactRank};
-use crate::engine::requirement::Requirement;
+use crate::engine::requirement::{Expr, Requirement};
 use crate::engine::time::Time;
 
 /// Whether an agent has these levels and meets the rest.
@@ -28,17 +29,12 @@ impl State {
 
     /// The class of an entry, made when it was never seen. One that asks for no more than a level of one skill finds its
     /// agents in line already; any other has its pool filled some agents at a time ([`Self::fill_pool`]).
-    pub(super) fn intern_class(
-        &mut self,
-        queue: QueueId,
-        channel: ChannelId,
-        requirement: Option<&Arc<Requirement>>,
-    ) -> ClassId {
-        if let Some(known) = self.index.find(queue, channel, requirement.map(|asked| &**asked)) {
-            return known;
+    pub(super) fn intern_class(&mut self, queue: QueueId, channel: ChannelId, asked: &Asked) -> ClassId {
+        let known = self.index.len();
+        let class = self.index.class_of(queue, channel, asked);
+        if self.index.len() > known {
+            self.compile_class(class);
         }
-        let class = self.index.add(queue, channel, requirement.cloned());
-        self.compile_class(class);
         class
     }
 
@@ -46,9 +42,16 @@ impl State {
     fn compile_class(&mut self, class: ClassId) {
         let (mut levels, mut rest, mut named) = (Vec::new(), Vec::new(), Vec::new());
         let held = self.index.class(class);
-        let queue = self.registry.queues[held.queue.index()].rules.require.as_ref();
+        let queue = self.registry.queues[held.queue.index()].rules.require.as_ref().filter(|_| !held.whole);
         for requirement in queue.into_iter().chain(&held.requirement) {
-            self.registry.split(requirement, &mut levels, &mut rest);
+            match &requirement.expr {
+                // What its steps ask together is often no more than what one of them does.
+                Expr::Any(steps) if held.whole => {
+                    let (text, expr) = (requirement.text.clone(), steps::widest(steps));
+                    self.registry.split(&Arc::new(Requirement { text, expr }), &mut levels, &mut rest);
+                }
+                _ => self.registry.split(requirement, &mut levels, &mut rest),
+            }
             requirement.expr.each_skill(&mut |skill| named.extend(self.registry.skills.find(skill).map(SkillId)));
         }
         named.sort_unstable();
@@ -253,6 +256,7 @@ impl State {
             Some(agent) => self.agents[agent.0].only.insert(&mut self.contacts, contact.slot()),
             None => self.index.wait(&mut self.contacts, entry.class, contact.slot()),
         }
+        self.pass_drain(entry.queue);
         if self.queued.len() <= entry.queue.index() {
             self.queued.resize(entry.queue.index() + 1, 0);
         }
@@ -261,7 +265,10 @@ impl State {
         self.agenda.sorted = false;
         // A deadline that passed while an offer was open is applied before the contact is matched again, and one whose
         // queue went meanwhile is moved.
-        if self.registry.queues[entry.queue.index()].live {
+        if !self.steps(entry.queue).is_empty() {
+            self.await_named(contact);
+            self.agenda.checks.push(contact);
+        } else if self.registry.queues[entry.queue.index()].live {
             self.check_if_due(contact);
         } else {
             self.agenda.checks.push(contact);
@@ -279,18 +286,22 @@ impl State {
     pub(super) fn step_out(&mut self, contact: ContactId) {
         let held = self.contacts.at(contact.slot());
         let Some(entry) = held.entry.filter(|_| held.links.is_in()) else { return };
+        if !self.steps(entry.queue).is_empty() {
+            self.await_no_more(contact);
+        }
         match entry.only {
             Some(agent) => self.agents[agent.0].only.remove(&mut self.contacts, contact.slot()),
             None => self.index.unwait(&mut self.contacts, entry.class, contact.slot()),
         }
+        self.pass_drain(entry.queue);
         self.queued[entry.queue.index()] -= 1;
     }
 
     // ---- the search
 
-    /// Whether a pair may be matched now, room aside.
+    /// Whether a pair may be matched now, room aside: it is not barred, nor offered already.
     pub(super) fn may_match(&self, contact: &Contact, agent: AgentId) -> bool {
-        contact.bars == NONE || !self.barred(contact, agent)
+        (contact.bars == NONE || !self.barred(contact, agent)) && !self.is_offered(contact, agent)
     }
 
     /// The contact an agent with room should take: best rank over the classes he serves and the contacts open to him
@@ -388,9 +399,14 @@ impl State {
             return true;
         }
         let Some(entry) = self.contact(held.contact).entry else { return true };
+        self.may_serve(&entry, held.agent)
+    }
+
+    /// Whether an agent is eligible for an open entry, room and everything else that changes by the hour left aside.
+    pub(in crate::engine) fn may_serve(&self, entry: &Entry, agent: AgentId) -> bool {
         match entry.only {
-            Some(agent) => agent == held.agent && self.qualifies(self.agent(agent), entry.class),
-            None => self.meets(held.agent, entry.class),
+            Some(only) => only == agent && self.qualifies(self.agent(agent), entry.class),
+            None => self.meets(agent, entry.class),
         }
     }
 }
