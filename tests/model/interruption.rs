@@ -35,7 +35,7 @@ impl Model {
         self.agent_legs(agent).filter(|leg| leg.interrupted.is_none()).map(|leg| leg.cost).sum()
     }
 
-    /// A leg is accepted: these must follow in the same batch.
+    /// A leg is accepted, or given: these must follow in the same batch.
     pub fn promise_interruptions(&mut self, accepted: LegId) {
         let (agent, channel) = (self.legs[&accepted].agent, self.legs[&accepted].channel.clone());
         let capacity = self.agents[&agent].profile.capacity;

@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 
 use usher::engine::agent::{AgentProfile, Fault, Presence, SkillOverride, UpsertCause};
 use usher::engine::command::{ContactChange, NewContact};
-use usher::engine::contact::{ContactState, Direction, EndCause, FailCause, LegState, OfferState, Outcome, Reason};
+use usher::engine::contact::{
+    AssignCause, ContactState, Direction, EndCause, FailCause, LegState, OfferState, Outcome, Reason,
+};
 use usher::engine::event::{Answer, EntryCause, EntryExit, Event, Recorded};
 use usher::engine::id::{AgentId, BarId, ContactId, LegId, QueueId, Text};
 use usher::engine::policy::{Channel, Policy, Queue};
@@ -373,6 +375,9 @@ impl Model {
                 match &mut held.entry {
                     Some(entry) => entry.leg = Some(leg),
                     None => (held.owner, held.schedule) = (Some(leg), None),
+                }
+                if matches!(cause, AssignCause::Picked | AssignCause::Forced) {
+                    self.promise_interruptions(leg);
                 }
                 Ok(())
             }

@@ -201,8 +201,8 @@ impl Swarm {
         kinds[9] = 8 + weight(2);
         kinds[10] = 12 + weight(2);
         kinds[11] = 8 + weight(1);
-        verbs[0] = 4 + weight(2);
-        (verbs[1], verbs[2]) = (weight(1), weight(2));
+        verbs[0] = 8 + weight(2);
+        (verbs[1], verbs[2]) = (1 + weight(1), 4 + weight(2));
         verbs[3] = weight(1);
         let jumps = [8 + weight(2), weight(1).min(4), weight(0).min(4), weight(0).min(4)];
         Swarm {

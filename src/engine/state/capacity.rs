@@ -20,7 +20,14 @@ impl State {
     /// Whether an agent has room for one more contact of a channel, those it may interrupt given way to it. Cost: his
     /// channels, where some are never mixed; his legs, where the channel interrupts others.
     pub(in crate::engine) fn has_room(&self, agent: &Agent, channel: ChannelId) -> bool {
-        self.has_free_room(agent, channel) || self.can_interrupt(agent, channel)
+        self.has_room_for(agent, channel, self.channel(channel).cost, 0)
+    }
+
+    /// The same for a contact of which `open` offers are open to him, so that it takes but `cost` units more.
+    pub(in crate::engine) fn has_room_for(&self, agent: &Agent, channel: ChannelId, cost: u32, open: u32) -> bool {
+        let max = self.channel(channel).max + open;
+        let free = agent.has_room(channel, cost, max) && self.mixes(agent, channel);
+        free || self.can_interrupt(agent, channel, cost, max)
     }
 
     /// Whether he has room without interrupting anything.
@@ -57,9 +64,8 @@ impl State {
     }
 
     /// Whether an agent has room for a contact of a channel once all that it may interrupt has given way.
-    fn can_interrupt(&self, agent: &Agent, channel: ChannelId) -> bool {
-        let rules = self.channel(channel);
-        if self.registry.interrupts[channel.index()] == 0 || u32::from(agent.in_hand[channel.index()]) >= rules.max {
+    fn can_interrupt(&self, agent: &Agent, channel: ChannelId, cost: u32, max: u32) -> bool {
+        if self.registry.interrupts[channel.index()] == 0 || u32::from(agent.in_hand[channel.index()]) >= max {
             return false;
         }
         let (mut units, apart) = (0, self.registry.apart[channel.index()]);
@@ -70,10 +76,10 @@ impl State {
                 return false;
             }
         }
-        agent.used + agent.claimed + rules.cost <= agent.capacity + units
+        agent.used + agent.claimed + cost <= agent.capacity + units
     }
 
-    /// The legs that a leg of an agent's being accepted interrupts, in order: those of channels that are never mixed with
+    /// The legs that a leg of an agent's being accepted, or given to him, interrupts, in order: those of channels that are never mixed with
     /// its own, then the last connected first, until what he uses, with `more` units beside, fits his capacity.
     pub(in crate::engine) fn to_interrupt(
         &self,
