@@ -23,7 +23,7 @@ use usher::engine::id::Text;
 use usher::engine::policy::{Policy, PolicyChange};
 use usher::engine::time::Time;
 use usher::journal::codec;
-use usher::journal::wire::Writer;
+use usher::wire::Writer;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

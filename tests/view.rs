@@ -13,7 +13,11 @@ use usher::engine::time::{Span, Time};
 use usher::view::Views;
 use usher::view::calendar::Interval;
 use usher::view::counts::{Count, Counts, Sum};
+use usher::view::fold::Books;
 use usher::view::report::{AgentQuery, AgentRow, Dimension, IntervalQuery, IntervalReport, IntervalRow, RecordQuery};
+
+use usher::journal::codec::VERSION;
+use usher::wire::{Reader, Wire, Writer};
 
 /// 2026-03-02 05:00 UTC.
 const START: Time = Time(1_772_427_600_000_000);
@@ -139,6 +143,39 @@ fn a_second_fold_of_the_same_events_gives_the_same_books() {
     // What was seen already changes nothing.
     center.log.iter().for_each(|recorded| again.take(recorded));
     assert_eq!(again.read(center.now, |books| books.interval_report(&question)), Ok(first.clone()));
+}
+
+/// Written and read again at any event, the books go on as if nothing had been.
+#[test]
+fn books_that_were_written_go_on_alike() {
+    for center in [day::play(START, "Europe/Lisbon"), busy_day()] {
+        let question = query(&[Dimension::Queue, Dimension::Team], Interval::Fixed(Span::from_secs(900)));
+        let first = report(&center, &question);
+        let cards = format!("{:?}", center.view.read(center.now, |books| books.agent_report(&agents())));
+        for tenth in 1..10 {
+            let (before, after) = center.log.split_at(center.log.len() * tenth / 10);
+            let mut books = Books::new(center::TENANT.into());
+            before.iter().for_each(|recorded| books.take(recorded));
+            let bytes = written(&books);
+            let again = Views::default().open(&center::TENANT.into());
+            again.restore(&mut Reader::new(&bytes, VERSION)).expect("it is what was written");
+            assert_eq!(again.read(Time(0), |books| written(books)), bytes, "after {tenth} tenths");
+            after.iter().for_each(|recorded| again.take(recorded));
+            assert_eq!(again.read(center.now, |books| books.interval_report(&question)), Ok(first.clone()));
+            let again_cards = again.read(center.now, |books| books.agent_report(&agents()));
+            assert_eq!(format!("{again_cards:?}"), cards);
+            assert_eq!(*again.fresh_snapshot(center.now), *center.view.fresh_snapshot(center.now));
+            // Those that have come further keep what they have.
+            again.restore(&mut Reader::new(&bytes, VERSION)).expect("it is what was written");
+            assert_eq!(*again.fresh_snapshot(center.now), *center.view.fresh_snapshot(center.now));
+        }
+    }
+}
+
+fn written(books: &Books) -> Vec<u8> {
+    let mut out = Writer::default();
+    books.put(&mut out);
+    out.bytes
 }
 
 #[test]

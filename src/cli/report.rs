@@ -106,14 +106,21 @@ pub(super) fn status(asked: &Now) -> ExitCode {
 }
 
 fn status_text(status: &Status) -> String {
-    let facts = status.facts.iter().map(|(name, cell)| format!("{} {}", name.replace('_', " "), show(cell)));
-    let facts = facts.collect::<Vec<String>>().join("   ");
-    format!("tenant {}\n{facts}\n\n{}\n{}", status.tenant, text(&status.queues), text(&status.teams))
+    let line = |facts: &[(&str, Cell)]| {
+        let facts = facts.iter().map(|(name, cell)| format!("{} {}", name.replace('_', " "), show(cell)));
+        facts.collect::<Vec<String>>().join("   ")
+    };
+    let known: Vec<_> = status.server.iter().filter(|(_, cell)| *cell != Cell::None).cloned().collect();
+    let (server, facts) = (line(&known), line(&status.facts));
+    format!("tenant {}\n{facts}\n{server}\n\n{}\n{}", status.tenant, text(&status.queues), text(&status.teams))
 }
 
 fn status_json(status: &Status) -> Value {
     let mut object: Map<String, Value> =
         status.facts.iter().map(|(name, cell)| ((*name).to_owned(), value(cell))).collect();
+    let server: Map<String, Value> =
+        status.server.iter().map(|(name, cell)| ((*name).to_owned(), value(cell))).collect();
+    object.insert("server".into(), server.into());
     object.insert("tenant".into(), status.tenant.as_str().into());
     object.insert("queues".into(), objects(&status.queues));
     object.insert("teams".into(), objects(&status.teams));

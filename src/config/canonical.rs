@@ -12,8 +12,9 @@ use super::{Config, Journal, Keepalive, Limits, Server, Telemetry};
 use crate::engine::agent::{AgentProfile, AgentType};
 use crate::engine::id::Text;
 use crate::engine::policy::{
-    Action, Channel, Connect, ContactOrder, Hysteresis, IdleClock, Membership, Overflow, Policy, Queue, QueueGroup,
-    Reserve, Rules, Selection, ServiceLevel, Shift, ShiftBreak, Skill, Team, Trigger, WrapUp,
+    Action, Broadcast, Channel, Connect, ContactOrder, Exhausted, Hysteresis, IdleClock, Membership, OfferRate,
+    Overflow, Policy, Queue, QueueGroup, Reserve, Rules, Selection, ServiceLevel, Shift, ShiftBreak, Skill, SkipIf,
+    Step, Team, Trigger, WrapUp,
 };
 use crate::engine::requirement;
 use crate::engine::time::Span;
@@ -44,7 +45,7 @@ pub(super) fn settings(config: &Config) -> Table {
     let Limits { max_message_bytes, max_streams, stream_buffer, ingress } = limits;
     let Keepalive { interval, timeout } = keepalive;
     let Telemetry { log, log_format } = telemetry;
-    let Journal { backend, path, durability, segment_bytes } = journal;
+    let Journal { backend, path, durability, segment_bytes, retention } = journal;
     let shown = |value: &dyn std::fmt::Debug| Value::String(format!("{value:?}").to_lowercase());
     let count = |value: usize| Value::Integer(i64::try_from(value).unwrap_or(i64::MAX));
     let rows = [
@@ -66,6 +67,7 @@ pub(super) fn settings(config: &Config) -> Table {
         ("journal.path", Value::String(path.display().to_string())),
         ("journal.durability", shown(durability)),
         ("journal.segment_bytes", Value::Integer(i64::try_from(*segment_bytes).unwrap_or(i64::MAX))),
+        ("journal.retention", shown(retention)),
     ];
     rows.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
 }
@@ -156,6 +158,8 @@ fn channel(channel: &Channel) -> Table {
         id,
         cost,
         max,
+        excludes,
+        interrupts,
         connect,
         auto_accept,
         offer_timeout,
@@ -172,6 +176,8 @@ fn channel(channel: &Channel) -> Table {
         Connect::OnAccept => "on_accept",
     };
     put(&mut table, "connect", connect);
+    table.insert("excludes".into(), texts(excludes));
+    table.insert("interrupts".into(), texts(interrupts));
     table.insert("auto_accept".into(), Value::Boolean(*auto_accept));
     for (key, count) in [("cost", cost), ("max", max), ("rona", rona)] {
         table.insert(key.into(), number(*count));
@@ -196,6 +202,7 @@ fn queue(queue: &Queue) -> Table {
         selection,
         idle_clock,
         score,
+        broadcast,
         max_wait,
         short_abandon,
         wrap_up,
@@ -208,15 +215,12 @@ fn queue(queue: &Queue) -> Table {
         expected_handle,
         expected_patience,
         overflow,
+        steps,
+        exhausted,
     } = queue;
     let mut table = named(id, display_name);
-    put(&mut table, "selection", self::selection(*selection));
-    let clock = match idle_clock {
-        IdleClock::Any => "any",
-        IdleClock::Inbound => "inbound",
-        IdleClock::Available => "available",
-    };
-    put(&mut table, "idle_clock", clock);
+    selected(&mut table, *selection, broadcast.as_ref());
+    put(&mut table, "idle_clock", self::idle_clock(*idle_clock));
     if let Some(score) = score {
         put(&mut table, "score", &score.text);
     }
@@ -248,6 +252,7 @@ fn queue(queue: &Queue) -> Table {
         let rules = overflow.iter().map(|rule| Value::Table(self::overflow(rule)));
         table.insert("overflow".into(), Value::Array(rules.collect()));
     }
+    relaxation(&mut table, steps, *exhausted);
     let ServiceLevel { threshold, target_ppm } = service_level;
     let mut promise = Table::new();
     promise.insert("threshold".into(), duration(*threshold));
@@ -270,6 +275,50 @@ fn wrap_up(wrap_up: &WrapUp) -> Table {
     table
 }
 
+fn step(step: &Step) -> Table {
+    let Step { after, require, drop, prefer, skip_if } = step;
+    let mut table = Table::new();
+    table.insert("after".into(), duration(*after));
+    if let Some(require) = require {
+        put(&mut table, "require", &require.text);
+    }
+    if !drop.is_empty() {
+        table.insert("drop".into(), texts(drop));
+    }
+    if *prefer {
+        put(&mut table, "prefer", "preferred_agent");
+    }
+    if let Some(skip_if) = skip_if {
+        let when = match skip_if {
+            SkipIf::NobodySignedIn => "nobody_signed_in",
+        };
+        put(&mut table, "skip_if", when);
+    }
+    table
+}
+
+fn relaxation(table: &mut Table, steps: &[Step], exhausted: Exhausted) {
+    if !steps.is_empty() {
+        let steps = steps.iter().map(|step| Value::Table(self::step(step)));
+        table.insert("steps".into(), Value::Array(steps.collect()));
+    }
+    table.insert("steps_exhausted".into(), Value::Table(self::exhausted(exhausted)));
+}
+
+fn exhausted(exhausted: Exhausted) -> Table {
+    let mut table = Table::new();
+    let (then, after) = match exhausted {
+        Exhausted::StayOnLast => ("stay_on_last", None),
+        Exhausted::AnyInQueue(after) => ("any_in_queue", Some(after)),
+        Exhausted::Overflow(after) => ("overflow", Some(after)),
+    };
+    put(&mut table, "then", then);
+    if let Some(after) = after {
+        table.insert("after".into(), duration(after));
+    }
+    table
+}
+
 fn overflow(rule: &Overflow) -> Table {
     let Overflow { trigger, action } = rule;
     let mut table = Table::new();
@@ -286,6 +335,7 @@ fn overflow(rule: &Overflow) -> Table {
             "wait"
         }
         Trigger::NoWillingAgent => "no_willing_agent",
+        Trigger::StepsExhausted => "steps_exhausted",
         Trigger::QueueClosed => "queue_closed",
     };
     let then = match action {
@@ -306,6 +356,26 @@ fn overflow(rule: &Overflow) -> Table {
     put(&mut table, "when", when);
     put(&mut table, "then", then);
     table
+}
+
+/// How a queue selects, with what goes with it.
+fn selected(table: &mut Table, selection: Selection, broadcast: Option<&Broadcast>) {
+    let Some(Broadcast { min, max }) = broadcast else {
+        return put(table, "selection", self::selection(selection));
+    };
+    put(table, "selection", "broadcast");
+    let mut several = Table::new();
+    several.insert("min".into(), number(*min));
+    several.insert("max".into(), number(*max));
+    table.insert("broadcast".into(), Value::Table(several));
+}
+
+fn idle_clock(clock: IdleClock) -> &'static str {
+    match clock {
+        IdleClock::Any => "any",
+        IdleClock::Inbound => "inbound",
+        IdleClock::Available => "available",
+    }
 }
 
 fn selection(selection: Selection) -> &'static str {
@@ -370,7 +440,19 @@ fn queue_group(group: &QueueGroup) -> Table {
 }
 
 fn team(team: &Team) -> Table {
-    let Team { id, display_name, parent, leader, site, queues, cost_per_hour, contact_order, shifts } = team;
+    let Team {
+        id,
+        display_name,
+        parent,
+        leader,
+        site,
+        queues,
+        cost_per_hour,
+        contact_order,
+        shifts,
+        max_occupancy,
+        offer_rate_limit,
+    } = team;
     let mut table = named(id, display_name);
     for (key, name) in [("parent", parent), ("leader", leader), ("site", site)] {
         if let Some(name) = name {
@@ -379,6 +461,15 @@ fn team(team: &Team) -> Table {
     }
     table.insert("cost_per_hour".into(), decimal(i64::try_from(*cost_per_hour).unwrap_or(i64::MAX)));
     self::contact_order(&mut table, *contact_order);
+    if let Some(bound) = max_occupancy {
+        table.insert("max_occupancy".into(), Value::Float(f64::from(*bound) / 1e6));
+    }
+    if let Some(OfferRate { offers, per }) = offer_rate_limit {
+        let mut rate = Table::new();
+        rate.insert("offers".into(), number(*offers));
+        rate.insert("per".into(), duration(*per));
+        table.insert("offer_rate_limit".into(), Value::Table(rate));
+    }
     if !shifts.is_empty() {
         table.insert("shifts".into(), Value::Array(shifts.iter().map(|it| Value::Table(shift(it))).collect()));
     }

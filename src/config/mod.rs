@@ -21,6 +21,7 @@ pub mod score;
 pub mod settings;
 mod shape;
 mod shifts;
+mod steps;
 pub mod tenant;
 pub mod text_rules;
 mod validate;

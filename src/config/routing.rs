@@ -12,6 +12,7 @@ use super::fault::Gathered;
 use super::schema::{self, At, ContactOrder, Measure, Then, When};
 use super::score;
 use super::tenant::{Known, read_in_file, text};
+use super::validate::Names;
 
 /// A number of at most six decimals that matter, as whole millionths. Its bounds were checked before.
 pub(super) fn millionths(number: f64) -> i64 {
@@ -22,7 +23,7 @@ pub(super) fn millionths(number: f64) -> i64 {
 pub(super) fn selection(table: &schema::Queue) -> policy::Selection {
     use policy::Selection;
     match table.selection.unwrap_or(schema::Selection::LongestIdle) {
-        schema::Selection::LongestIdle => Selection::LongestIdle,
+        schema::Selection::LongestIdle | schema::Selection::Broadcast => Selection::LongestIdle,
         schema::Selection::Ranked => Selection::Ranked,
         schema::Selection::LeastOccupied => Selection::LeastOccupied,
         schema::Selection::LeastLoaded => Selection::LeastLoaded,
@@ -34,6 +35,22 @@ pub(super) fn selection(table: &schema::Queue) -> policy::Selection {
         schema::Selection::Random => Selection::Random,
         schema::Selection::BestScore => Selection::BestScore,
     }
+}
+
+/// To how many agents at once a queue's contacts are offered.
+pub(super) fn broadcast(table: &schema::Queue, faults: &mut Gathered<'_>) -> Option<policy::Broadcast> {
+    let wanted = table.selection == Some(schema::Selection::Broadcast);
+    if let Some(given) = table.broadcast.as_ref().filter(|_| !wanted) {
+        let hint = "leave it out, or set `selection` to \"broadcast\"";
+        faults.hinted(given.span(), "`broadcast` means nothing with another selection", hint);
+    }
+    let given = table.broadcast.as_ref().map(|given| *given.get());
+    let min = given.and_then(|given| given.min).unwrap_or(1);
+    let max = given.and_then(|given| given.max).unwrap_or(min.max(5));
+    if let Some(given) = table.broadcast.as_ref().filter(|_| min > max) {
+        faults.add(given.span(), format!("`min` is {min}, more than `max`, which is {max}"));
+    }
+    wanted.then_some(policy::Broadcast { min, max })
 }
 
 /// Since when an agent counts as idle for a queue.
@@ -120,6 +137,7 @@ fn trigger(rule: &At<schema::Overflow>, faults: &mut Gathered<'_>) -> Option<pol
             policy::Trigger::Wait(wanted(after, (rule, words), faults)?.get().0)
         }
         When::NoWillingAgent => policy::Trigger::NoWillingAgent,
+        When::StepsExhausted => policy::Trigger::StepsExhausted,
         When::QueueClosed => policy::Trigger::QueueClosed,
     })
 }
@@ -254,6 +272,22 @@ pub(super) fn comparable(table: &schema::Tenant, faults: &mut Gathered<'_>) {
         if let (Some(with), Some(without)) = (of(true), of(false)) {
             let message = format!("queue `{with}` has an `expected_patience` and queue `{without}` has none");
             faults.hinted(order.span(), message, "\"cmu_theta\" needs it of every queue of the team, or of none");
+        }
+    }
+}
+
+/// Reports channels that exclude or interrupt one that is not there, or themselves.
+pub(super) fn mixes(table: &schema::Tenant, channels: &Names, faults: &mut Gathered<'_>) {
+    for channel in &table.channels {
+        let max = "`max = 1` has an agent hold one of them at a time";
+        let excluded = channel.excludes.iter().map(|other| (other, "excludes", max));
+        let each = "conversations of one channel do not interrupt each other";
+        for (other, does, hint) in excluded.chain(channel.interrupts.iter().map(|other| (other, "interrupts", each))) {
+            if *other.get() == channel.id.get().0 {
+                faults.hinted(other.span(), format!("channel `{}` {does} itself", other.get()), hint);
+            } else if !channels.has(other.get()) {
+                faults.unknown(other.span(), "channel", other.get(), channels.iter());
+            }
         }
     }
 }

@@ -19,21 +19,18 @@ use serde_json::Value;
 use super::duration::Duration;
 
 /// Keys of later releases, by the table they will stand in.
-pub(super) const LATER_KEYS: [(&str, &[&str]); 8] = [
+pub(super) const LATER_KEYS: [(&str, &[&str]); 6] = [
     ("Document", &["auth"]),
     ("Server", &["tls", "auth"]),
-    ("Journal", &["retention"]),
     ("Tenant", &["reserve", "calendars", "classification", "pools"]),
-    ("Channel", &["excludes", "pool"]),
-    ("Queue", &["calendar", "steps", "reserve", "channels"]),
-    ("Team", &["max_occupancy", "offer_rate_limit"]),
+    ("Channel", &["pool"]),
+    ("Queue", &["calendar", "reserve", "channels"]),
     ("Agent", &["shifts", "cost_per_hour", "max_occupancy"]),
 ];
 
 /// Values of later releases, by the type they will belong to.
-pub(super) const LATER_VALUES: [(&str, &[&str]); 4] = [
+pub(super) const LATER_VALUES: [(&str, &[&str]); 3] = [
     ("Backend", &["replicated"]),
-    ("Selection", &["broadcast"]),
     ("When", &["estimated_wait", "out_of_hours"]),
     ("Then", &["relax", "callback", "voicemail"]),
 ];
@@ -178,6 +175,10 @@ pub struct Journal {
     /// Bytes of one file of the embedded journal; as many are held in reserve for a disk that is full. Default 16777216.
     #[schemars(range(min = 1_048_576, max = 1_073_741_824))]
     pub segment_bytes: Option<u64>,
+    /// How long files of the embedded journal stay after a snapshot stands for them: what can still be looked at and
+    /// replayed. Default "8d".
+    #[schemars(extend("x-max" = "3650d"))]
+    pub retention: Option<Duration>,
 }
 
 /// The kind of journal.
@@ -252,9 +253,9 @@ pub struct Tenant {
     pub remembered_requests: Option<u32>,
     /// How long a customer's coming again tells that his last contact, said to be resolved, was not: for first contact
     /// resolution in reports. Default "7d".
-    #[schemars(extend("x-min" = "1d", "x-max" = "30d"))]
+    #[schemars(extend("x-min" = "1m", "x-max" = "30d"))]
     pub recontact_window: Option<Duration>,
-    /// Over which time of late an agent's occupancy is taken for routing (selection "least_occupied"). Default "1h".
+    /// Over which time of late an agent's occupancy is taken for routing ("least_occupied", max_occupancy). Default "1h".
     #[schemars(extend("x-min" = "1s", "x-max" = "12h"))]
     pub occupancy_window: Option<Duration>,
     /// The skills there are.
@@ -305,6 +306,13 @@ pub struct Channel {
     /// Contacts of this channel one agent holds at most. Default 1 for voice and video, 4 for others.
     #[schemars(range(min = 1, max = 1000))]
     pub max: Option<u32>,
+    /// Channels whose contacts no agent holds together with this one's, nor this one's with theirs. Default: none.
+    #[serde(default)]
+    pub excludes: Vec<At<String>>,
+    /// Channels whose conversations give way to a contact of this one: when an agent accepts it they are put on hold, as
+    /// many as it needs room for, the last connected first, and go on when it is over. Default: none.
+    #[serde(default)]
+    pub interrupts: Vec<At<String>>,
     /// When an accepted contact counts as connected. Default "explicit" for voice and video, "on_accept" for others.
     pub connect: Option<Connect>,
     /// Whether offers are accepted for the agent as they are issued. Default false.
@@ -358,6 +366,8 @@ pub struct Queue {
     /// For selection "best_score": whole-number arithmetic over the agent's levels and attributes (attr.NAME) and the
     /// contact's (contact.NAME), such as "10 * french + 50 * (attr.site = contact.site)". Default: unset.
     pub score: Option<At<String>>,
+    /// For selection "broadcast": to how many agents at once. Default { min = 1, max = 5 }.
+    pub broadcast: Option<At<Broadcast>>,
     /// Priority points a contact gains per minute of age (since its arrival, less age credit). Default 0.
     #[schemars(range(min = 0.0, max = 1000.0))]
     pub aging_per_minute: Option<f64>,
@@ -376,6 +386,13 @@ pub struct Queue {
     /// What happens when the queue is long, nobody is there, or a contact waits too long; in order. Default: nothing.
     #[serde(default)]
     pub overflow: Vec<At<Overflow>>,
+    /// How what is asked of an agent is relaxed the longer a contact waits: whoever meets any step that has begun may take
+    /// it, those of an earlier step first. Without a step that begins at once, `require` comes before them.
+    /// Default: nothing is.
+    #[serde(default)]
+    pub steps: Vec<At<Step>>,
+    /// What follows the last step. Default { then = "stay_on_last" }.
+    pub steps_exhausted: Option<At<StepsExhausted>>,
     /// Mean patience expected, for "cmu_theta"; left out of every queue of a team, the order is cost / handle time.
     /// Default: unset.
     #[schemars(extend("x-min" = "100ms", "x-max" = "90d"))]
@@ -409,6 +426,18 @@ pub struct QueueGroup {
     pub limit: u32,
 }
 
+/// To how many agents a contact is offered at once.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Broadcast {
+    /// When fewer offers stay open, others are offered the contact too, up to `max`. Default 1.
+    #[schemars(range(min = 1, max = 50))]
+    pub min: Option<u32>,
+    /// Most at once. Default 5, or `min` where that is more.
+    #[schemars(range(min = 1, max = 50))]
+    pub max: Option<u32>,
+}
+
 /// How the agent is chosen among those who may serve a contact and have room. What is equal goes to the longest idle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -435,6 +464,66 @@ pub enum Selection {
     Random,
     /// The highest value of the queue's `score`.
     BestScore,
+    /// Several at once, the longest idle, and the first to accept wins: see `broadcast`.
+    Broadcast,
+}
+
+/// One relaxation step.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Step {
+    /// When it begins, counted from when the contact came into the queue, less what steps before it were cut short.
+    /// Default for the first "0s".
+    #[schemars(extend("x-max" = "90d"))]
+    pub after: Option<At<Duration>>,
+    /// What it asks instead of the queue's `require`; "true" asks nothing. Default: the same as the queue.
+    pub require: Option<At<String>>,
+    /// Skills, and attributes as attr.NAME, that it does not ask for although the contact does.
+    #[serde(default)]
+    pub drop: Vec<At<String>>,
+    /// Makes it a step for the contact's preferred agent alone. Default: for everyone.
+    pub prefer: Option<At<Prefer>>,
+    /// When it is passed over, judged as it would begin; the next step then begins at once. Default: never.
+    pub skip_if: Option<At<SkipIf>>,
+}
+
+/// Whom a step is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Prefer {
+    /// The contact's preferred agent. It ends early while he is not signed in or may not take the contact.
+    PreferredAgent,
+}
+
+/// When a step is passed over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SkipIf {
+    /// Nobody of a team that serves the queue who meets what the step asks is signed in.
+    NobodySignedIn,
+}
+
+/// What follows the last step.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct StepsExhausted {
+    /// When the last step is over, counted as the steps are. Needed but for "stay_on_last".
+    #[schemars(extend("x-min" = "100ms", "x-max" = "90d"))]
+    pub after: Option<At<Duration>>,
+    /// What then.
+    pub then: ExhaustedThen,
+}
+
+/// What follows the last step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ExhaustedThen {
+    /// Nothing: the last step goes on.
+    StayOnLast,
+    /// Anyone of a team that serves the queue may take the contact, whatever queue and contact ask.
+    AnyInQueue,
+    /// The overflow rules with when = "steps_exhausted" act.
+    Overflow,
 }
 
 /// One overflow rule. It acts once per contact and stay in the queue; the first that is set off and possible does.
@@ -472,6 +561,8 @@ pub enum When {
     Wait,
     /// A contact was declined as often as the tenant's max_declines.
     NoWillingAgent,
+    /// The time of the queue's last step is over; needs steps_exhausted = { after, then = "overflow" }.
+    StepsExhausted,
     /// A contact comes to a queue that a supervisor closed: judged before all else.
     QueueClosed,
 }
@@ -602,6 +693,12 @@ pub struct Team {
     /// What an hour of one of its agents costs, in the tenant's currency, for reports: 0 to 1 000 000. Default: unset.
     #[schemars(range(min = 0.0, max = 1_000_000.0))]
     pub cost_per_hour: Option<f64>,
+    /// Occupancy of late (over the tenant's `occupancy_window`), 0.01 to 1, above which an agent gets no new offers until,
+    /// idle, he has come down to it. Default: no bound.
+    #[schemars(range(min = 0.01, max = 1.0))]
+    pub max_occupancy: Option<f64>,
+    /// Offers an agent gets at most in a time. Default: no bound.
+    pub offer_rate_limit: Option<OfferRate>,
     /// In which order an agent of this team takes contacts. Default "priority".
     pub contact_order: Option<At<ContactOrder>>,
     /// What contact_order "queue_ratio" goes by. Default { measure = "delay" }.
@@ -670,6 +767,18 @@ pub enum Weekday {
     Sat,
     /// Sunday.
     Sun,
+}
+
+/// Offers an agent gets at most in a time.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct OfferRate {
+    /// How many.
+    #[schemars(range(min = 1, max = 1000))]
+    pub offers: u32,
+    /// In how long a time.
+    #[schemars(extend("x-min" = "1s", "x-max" = "1d"))]
+    pub per: Duration,
 }
 
 /// In which order an agent takes contacts of his team's queues; among queues of one priority in the team.

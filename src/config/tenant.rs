@@ -18,6 +18,7 @@ use super::requirement::{self, RequirementError};
 use super::routing;
 use super::schema::{self, At, Attribute, Id, Label, WrapUpMode};
 use super::shifts;
+use super::steps;
 use super::validate::{Names, unique};
 
 /// Zone of a tenant for which none is given.
@@ -72,7 +73,8 @@ pub(super) fn policy(
         reasons: table.not_ready_reasons.iter().map(|reason| reason.0.clone()).collect(),
     };
     unique("queue group", table.queue_groups.iter().map(|group| &group.id), faults);
-    unique("channel", table.channels.iter().map(|channel| &channel.id), faults);
+    let media = unique("channel", table.channels.iter().map(|channel| &channel.id), faults);
+    routing::mixes(&table, &media, faults);
     counts(&table, faults);
     parents(&table.teams, faults);
     routing::comparable(&table, faults);
@@ -186,6 +188,8 @@ fn channel(table: schema::Channel) -> policy::Channel {
     policy::Channel {
         cost: table.cost.map_or(known.cost, |cost| *cost.get()),
         max: table.max.unwrap_or(known.max),
+        excludes: table.excludes.iter().map(|other| other.get().as_str().into()).collect(),
+        interrupts: table.interrupts.iter().map(|other| other.get().as_str().into()).collect(),
         connect: match table.connect {
             None => known.connect,
             Some(schema::Connect::Explicit) => policy::Connect::Explicit,
@@ -206,8 +210,10 @@ fn queue(table: schema::Queue, known: &Known, faults: &mut Gathered<'_>) -> poli
     let default = policy::Queue::named(text(&table.id));
     let promised = default.service_level;
     let overflow = routing::overflow(&table, known, faults);
+    let (steps, exhausted) = steps::steps(&table, &overflow, known, faults);
     let (selection, idle_clock) = (routing::selection(&table), routing::idle_clock(&table));
     let (score, aging_cap) = (routing::score(&table, known, faults), routing::aging_cap(&table, faults));
+    let broadcast = routing::broadcast(&table, faults);
     policy::Queue {
         display_name: display_name(table.display_name, &default.id),
         require: table
@@ -217,6 +223,7 @@ fn queue(table: schema::Queue, known: &Known, faults: &mut Gathered<'_>) -> poli
         selection,
         idle_clock,
         score,
+        broadcast,
         aging: table.aging_per_minute.map_or(default.aging, routing::millionths),
         aging_cap,
         max_wait_first: table.max_wait_first.map(|given| given.0),
@@ -224,6 +231,8 @@ fn queue(table: schema::Queue, known: &Known, faults: &mut Gathered<'_>) -> poli
         expected_handle: span(table.expected_handle, default.expected_handle),
         expected_patience: table.expected_patience.map(|given| given.0),
         overflow,
+        steps,
+        exhausted,
         max_wait: table.max_wait.map(|given| given.0),
         short_abandon: span(table.short_abandon, default.short_abandon),
         wrap_up: table.wrap_up.map_or(default.wrap_up, |table| wrap_up(&table, faults)),
@@ -337,6 +346,8 @@ fn team(table: schema::Team, known: &Known, faults: &mut Gathered<'_>) -> policy
         site: table.site.map(|site| site.0.into()),
         contact_order,
         queues: table.queues.iter().map(membership).collect(),
+        max_occupancy: table.max_occupancy.map(ppm),
+        offer_rate_limit: table.offer_rate_limit.map(|rate| policy::OfferRate { offers: rate.offers, per: rate.per.0 }),
         cost_per_hour: table.cost_per_hour.map_or(0, |cost| (cost.max(0.0) * 1e6).round() as u64),
         shifts,
     }

@@ -84,6 +84,8 @@ pub struct ContactChange {
     pub attributes: Option<Attributes>,
     /// The conversation.
     pub conversation_id: Option<Text>,
+    /// The agent to be tried first where steps say so; empty for none.
+    pub preferred_agent_id: Option<Text>,
     /// The priority.
     pub priority: Option<i32>,
     /// The requirement; re-evaluated at once while it waits.
@@ -219,6 +221,15 @@ pub enum Command {
     UpsertAgent {
         /// Who he is.
         profile: Arc<AgentProfile>,
+    },
+    /// A supervisor changes what an agent can do.
+    SetAgentSkills {
+        /// The agent's id.
+        agent_id: Text,
+        /// Levels by skill, 0 taking one away.
+        skills: Vec<(Text, u8)>,
+        /// When the levels before return; never when none.
+        until: Option<Time>,
     },
     /// Deletes an agent, or marks him to go with his last leg.
     DeleteAgent {

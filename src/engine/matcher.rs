@@ -18,6 +18,7 @@ use super::pools::{Asks, LineId, PoolId, Pools, RosterId, Run};
 use super::rank::{AgentRank, Aging, ContactRank};
 use super::requirement::Requirement;
 use super::slab::{Chunked, Slab};
+use super::state::Asked;
 use super::table::{IdTable, hash_bytes};
 use super::time::Time;
 
@@ -138,6 +139,8 @@ pub struct Class {
     pub channel: ChannelId,
     /// The contact's own requirement, beside the queue's.
     pub requirement: Option<Arc<Requirement>>,
+    /// Whether that is all that is asked, the steps of the queue having been worked in.
+    pub whole: bool,
     /// Skill levels that queue and contact ask for together, each skill once, sorted.
     pub(super) levels: Vec<(SkillId, u8)>,
     /// What they ask beyond skill levels.
@@ -205,14 +208,20 @@ impl Index {
         self.by_key.find(self.hash(queue, channel, requirement), same).map(ClassId)
     }
 
-    /// Adds a class never seen; the caller says what it asks and gives it its pool.
-    pub(super) fn add(&mut self, queue: QueueId, channel: ChannelId, requirement: Option<Arc<Requirement>>) -> ClassId {
+    /// The class of an entry, made when it was never seen; then the caller says what it asks and gives it its pool.
+    pub(super) fn class_of(&mut self, queue: QueueId, channel: ChannelId, asked: &Asked) -> ClassId {
+        let known = self.find(queue, channel, asked.requirement.as_deref());
+        known.unwrap_or_else(|| self.add(queue, channel, asked.clone()))
+    }
+
+    pub(super) fn add(&mut self, queue: QueueId, channel: ChannelId, Asked { requirement, whole }: Asked) -> ClassId {
         let class = ClassId(self.classes.len());
         self.by_key.insert(self.hash(queue, channel, requirement.as_deref()), class.0);
         self.classes.push(Class {
             queue,
             channel,
             requirement,
+            whole,
             levels: Vec::new(),
             rest: Vec::new(),
             named: Vec::new(),
@@ -364,6 +373,12 @@ impl Class {
     #[must_use]
     pub fn waiting(&self) -> u32 {
         self.waiting.len()
+    }
+
+    /// What it asks, its queue and channel left aside.
+    #[must_use]
+    pub fn asked(&self) -> Asked {
+        Asked { requirement: self.requirement.clone(), whole: self.whole }
     }
 }
 

@@ -9,6 +9,7 @@ pub mod audit;
 pub mod command;
 pub mod contact;
 mod decide;
+pub mod estimate;
 pub mod event;
 pub mod explain;
 pub mod id;
@@ -79,6 +80,23 @@ impl Engine {
     #[must_use]
     pub fn new(seed: u64) -> Engine {
         Engine { state: State::new(seed), scratch: Vec::with_capacity(64) }
+    }
+
+    /// An engine that stands where another stood when its state was made an image; none when the image is of no state.
+    #[must_use]
+    pub fn from_image(seed: u64, image: state::image::Image) -> Option<Engine> {
+        Some(Engine { state: State::from_image(seed, image)?, scratch: Vec::with_capacity(64) })
+    }
+
+    /// Stands where another stood when its state was made an image; false, and as before, when the image is of no state.
+    pub fn restore(&mut self, image: state::image::Image) -> bool {
+        match State::from_image(self.state.seed(), image) {
+            Some(state) => {
+                self.state = state;
+                true
+            }
+            None => false,
+        }
     }
 
     /// The state, to read.
@@ -230,6 +248,7 @@ impl Engine {
             self.emit_all(now, &mut events, out);
             self.scratch = events;
             if quiet {
+                self.state.end_filling();
                 return;
             }
         }

@@ -26,14 +26,17 @@ pub enum Doing {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Occupancy {
     /// Length of a part in microseconds.
-    part: u64,
+    pub part: u64,
     /// Number of the newest part: parts since 1970.
-    newest: u64,
-    doing: Doing,
+    pub newest: u64,
+    /// What he does.
+    pub doing: Doing,
     /// Up to when time is booked.
-    since: Time,
-    worked: [u32; PARTS],
-    idle: [u32; PARTS],
+    pub since: Time,
+    /// Microseconds worked, by part.
+    pub worked: [u32; PARTS],
+    /// Microseconds idle, by part.
+    pub idle: [u32; PARTS],
 }
 
 impl Occupancy {
@@ -156,8 +159,9 @@ mod tests {
 
     #[test]
     fn what_is_older_than_the_window_is_forgotten() {
-        // Parts of 10 s: at 1,140 s the oldest begins at 1,030 s.
-        assert_eq!(half().ppm(at(1_139)), 600_000);
+        // Parts of 10 s: at 1,129 s the oldest begins at 1,010 s, at 1,139 s at 1,020 s, at 1,140 s at 1,030 s.
+        assert_eq!(half().ppm(at(1_129)), 600_000);
+        assert_eq!(half().ppm(at(1_139)), 750_000);
         assert_eq!(half().ppm(at(1_140)), 1_000_000);
         assert_eq!(half().ppm(at(1_170)), 0);
         assert_eq!(half().ppm(at(90_000)), 0);

@@ -246,6 +246,11 @@ pub struct Channel {
     pub cost: u32,
     /// Contacts of this channel an agent holds at most, 1-1000.
     pub max: u32,
+    /// Channels whose contacts no agent holds together with this one's, nor this one's with theirs.
+    pub excludes: Vec<Text>,
+    /// Channels whose conversations give way to a contact of this one when their agent accepts it: they are ON_HOLD until
+    /// it is over. Agents who need not be interrupted come first. O(legs of an agent).
+    pub interrupts: Vec<Text>,
     /// When an accepted contact counts as connected.
     pub connect: Connect,
     /// Whether offers are accepted for the agent as they are issued.
@@ -278,6 +283,8 @@ impl Channel {
         Channel {
             cost: if live { 100 } else { 25 },
             max: if live { 1 } else { 4 },
+            excludes: Vec::new(),
+            interrupts: Vec::new(),
             connect: if live { Connect::Explicit } else { Connect::OnAccept },
             auto_accept: false,
             offer_timeout: Span::from_secs(offer_secs),
@@ -329,6 +336,8 @@ pub struct Queue {
     pub idle_clock: IdleClock,
     /// What `best_score` computes; nothing with another selection.
     pub score: Option<Arc<Score>>,
+    /// To how many agents a contact is offered at once; none is one after the other. Who they are says `selection`.
+    pub broadcast: Option<Broadcast>,
     /// What waiting adds to a contact's priority, in millionths of a point per minute since its adjusted arrival.
     pub aging: i64,
     /// The most that waiting adds, in millionths; none is no bound.
@@ -344,6 +353,10 @@ pub struct Queue {
     /// What happens when the queue is long, nobody is there, or a contact waits too long, in order; at most
     /// [`super::limits::OVERFLOW_RULES`].
     pub overflow: Vec<Overflow>,
+    /// How what it asks is relaxed while a contact waits, in order of `after`; at most [`super::limits::STEPS`].
+    pub steps: Vec<Step>,
+    /// What follows the last step.
+    pub exhausted: Exhausted,
     /// Overrides the channel's `max_wait`.
     pub max_wait: Option<Span>,
     /// An abandonment before this wait is counted as short.
@@ -366,6 +379,7 @@ impl Queue {
             selection: Selection::default(),
             idle_clock: IdleClock::default(),
             score: None,
+            broadcast: None,
             aging: 0,
             aging_cap: None,
             max_wait_first: None,
@@ -373,12 +387,77 @@ impl Queue {
             expected_handle: Span::from_secs(300),
             expected_patience: None,
             overflow: Vec::new(),
+            steps: Vec::new(),
+            exhausted: Exhausted::StayOnLast,
             max_wait: None,
             short_abandon: Span::from_secs(5),
             wrap_up: WrapUp::None,
             service_level: ServiceLevel { threshold: Span::from_secs(20), target_ppm: 800_000 },
         }
     }
+}
+
+impl Queue {
+    /// Whether anything it asks is relaxed while a contact waits.
+    #[must_use]
+    pub fn relaxes(&self) -> bool {
+        !self.steps.is_empty() || self.exhausted != Exhausted::StayOnLast
+    }
+
+    /// Whether two versions of a queue ask the same of agents, at every step.
+    #[must_use]
+    pub fn asks_alike(&self, other: &Queue) -> bool {
+        (&self.require, &self.steps, self.exhausted) == (&other.require, &other.steps, other.exhausted)
+    }
+
+    /// The step a wait leads to by the clock alone: where entries stand once other steps come into force.
+    #[must_use]
+    pub fn step_at(&self, wait: Span) -> u8 {
+        let implicit = self.steps.first().is_none_or(|first| !first.after.is_zero());
+        let any = match self.exhausted {
+            Exhausted::AnyInQueue(after) => Some(after),
+            Exhausted::StayOnLast | Exhausted::Overflow(_) => None,
+        };
+        let begins = implicit.then_some(Span::ZERO).into_iter().chain(self.steps.iter().map(|step| step.after));
+        let begins: Vec<Span> = begins.chain(any).collect();
+        begins.iter().rposition(|after| *after <= wait).unwrap_or(0) as u8
+    }
+}
+
+/// One relaxation step. Whoever meets any step that has begun may take the contact, those of an earlier step first.
+///
+/// The first one is step 0 when its `after` is zero; else the queue's own requirement is step 0 before it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Step {
+    /// The measured wait at which it begins, earlier by what steps before it were cut short.
+    pub after: Span,
+    /// What it asks instead of the queue's `require`; none is the same as the queue.
+    pub require: Option<Arc<Requirement>>,
+    /// Skills, and attributes as `attr.NAME`, that it does not ask for although the contact does.
+    pub drop: Vec<Text>,
+    /// Whether only the contact's preferred agent may take it by this step.
+    pub prefer: bool,
+    /// When it is passed over, judged as it would begin.
+    pub skip_if: Option<SkipIf>,
+}
+
+/// When a step is passed over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SkipIf {
+    /// Nobody of a team that serves the queue who meets what the step asks is signed in; what the contact asks by itself
+    /// is left aside.
+    NobodySignedIn,
+}
+
+/// What follows the last step of a queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exhausted {
+    /// Nothing: it stays.
+    StayOnLast,
+    /// From this wait on anyone whose team serves the queue, whatever queue and contact ask.
+    AnyInQueue(Span),
+    /// At this wait the overflow rules for [`Trigger::StepsExhausted`] act.
+    Overflow(Span),
 }
 
 /// Queues that share waiting places.
@@ -413,6 +492,8 @@ pub enum Trigger {
     Wait(Span),
     /// It was declined as often as `max_declines` says.
     NoWillingAgent,
+    /// The time of the queue's last step is over: see [`Exhausted::Overflow`].
+    StepsExhausted,
     /// A contact comes to a queue that was closed by hand: judged first, whoever could take it.
     QueueClosed,
 }
@@ -487,6 +568,16 @@ pub enum Selection {
     BestScore,
 }
 
+/// Offers to several agents at once: the first to accept wins, and the others are RESCINDED. Each offer reserves its
+/// agent's capacity. Cost of a match: as its selection, once per agent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Broadcast {
+    /// When fewer stay open, others are offered it too, up to `max`.
+    pub min: u32,
+    /// To so many at once at most, 1-[`super::limits::BROADCAST`].
+    pub max: u32,
+}
+
 /// Since when an agent is idle.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum IdleClock {
@@ -548,6 +639,15 @@ pub struct Hysteresis {
     pub ratio_ppm: u32,
 }
 
+/// So many offers in any span of this length.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OfferRate {
+    /// How many, 1 to [`super::limits::OFFER_RATE`].
+    pub offers: u32,
+    /// In how long a time.
+    pub per: Span,
+}
+
 /// A team: agents who serve the same queues.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Team {
@@ -565,6 +665,11 @@ pub struct Team {
     pub contact_order: ContactOrder,
     /// What it serves.
     pub queues: Vec<Membership>,
+    /// Occupancy of late, in parts per million, above which an agent gets no new offers until, idle, he has come down to
+    /// it; none is no bound. Noted whenever something of his changes: O(1), and 150 bytes per agent.
+    pub max_occupancy: Option<u32>,
+    /// Offers an agent gets at most in a time; none is no bound. O(1), and eight bytes per offer and agent.
+    pub offer_rate_limit: Option<OfferRate>,
     /// What an hour of one of its agents costs, in millionths of the tenant's currency; for reports.
     pub cost_per_hour: u64,
     /// When its agents are due to work; for reports.

@@ -363,7 +363,7 @@ impl Pools {
     pub(super) fn line(&self, line: LineId) -> impl Iterator<Item = AgentRank> + '_ {
         self.lines[line.0].idle.iter(&self.places).map(|place| {
             let (idle_since, agent) = self.places.key(place);
-            AgentRank { key: 0, clock: Time(0), idle_since, agent: AgentId(agent) }
+            AgentRank { interrupts: false, key: 0, clock: Time(0), idle_since, agent: AgentId(agent) }
         })
     }
 

@@ -99,6 +99,8 @@ pub enum Reject {
     },
     /// The agent is not wrapping up this contact.
     NotWrappingUp,
+    /// The conversation was interrupted for another contact of its agent, and goes on when that is over.
+    LegInterrupted,
     /// A bound of the engine is reached.
     LimitReached {
         /// Which.

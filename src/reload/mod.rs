@@ -141,6 +141,8 @@ pub struct Reload {
     started: Mutex<Config>,
     /// Hash of the file as it was last looked at to an end: its content is in force, or has faults that were told.
     settled: Mutex<Option<[u8; 32]>>,
+    /// Why the last attempt was refused; empty when it was not.
+    last_error: std::sync::Mutex<String>,
 }
 
 /// One tenant's part on its way.
@@ -165,7 +167,8 @@ impl Reload {
     #[must_use]
     pub fn new(shard: ShardHandle, config: &Config, report: Report) -> Reload {
         let settings = Config { tenants: Vec::new(), ..config.clone() };
-        Reload { shard, report, started: Mutex::new(settings), settled: Mutex::new(None) }
+        let (settled, last_error) = (Mutex::new(None), std::sync::Mutex::default());
+        Reload { shard, report, started: Mutex::new(settings), settled, last_error }
     }
 
     /// Puts the configuration in force that a server starts with. A tenant to which this very file was the last one applied
@@ -222,7 +225,7 @@ impl Reload {
             }
             Ok(config) => self.apply_config(config, &ask, true).await,
             Err(faults) => {
-                (self.report)(trigger, Ended::Refused);
+                self.ended(trigger, Ended::Refused, faults.to_string());
                 Err(Refusal::Faults(faults))
             }
         };
@@ -258,7 +261,7 @@ impl Reload {
             Ok(config) => self.apply_config(config, ask, false).await,
             Err(faults) => {
                 if !ask.dry_run {
-                    (self.report)(ask.trigger, Ended::Refused);
+                    self.ended(ask.trigger, Ended::Refused, faults.to_string());
                 }
                 Err(Refusal::Faults(faults))
             }
@@ -424,12 +427,23 @@ impl Reload {
         if ask.dry_run {
             return;
         }
-        let ended = match applied {
-            Ok(tenants) if tenants.iter().any(TenantChange::changes) => Ended::Applied,
-            Ok(_) => Ended::Unchanged,
-            Err(_) => Ended::Refused,
+        let (ended, error) = match applied {
+            Ok(tenants) if tenants.iter().any(TenantChange::changes) => (Ended::Applied, String::new()),
+            Ok(_) => (Ended::Unchanged, String::new()),
+            Err(refusal) => (Ended::Refused, refusal.to_string()),
         };
-        (self.report)(ask.trigger, ended);
+        self.ended(ask.trigger, ended, error);
+    }
+
+    fn ended(&self, trigger: PolicyTrigger, ended: Ended, error: String) {
+        *self.last_error.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = error;
+        (self.report)(trigger, ended);
+    }
+
+    /// Why the last attempt to change something was refused; empty when it was not.
+    #[must_use]
+    pub fn last_error(&self) -> String {
+        self.last_error.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use anyhow::Context;
 use tonic::transport::{Channel, Endpoint};
 use usher_proto::v1 as pb;
+use usher_proto::v1::admin_service_client::AdminServiceClient;
 use usher_proto::v1::supervisor_service_client::SupervisorServiceClient;
 
 /// How long a connection may take.
@@ -335,6 +336,8 @@ fn share(given: Option<f64>) -> Cell {
 pub struct Status {
     /// The tenant.
     pub tenant: String,
+    /// How the server is, with names.
+    pub server: Vec<(&'static str, Cell)>,
     /// Facts with their names.
     pub facts: Vec<(&'static str, Cell)>,
     /// The queues.
@@ -355,12 +358,15 @@ pub fn status(
 ) -> anyhow::Result<()> {
     ask(async {
         let mut client = connect(addr).await?;
+        let mut admin = AdminServiceClient::new(channel(addr, Some(ANSWER)).await?);
         loop {
+            let asked = pb::GetStatusRequest { tenant: tenant.to_owned() };
+            let server = admin.get_status(asked).await.map_err(refused)?.into_inner().status.unwrap_or_default();
             let asked = pb::GetSnapshotRequest { tenant: tenant.to_owned(), ..Default::default() };
             let mut request = tonic::Request::new(asked);
             request.set_timeout(ANSWER);
             let taken = client.get_snapshot(request).await.map_err(refused)?.into_inner();
-            let more = show(&status_of(&taken.snapshot.unwrap_or_default()))?;
+            let more = show(&status_of(&taken.snapshot.unwrap_or_default(), &server))?;
             match every.filter(|_| more) {
                 Some(every) => tokio::time::sleep(every).await,
                 None => return Ok(()),
@@ -369,7 +375,35 @@ pub fn status(
     })
 }
 
-fn status_of(taken: &pb::Snapshot) -> Status {
+/// How the server is, in a line.
+fn server_of(status: &pb::ServerStatus) -> Vec<(&'static str, Cell)> {
+    let journal = status.journal.clone().unwrap_or_default();
+    let micros = |time: prost_types::Timestamp| time.seconds * 1_000_000 + i64::from(time.nanos) / 1_000;
+    let now = status.server_time.map_or(0, micros);
+    let ago = |time: Option<prost_types::Timestamp>| {
+        time.map_or(Cell::None, |time| Cell::Number((now - micros(time)).max(0) as f64 / 1e6, 1))
+    };
+    let state = status.state().as_str_name().trim_start_matches("SERVER_STATE_").to_lowercase();
+    let text = |text: &str| if text.is_empty() { Cell::None } else { Cell::Text(text.to_owned()) };
+    let megabytes = |bytes: i64| Cell::Number(bytes as f64 / 1e6, 1);
+    vec![
+        ("version", text(&status.version)),
+        ("state", Cell::Text(state)),
+        ("up_seconds", ago(status.start_time)),
+        ("stuck", Cell::Count(status.tenants.iter().map(|tenant| tenant.stuck).sum())),
+        ("journal", text(&journal.backend)),
+        ("durability", text(&journal.durability)),
+        ("last_commit_seconds_ago", ago(journal.last_commit_time)),
+        ("lag", Cell::Count(journal.lag)),
+        ("segments", Cell::Count(journal.segments)),
+        ("journal_mb", megabytes(journal.bytes)),
+        ("free_mb", if journal.free_bytes > 0 { megabytes(journal.free_bytes) } else { Cell::None }),
+        ("snapshot_seconds_ago", ago(journal.last_snapshot_time)),
+        ("journal_error", text(&journal.error)),
+    ]
+}
+
+fn status_of(taken: &pb::Snapshot, server: &pb::ServerStatus) -> Status {
     let agents = taken.agent_counts.clone().unwrap_or_default();
     let waiting = |view: &pb::DirectionSnapshot| {
         let waiting = view.waiting.clone().unwrap_or_default();
@@ -426,7 +460,8 @@ fn status_of(taken: &pb::Snapshot) -> Status {
             number(seconds(kpis.average_speed_of_answer.as_ref()), 1),
         ]);
     }
-    Status { tenant: taken.tenant.clone(), facts, queues, teams: team_table(&taken.teams) }
+    let server = server_of(server);
+    Status { tenant: taken.tenant.clone(), server, facts, queues, teams: team_table(&taken.teams) }
 }
 
 fn team_table(teams: &[pb::TeamSnapshot]) -> Table {

@@ -202,6 +202,10 @@ pub fn rejected(reject: &Reject) -> Problem {
         Reject::NotWrappingUp => {
             Problem::new(FailedPrecondition, "NOT_WRAPPING_UP", "the agent has no leg of this contact to wrap up")
         }
+        Reject::LegInterrupted => {
+            let words = "the conversation was interrupted and goes on when what interrupted it is over";
+            Problem::new(FailedPrecondition, "LEG_INTERRUPTED", words)
+        }
         Reject::LimitReached { limit, max } => {
             Problem::new(ResourceExhausted, "LIMIT_REACHED", format!("{limit} are limited to {max}"))
                 .with("limit", limit)

@@ -45,6 +45,7 @@ impl SupervisorService for Edge {
         set_contact_priority(SetContactPriorityRequest) -> SetContactPriorityResponse;
         set_agent_presence(SetAgentPresenceRequest) -> SetAgentPresenceResponse;
         assign_contact(AssignContactRequest) -> AssignContactResponse;
+        set_agent_skills(SetAgentSkillsRequest) -> SetAgentSkillsResponse;
     }
 
     async fn move_contacts(&self, request: Request<pb::MoveContactsRequest>) -> Answer<pb::MoveContactsResponse> {
@@ -82,7 +83,6 @@ impl SupervisorService for Edge {
     }
 
     super::later_methods! {
-        set_agent_skills(SetAgentSkillsRequest) -> SetAgentSkillsResponse, "SetAgentSkills";
         monitor_contact(MonitorContactRequest) -> MonitorContactResponse, "MonitorContact";
     }
 

@@ -79,9 +79,10 @@ stamped! {
     UnparkContactRequest UpsertAgentRequest DeleteAgentRequest SignInRequest SignOutRequest SetPresenceRequest
     AcceptOfferRequest DeclineOfferRequest CompleteWrapUpRequest SetAgentPresenceRequest SetContactPriorityRequest
     PickContactRequest AssignContactRequest SetQueueOpenRequest
+    SetAgentSkillsRequest
     MoveContactsRequest SubmitSurveyRequest RequestCallbackRequest ForgetCustomerRequest
 }
-addressed! { GetContactRequest ListContactsRequest GetAgentRequest HeartbeatRequest }
+addressed! { EstimateWaitRequest GetContactRequest ListContactsRequest GetAgentRequest HeartbeatRequest }
 
 /// A mutation of `usher.v1`.
 pub trait Verb: prost::Message + Stamped + Sized {
@@ -462,6 +463,12 @@ agent_verb!(SetAgentPresenceRequest, SetAgentPresenceResponse, 27, |verb| {
         agent_id: agent_id(verb.agent_id)?,
         presence: input::presence("presence", verb.presence, verb.reason)?,
     })
+});
+
+agent_verb!(SetAgentSkillsRequest, SetAgentSkillsResponse, 42, |verb| {
+    let agent_id = agent_id(verb.agent_id)?;
+    let skills = input::skill_levels("skills", verb.skills, 0)?;
+    Ok(Command::SetAgentSkills { agent_id, skills, until: input::time("expire_time", verb.expire_time)? })
 });
 
 contact_verb!(

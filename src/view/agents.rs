@@ -14,6 +14,7 @@ use crate::engine::agent::{AgentProfile, Presence, Routing};
 use crate::engine::contact::{Direction, LegState};
 use crate::engine::id::{ChannelId, Text};
 use crate::engine::time::{Span, Time};
+use crate::wire::{Malformed, Reader, Wire, Writer, record};
 
 /// A state on a time card: its place in [`names::AGENT_STATES`] and the reason, 0 for none.
 pub type CardKey = (usize, u16);
@@ -44,6 +45,8 @@ pub struct Quarter {
     /// Figures of his legs by channel and direction.
     pub legs: Vec<((ChannelId, Direction), Counts)>,
 }
+
+record!(Quarter { team, site, card, busy, wrap_up, idle, used, capacity, scheduled, adherent, legs });
 
 impl Quarter {
     /// Microseconds signed in.
@@ -98,6 +101,8 @@ pub struct InHand {
     pub used: u32,
 }
 
+record!(InHand { busy, wrapping, used });
+
 /// One agent.
 #[derive(Clone, Debug)]
 pub struct Clock {
@@ -127,6 +132,59 @@ pub struct Clock {
     pub day_signed_in: u64,
     /// What passed, by quarter.
     pub quarters: BTreeMap<u64, Quarter>,
+}
+
+/// His schedule follows from the policy.
+impl Wire for Clock {
+    fn put(&self, out: &mut Writer) {
+        let Clock {
+            profile,
+            team,
+            site,
+            presence,
+            next_presence,
+            routing,
+            reason,
+            in_hand,
+            deleted,
+            since,
+            day_signed_in,
+            quarters,
+            schedule: _,
+            due: _,
+        } = self;
+        profile.put(out);
+        team.put(out);
+        site.put(out);
+        presence.put(out);
+        next_presence.put(out);
+        routing.put(out);
+        reason.put(out);
+        in_hand.put(out);
+        deleted.put(out);
+        since.put(out);
+        day_signed_in.put(out);
+        quarters.put(out);
+    }
+
+    fn get(from: &mut Reader<'_>) -> Result<Self, Malformed> {
+        Ok(Clock {
+            profile: Wire::get(from)?,
+            team: Wire::get(from)?,
+            site: Wire::get(from)?,
+            presence: Wire::get(from)?,
+            next_presence: Wire::get(from)?,
+            routing: Wire::get(from)?,
+            reason: Wire::get(from)?,
+            in_hand: Wire::get(from)?,
+            deleted: Wire::get(from)?,
+            since: Wire::get(from)?,
+            day_signed_in: Wire::get(from)?,
+            quarters: Wire::get(from)?,
+            schedule: None,
+            due: (Due::Nothing, Time(0)),
+        })
+    }
 }
 
 impl Clock {
@@ -293,6 +351,13 @@ impl Clock {
         }
     }
 
+    /// A leg of his takes units back, or leaves them (below zero).
+    pub fn units(&mut self, now: Time, change: i64) {
+        self.tick(now);
+        let used = i64::from(self.in_hand.used) + change;
+        self.in_hand.used = u32::try_from(used).unwrap_or(0);
+    }
+
     /// What passed between two quarters, the second left out, in one.
     #[must_use]
     pub fn between(&self, from: u64, to: u64) -> Quarter {
@@ -310,6 +375,8 @@ pub struct Places {
     texts: Vec<Text>,
     most: usize,
 }
+
+record!(Places { texts, most });
 
 impl Places {
     /// With room for so many; further texts share the last place, `other`.

@@ -190,6 +190,8 @@ pub struct QueueView {
     pub target_ppm: u32,
     /// Most entries it may hold; none is no limit.
     pub limit: Option<u32>,
+    /// Waiting by relaxation step; empty where nothing is relaxed.
+    pub by_step: Vec<i64>,
 }
 
 /// One channel.
@@ -244,7 +246,7 @@ pub struct SkillView {
 }
 
 /// The state of a tenant.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Snapshot {
     /// The tenant.
     pub tenant: Text,
@@ -426,6 +428,7 @@ impl Books {
                 open: info.open,
                 open_until: info.open_until,
                 limit: info.rules.limit,
+                by_step: if info.rules.relaxes() { info.by_step.clone() } else { Vec::new() },
             });
         }
         views.sort_by(|one, other| one.queue.cmp(&other.queue));

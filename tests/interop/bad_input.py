@@ -495,6 +495,35 @@ GET_CONTACT = Table(
     rows=[*tenant(), *known_contact()],
 )
 
+ESTIMATE_WAIT = Table(
+    "ContactService",
+    "EstimateWait",
+    works=lambda test, number: test.contacts.EstimateWait.request(hypothetical={"channel": "voice", "queue": "sales"}),
+    looks=nothing,
+    rows=[
+        *tenant(),
+        *an_id("contact_id", required=False),
+        Row("contact_id", put("contact_id", "nobody"), "NOT_FOUND", "CONTACT_NOT_FOUND", label="of no contact"),
+        Row("hypothetical", clear("hypothetical"), path="subject", label="left out"),
+        Row("hypothetical.channel", clear("hypothetical.channel"), label="left out"),
+        Row("hypothetical.channel", put("hypothetical.channel", "telex"), reason="CHANNEL_NOT_FOUND"),
+        Row("hypothetical.queue", clear("hypothetical.queue"), label="left out"),
+        Row("hypothetical.queue", put("hypothetical.queue", "nowhere"), reason="QUEUE_NOT_FOUND"),
+        Row("hypothetical.priority", put("hypothetical.priority", 101)),
+        Row("hypothetical.priority", put("hypothetical.priority", -101)),
+        *requirements("hypothetical."),
+        *attributes("hypothetical"),
+    ],
+    free={
+        f"hypothetical.{field}": "not looked at: nothing is created"
+        for field in (
+            "contact_id gateway_id direction kind parent_contact_id callback_of conversation_id customer_id "
+            "preferred_agent_id agent_id arrival_time schedule_time expire_time personal_attributes customer_address "
+            "age_credit"
+        ).split()
+    },
+)
+
 LIST_CONTACTS = Table(
     "ContactService",
     "ListContacts",
@@ -516,7 +545,10 @@ LIST_CONTACTS = Table(
     ],
 )
 
-MASK = "attributes,personalAttributes,customerId,customerAddress,conversationId,priority,requirements,expireTime"
+MASK = (
+    "attributes,personalAttributes,customerId,customerAddress,conversationId,preferredAgentId,priority,requirements,"
+    "expireTime"
+)
 
 UPDATE_CONTACT = Table(
     "ContactService",
@@ -536,6 +568,7 @@ UPDATE_CONTACT = Table(
         Row("update_mask", lambda request: request.update_mask.paths.append("channel"), label="with a fixed field"),
         Row("update_mask", lambda request: request.update_mask.paths.append("nonsense"), label="with no field"),
         *an_id("contact.conversation_id", required=False),
+        *an_id("contact.preferred_agent_id", required=False),
         *an_id("contact.customer_id", required=False),
         Row("contact.customer_address", put("contact.customer_address", "x" * 257), label="of 257 bytes"),
         Row("contact.priority", put("contact.priority", 101)),
@@ -553,7 +586,7 @@ UPDATE_CONTACT = Table(
     free={
         f"contact.{field}": "cannot be updated: a mask that names it is refused, and without it is not looked at"
         for field in (
-            "gateway_id direction kind parent_contact_id callback_of channel queue preferred_agent_id agent_id "
+            "gateway_id direction kind parent_contact_id callback_of channel queue agent_id "
             "arrival_time schedule_time age_credit"
         ).split()
     },
@@ -777,6 +810,33 @@ ASSIGN_CONTACT = Table(
         *known_contact(),
     ],
     free={"force": "either value is right"},
+)
+
+SET_AGENT_SKILLS = agent_verb(
+    "SupervisorService",
+    "SetAgentSkills",
+    Row("skills", clear("skills"), label="left out"),
+    *(
+        Row("skills", lambda request, skill=skill, level=level: request.skills.update({skill: level}), **wrong)
+        for skill, level, wrong in (
+            ("french", 11, {"path": 'skills["french"]', "label": "above 10"}),
+            ("french", -1, {"path": 'skills["french"]', "label": "below 0"}),
+            ("klingon", 5, {"reason": "SKILL_NOT_FOUND", "label": "that nobody has"}),
+            (LONG_ID, 5, {"path": "skills*", "label": "of 129 bytes"}),
+        )
+    ),
+    Row("expire_time", moment("expire_time", from_now=-60), label="past"),
+    Row("expire_time", moment("expire_time", from_now=31 * 86_400), label="more than 30 d ahead"),
+    Row("expire_time", moment("expire_time", from_now=60, nanos=-1), label="that is no time"),
+    Row(
+        "agent_id",
+        both(put("agent_id", "fixed"), clear("expire_time")),
+        "FAILED_PRECONDITION",
+        "MANAGED_BY_CONFIG",
+        label="of the file, for good",
+    ),
+    skills={"french": 2},
+    expire_time=after(3600),
 )
 
 SET_QUEUE_OPEN = Table(
@@ -1076,8 +1136,18 @@ DRAIN = Table(
     ends_the_server=True,
 )
 
+GET_STATUS = Table(
+    "AdminService",
+    "GetStatus",
+    works=lambda test, number: test.client.AdminService.GetStatus.request(),
+    looks=in_force,
+    rows=[*tenant()],
+)
+
 TABLES = [
+    ESTIMATE_WAIT,
     DRAIN,
+    GET_STATUS,
     GET_SNAPSHOT,
     WATCH_SNAPSHOT,
     GET_INTERVAL_REPORT,
@@ -1090,6 +1160,7 @@ TABLES = [
     ROLLBACK_CONFIG,
     PICK_CONTACT,
     SET_QUEUE_OPEN,
+    SET_AGENT_SKILLS,
     ASSIGN_CONTACT,
     CREATE_CONTACT,
     GET_CONTACT,

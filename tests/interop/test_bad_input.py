@@ -16,12 +16,12 @@ from harness import Refusal, ServerTest, Session, word
 
 # Methods that this release answers UNIMPLEMENTED. Every other one has a table, or is a session.
 UNIMPLEMENTED = {
-    "ContactService": {"ReclassifyContact", "ConsultContact", "EstimateWait", "ExplainContact"},
+    "ContactService": {"ReclassifyContact", "ConsultContact", "ExplainContact"},
     "AgentService": {"HandoffContact"},
     "SupervisorService": {
-        "SetAgentSkills", "MonitorContact",
+        "MonitorContact",
     },
-    "AdminService": {"GetStatus"},
+    "AdminService": set(),
 }  # fmt: skip
 
 # Resources inside requests: the first number of their output-only fields.
@@ -83,7 +83,7 @@ class BadInput(ServerTest):
 
     # Each row
 
-    def test_each_row_of_each_table(self):
+    def test_row_66_each_row_of_each_table(self):
         for table in TABLES:
             with self.subTest(f"{table.service}.{table.method}"):
                 self.walk(table)

@@ -77,6 +77,37 @@ class Given(ServerTest):
         return int(re.search(r'^usher_capacity_exceeded_total\{.*cause="given".*\} (\d+)$', page, re.M)[1])
 
 
+class Skills(ServerTest):
+    """What an agent can do, changed for a time or for good."""
+
+    def test_a_skill_lent_for_a_time_returns_by_itself(self):
+        # The agent of the file: he is taught nothing for good, but may lack a skill for a while.
+        self.agents.SignIn(agent_id="fixed", presence="PRESENCE_AVAILABLE", session_lease="0s")
+        self.addCleanup(self.agents.SignOut, agent_id="fixed", force=True)
+        watch = self.agents.WatchAgent(agent_id="fixed")
+        self.addCleanup(watch.close)
+        watch.next()
+        lent = self.supervisors.SetAgentSkills(
+            agent_id="fixed", skills={"french": 0, "german": 9}, expire_time=after(2), request_id="lend"
+        ).agent
+        self.assertEqual(dict(lent.skills), {"german": 9})
+        overrides = [(held.skill, held.level, held.configured_level) for held in lent.skill_overrides]
+        self.assertEqual(sorted(overrides), [("french", 0, 5), ("german", 9, 5)])
+        self.assertEqual(self.agents.GetAgent(agent_id="fixed").agent.skill_overrides, lent.skill_overrides)
+        made = self.contacts.CreateContact(contact={"contact_id": "patient", "channel": "voice", "queue": "sales"})
+        self.addCleanup(self.contacts.CancelContact, contact_id="patient", cause="CANCEL_CAUSE_SYSTEM")
+        self.assertWord(made.contact, "state", "QUEUED")
+        told = watch.until("agent_upserted", lambda told: not told.after.skill_overrides)
+        self.assertWord(told, "cause", "SKILLS_EXPIRED")
+        self.assertEqual(dict(told.after.skills), {"french": 5, "german": 5})
+        self.assertEqual(watch.until("offer_issued").contact_id, "patient")
+
+    def test_a_skill_taught_for_good_stays(self):
+        self.supervisors.UpsertAgent(agent={"agent_id": "pupil", "team": "team-a"})
+        taught = self.supervisors.SetAgentSkills(agent_id="pupil", skills={"french": 3}).agent
+        self.assertEqual((dict(taught.skills), len(taught.skill_overrides)), ({"french": 3}, 0))
+
+
 class Gates(ServerTest):
     """Queues closed by hand."""
 

@@ -4,17 +4,20 @@
 //! should, `lending` when agents kept back are lent, `life` says what each event may do, `rest` what must hold once nothing is due. Where it disagrees with the engine, one
 //! of the two is wrong.
 
+pub mod interruption;
 pub mod lending;
 pub mod life;
 pub mod matching;
 pub mod overflow;
 pub mod rest;
+pub mod rests;
+pub mod steps;
 pub mod turns;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use usher::engine::agent::{AgentProfile, Presence, Routing};
+use usher::engine::agent::{AgentProfile, Presence, Rest, Routing, SkillOverride};
 use usher::engine::contact::{ContactState, LegState, OfferState, Outcome};
 use usher::engine::id::{AgentId, BarId, ContactId, GatewayId, LegId, QueueId, Text};
 use usher::engine::policy::{Channel, Policy, Queue};
@@ -37,10 +40,22 @@ pub struct Entry {
     pub reached: Span,
     /// The overflow rules that have acted.
     pub acted: Vec<u32>,
+    /// The step in force, those passed over, and how much earlier later ones begin.
+    pub step: u8,
+    pub skipped: Vec<u8>,
+    pub advanced: Span,
+    /// Whether overflow rules have been looked at, all steps over.
+    pub exhausted: bool,
+    /// Whether its first step is to be passed over in this batch.
+    pub skips_first: bool,
     /// Whether it is being left for another queue.
     pub leaving: bool,
     /// The leg of this entry: an offer, or what it was accepted into.
     pub leg: Option<LegId>,
+    /// Its open offers.
+    pub open: Vec<(LegId, AgentId)>,
+    /// Whether an offer of it was issued to one of several in this batch.
+    pub filling: bool,
     pub threshold: Span,
     pub short: Span,
     pub max_wait: Span,
@@ -65,6 +80,7 @@ pub struct Contact {
     pub priority: i32,
     pub arrival: Time,
     pub requirement: Option<Arc<Requirement>>,
+    pub preferred: Text,
     pub attributes: Attributes,
     pub schedule: Option<Time>,
     pub expire: Option<Time>,
@@ -80,19 +96,27 @@ pub struct Contact {
 }
 
 pub struct Leg {
+    /// Its place among all legs ever begun.
+    pub number: u64,
     pub contact: ContactId,
     pub agent: AgentId,
     pub channel: Text,
     pub cost: u32,
     pub state: LegState,
     pub offer: OfferState,
+    pub broadcast: bool,
     pub connected_once: bool,
+    /// When it was last connected, and the leg that interrupted it.
+    pub connected: Option<Time>,
+    pub interrupted: Option<LegId>,
     /// When its state ends by itself; none for a conversation.
     pub until: Option<Time>,
 }
 
 pub struct Agent {
     pub profile: Arc<AgentProfile>,
+    /// What was set over it for a time.
+    pub overrides: Vec<SkillOverride>,
     pub presence: Presence,
     pub next: Option<Presence>,
     pub session: bool,
@@ -104,6 +128,10 @@ pub struct Agent {
     pub connected: u32,
     /// What he did from when on, while anything goes by it: worked, was idle, or neither.
     pub did: Vec<(Time, Option<bool>)>,
+    /// When he was offered contacts, while anything goes by it.
+    pub offered: Vec<Time>,
+    /// Why he rests from offers.
+    pub rests: BTreeSet<Rest>,
     pub faults: [u32; 3],
     pub declines: u32,
     pub removed: bool,
@@ -129,6 +157,7 @@ pub struct Gateway {
 pub enum Promise {
     NotResponding(AgentId),
     NoWillingAgent(ContactId),
+    Interrupted(LegId, LegId),
 }
 
 /// The second engine.
@@ -154,6 +183,8 @@ pub struct Model {
     pub kept: BTreeMap<QueueId, Vec<bool>>,
     /// Who passed a wait with this batch, and the one before; or was declined by all.
     pub passed: Vec<(ContactId, Option<Span>)>,
+    /// Whose steps were over with this batch.
+    pub exhausted: Vec<ContactId>,
     /// Who came in with this batch.
     pub arrivals: Vec<ContactId>,
     pub sequence: u64,

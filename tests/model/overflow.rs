@@ -23,6 +23,7 @@ impl Model {
             }),
             Trigger::QueueClosed => false,
             Trigger::NoWillingAgent => self.passed.contains(&(id, None)),
+            Trigger::StepsExhausted => self.exhausted.contains(&id),
         }
     }
 
@@ -43,7 +44,10 @@ impl Model {
         }
         let mut there = contact.clone();
         let (bars, leg, only, reached) = (Vec::new(), None, None, Span::ZERO);
-        there.entry = Some(Entry { queue: to, bars, leg, only, reached, ..here.clone() });
+        let (open, filling) = (Vec::new(), false);
+        let begins = self.stands_in(to, contact);
+        let (step, skipped) = (begins.step, begins.skipped);
+        there.entry = Some(Entry { queue: to, bars, leg, open, filling, only, reached, step, skipped, ..here.clone() });
         !self.overfull(to, 1) || self.agents.keys().any(|&agent| self.could(agent, &there))
     }
 
@@ -72,11 +76,12 @@ impl Model {
     /// After a batch no rule is left that must act.
     pub fn check_none_due(&mut self) -> Result<(), String> {
         let passed: Vec<ContactId> = self.passed.iter().map(|(id, _)| *id).collect();
-        for id in self.arrivals.iter().copied().chain(passed) {
+        for id in self.arrivals.iter().copied().chain(passed).chain(self.exhausted.iter().copied()) {
             let due = self.due_rule(id);
             must(due.is_none(), || format!("{due:?} does not act on {id:?}"))?;
         }
         self.passed.clear();
+        self.exhausted.clear();
         Ok(())
     }
 

@@ -88,6 +88,7 @@ impl Model {
         }
         for (id, agent) in &self.agents {
             ahead(&format!("{id:?}"), agent.away)?;
+            ahead("a skill", agent.overrides.iter().map(|held| held.until).min())?;
             ahead(&format!("the lease of {id:?}"), agent.lease_until)?;
         }
         self.gates.values().try_for_each(|gate| ahead("a queue", gate.1))?;
@@ -131,8 +132,7 @@ impl Model {
                 let here = agent.presence != Presence::Offline && agent.next != Some(Presence::Offline);
                 must(here && !agent.removed, || format!("{id:?} is kept for {only:?}, who has signed out"))?;
             }
-            let offer = entry.leg.map(|leg| &self.legs[&leg]).filter(|leg| leg.state == LegState::Offered);
-            must(offer.is_none_or(|leg| self.eligible(leg.agent, contact)), || {
+            must(entry.open.iter().all(|open| self.eligible(open.1, contact)), || {
                 format!("the offer of {id:?} is no longer allowed")
             })?;
         }
@@ -153,7 +153,7 @@ impl Model {
         must(state.contact_count() as usize == self.contacts.len(), || "another number of contacts".into())?;
         for (&id, agent) in &self.agents {
             let held = state.agent(id);
-            let used: u32 = self.agent_legs(id).map(|leg| leg.cost).sum();
+            let used = self.used(id);
             must(held.used == used, || format!("{id:?} uses {used}, said {}", held.used))?;
             must(held.idle_since == agent.idle_since, || {
                 format!("{id:?} is idle since {:?}, said {:?}", agent.idle_since, held.idle_since)

@@ -162,7 +162,9 @@ impl Model {
                 IdleClock::Inbound => held.inbound_since,
                 IdleClock::Available => held.available_since,
             };
-            (self.key(rules, contact, agent), clock, held.idle_since, agent)
+            let interrupts = !self.fits_as_is(agent, &contact.channel);
+            let key = self.key(rules, contact, agent);
+            (self.tier_met(agent, contact), interrupts, key, clock, held.idle_since, agent)
         })
     }
 
@@ -182,12 +184,12 @@ impl Model {
                 i128::from(used) * 1_000_000 / i128::from(held.profile.capacity)
             }
             Selection::BestSkilled => {
-                let named = self.named(contact);
+                let named = self.skills_named(contact);
                 let levels = held.profile.skills.iter().filter(|(skill, _)| named.contains(skill));
                 -levels.map(|(_, level)| i128::from(*level)).sum::<i128>()
             }
             Selection::LeastSkilled => {
-                let named = self.named(contact);
+                let named = self.skills_named(contact);
                 let others = held.profile.skills.iter().filter(|(skill, _)| !named.contains(skill));
                 others.map(|(skill, _)| 1_000_000 / self.on_duty(skill) as i128).sum()
             }
@@ -204,16 +206,6 @@ impl Model {
             }
             Selection::Random => draw(contact.serial, contact.legs.len() as u32, agent).into(),
         }
-    }
-
-    /// The skills that queue and contact name.
-    fn named(&self, contact: &Contact) -> Vec<Text> {
-        let rules = &self.queues[self.queue_of(contact).index()];
-        let mut named = Vec::new();
-        for asked in rules.require.iter().chain(&contact.requirement) {
-            asked.expr.each_skill(&mut |skill| named.push(skill.clone()));
-        }
-        named
     }
 
     /// Agents signed in who have a skill.

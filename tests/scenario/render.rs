@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use usher::engine::agent::Presence;
+use usher::engine::agent::{Presence, UpsertCause};
 use usher::engine::contact::{AssignCause, Outcome, Reason};
 use usher::engine::event::{Event, Recorded};
 use usher::engine::id::{AgentId, BarId, ContactId, LegId, QueueId};
@@ -156,6 +156,19 @@ impl Names {
             Event::ContactOverflowed { contact, rule, trigger, action } => {
                 format!("overflowed {} by rule {rule}: {trigger:?} -> {action:?}", name(contact))
             }
+            Event::ContactRelaxed { contact, before, after, skipped, advanced } => {
+                let mut text = format!("relaxed {} {before} -> {after}", name(contact));
+                let skipped: Vec<String> =
+                    (0..32).filter(|step| skipped & (1 << step) != 0).map(|step| step.to_string()).collect();
+                if !skipped.is_empty() {
+                    text.push_str(&format!(" skipped {}", skipped.join(",")));
+                }
+                if !advanced.is_zero() {
+                    text.push_str(&format!(" earlier {advanced}"));
+                }
+                text
+            }
+            Event::StepsExhausted { contact } => format!("steps_exhausted {}", name(contact)),
             Event::WaitReached { contact, wait } => format!("wait_reached {} {wait}", name(contact)),
             Event::ContactEnded { contact, outcome: how, reason, exit, disposition } => {
                 let mut text = format!("ended {} {}", name(contact), outcome(*how, *reason));
@@ -192,6 +205,7 @@ impl Names {
                 format!("declined {pair} {}{}", snake(reason), barred(*until))
             }
             Event::OfferExpired { barred: until, .. } => format!("offer_expired {pair}{}", barred(*until)),
+            Event::OfferRescinded { winner, .. } => format!("offer_rescinded {pair} by {}", agent(state, *winner)),
             Event::OfferCancelled { .. } => format!("offer_cancelled {pair}"),
             Event::OfferRevoked { .. } => format!("offer_revoked {pair}"),
             Event::OfferFailed { cause, barred: until, .. } => {
@@ -212,8 +226,10 @@ impl Names {
                     format!("connected {pair} answered {} after {}{within}", queue(state, answer.queue), answer.wait)
                 }
             },
-            Event::LegHeld { .. } => format!("held {pair}"),
-            Event::LegResumed { .. } => format!("resumed {pair}"),
+            Event::LegHeld { by, .. } => format!("held {pair}{}", if by.is_some() { " interrupted" } else { "" }),
+            Event::LegResumed { interrupted, .. } => {
+                format!("resumed {pair}{}", if *interrupted { " interrupted" } else { "" })
+            }
             Event::LegWrapUpStarted { until, cause, .. } => {
                 format!("wrap_up {pair} {} until {}", snake(cause), ago(*until))
             }
@@ -244,7 +260,18 @@ fn queue(state: &State, queue: QueueId) -> &str {
 fn agent_event(state: &State, event: &Event) -> Option<String> {
     let name = agent(state, event.agent()?);
     Some(match event {
-        Event::AgentUpserted { .. } => format!("agent_upserted {name}"),
+        Event::AgentUpserted { cause: UpsertCause::Request | UpsertCause::Config, .. } => {
+            format!("agent_upserted {name}")
+        }
+        Event::AgentUpserted { profile, cause, overrides, .. } => {
+            let skills: Vec<String> = profile.skills.iter().map(|(skill, level)| format!("{skill}:{level}")).collect();
+            let skills = if skills.is_empty() { "nothing".into() } else { skills.join(" ") };
+            let mut text = format!("agent_{} {name} {skills}", snake(cause));
+            for held in overrides {
+                text.push_str(&format!(" ({}:{} until {})", held.skill, held.configured, ago(held.until)));
+            }
+            text
+        }
         Event::AgentRemoved { .. } => format!("agent_removed {name}"),
         Event::AgentDeleted { .. } => format!("agent_deleted {name}"),
         Event::AgentSignedIn { presence: at, lease, .. } => {
@@ -267,6 +294,11 @@ fn agent_event(state: &State, event: &Event) -> Option<String> {
             format!("not_responding {name} {} until {}", snake(fault), ago(*until))
         }
         Event::AgentResponding { .. } => format!("responding {name}"),
+        Event::AgentRestStarted { cause, until, .. } => {
+            let until = until.map_or_else(String::new, |at| format!(" until {}", ago(at)));
+            format!("rest_started {name} {}{until}", snake(cause))
+        }
+        Event::AgentRestEnded { cause, .. } => format!("rest_ended {name} {}", snake(cause)),
         Event::AgentSessionOpened { .. } => format!("session_opened {name}"),
         Event::AgentSessionLost { .. } => format!("session_lost {name}"),
         _ => return None,

@@ -3,13 +3,16 @@
 //! ```text
 //! rules     lease:30s grace:30s retry:30s declines:3 transfer:60s park:1h retention:1h kept:10 window:24h remembered:10
 //!           occupancy:1h
-//! channel   voice cost:100 max:1 connect:explicit auto offer:20s connecting:30s max_wait:24h max_handle:4h rona:1 reset:60s
-//! queue     sales wrap_up:timed/30s max_wait:5m short:5s threshold:20s limit:5 select:ranked clock:inbound aging:1.5 aging_cap:10
+//! channel   voice cost:100 max:1 connect:explicit excludes:chat interrupts:chat auto offer:20s connecting:30s max_wait:24h max_handle:4h rona:1 reset:60s
+//! queue     sales broadcast:1/5 wrap_up:timed/30s max_wait:5m short:5s threshold:20s limit:5 select:ranked clock:inbound aging:1.5 aging_cap:10
 //!           first:5m cost:1.8 handle:5m patience:80s needs fr>=3
+//! step      sales after:20s drop:fr,attr.tier prefer skip needs fr >= 3   (queue sales any:90s or over:90s ends them,
+//!           steps:none takes them out)
 //! reserve   t1 sales keep:1 release:30s within start:3 stop:1 ratio:0.5
 //! score     sales because 10 * fr + attr.years
 //! group     g1 queues:sales,support limit:5
-//! team      t1 queues:sales/1,support/2/delay=10s/rank=2/ratio=370000 order:cmu_theta
+//! team      t1 queues:sales/1,support/2/delay=10s/rank=2/ratio=370000 order:cmu_theta occupied:850000
+//!           offers:3/30s
 //! managed   ana fr:5 team:t1
 //! reasons   lunch break
 //! dispositions sale
@@ -22,8 +25,8 @@ use usher::config::score;
 use usher::engine::agent::{AgentProfile, AgentType};
 use usher::engine::id::Text;
 use usher::engine::policy::{
-    Action, Channel, Connect, ContactOrder, Hysteresis, IdleClock, Membership, Overflow, Policy, Queue, QueueGroup,
-    Reserve, Rules, Selection, Skill, Team, Trigger, WrapUp,
+    Action, Broadcast, Channel, Connect, ContactOrder, Exhausted, Hysteresis, IdleClock, Membership, OfferRate,
+    Overflow, Policy, Queue, QueueGroup, Reserve, Rules, Selection, Skill, SkipIf, Step, Team, Trigger, WrapUp,
 };
 use usher::engine::requirement::Value;
 use usher::engine::time::Span;
@@ -57,6 +60,7 @@ pub fn is_policy(verb: &str) -> bool {
             | "overflow"
             | "score"
             | "reserve"
+            | "step"
             | "team"
             | "managed"
             | "reasons"
@@ -88,6 +92,12 @@ pub fn change(policy: &mut Policy, words: &Words) {
         "team" => {
             let mut team = team(words.name(0), words.option("queues").unwrap_or_default());
             team.contact_order = words.option("order").map_or(ContactOrder::Priority, order);
+            team.max_occupancy = words.number("occupied").map(|ppm| ppm as u32);
+            team.offer_rate_limit =
+                words.option("offers").and_then(|text| text.split_once('/')).map(|(offers, per)| OfferRate {
+                    offers: offers.parse().expect("offers are a number"),
+                    per: span(per),
+                });
             put(&mut policy.teams, team, |held| held.id.clone());
         }
         "score" => {
@@ -99,6 +109,10 @@ pub fn change(policy: &mut Policy, words: &Words) {
         "overflow" => {
             let queue = find(&mut policy.queues, |held| *held.id == *words.name(0)).expect("there is such a queue");
             queue.overflow.push(overflow(words));
+        }
+        "step" => {
+            let queue = find(&mut policy.queues, |held| *held.id == *words.name(0)).expect("there is such a queue");
+            queue.steps.push(step(words));
         }
         "reserve" => policy.reserves.push(Reserve {
             team: words.name(0).into(),
@@ -187,6 +201,8 @@ fn channel(channel: &mut Channel, words: &Words) {
                 channel.connect = if value == "explicit" { Connect::Explicit } else { Connect::OnAccept };
             }
             "offer" => channel.offer_timeout = span(value),
+            "excludes" => channel.excludes = value.split(',').map(Text::from).collect(),
+            "interrupts" => channel.interrupts = value.split(',').map(Text::from).collect(),
             "connecting" => channel.connect_timeout = span(value),
             "max_wait" => channel.max_wait = span(value),
             "max_handle" => channel.max_handle = span(value),
@@ -211,6 +227,11 @@ fn queue(queue: &mut Queue, words: &Words) {
                 };
             }
             "max_wait" => queue.max_wait = Some(span(value)),
+            "broadcast" => {
+                let (min, max) = value.split_once('/').expect("a broadcast has a min and a max");
+                let count = |text: &str| text.parse().expect("a count");
+                queue.broadcast = Some(Broadcast { min: count(min), max: count(max) });
+            }
             "limit" => queue.limit = value.parse().ok(),
             "select" => queue.selection = selection(value),
             "clock" => queue.idle_clock = clock(value),
@@ -221,6 +242,9 @@ fn queue(queue: &mut Queue, words: &Words) {
             "handle" => queue.expected_handle = span(value),
             "patience" => queue.expected_patience = Some(span(value)),
             "short" => queue.short_abandon = span(value),
+            "steps" => queue.steps.clear(),
+            "any" => queue.exhausted = Exhausted::AnyInQueue(span(value)),
+            "over" => queue.exhausted = Exhausted::Overflow(span(value)),
             "threshold" => queue.service_level.threshold = span(value),
             other => panic!("a queue has no `{other}`"),
         }
@@ -258,6 +282,17 @@ fn clock(text: &str) -> IdleClock {
     }
 }
 
+/// `step sales after:20s drop:fr,attr.tier prefer skip needs fr >= 3`.
+fn step(words: &Words) -> Step {
+    Step {
+        after: words.span("after").unwrap_or_default(),
+        require: words.needs.as_ref().and_then(|needs| asked(needs)),
+        drop: words.option("drop").map_or_else(Vec::new, |names| names.split(',').map(Into::into).collect()),
+        prefer: words.has("prefer"),
+        skip_if: words.has("skip").then_some(SkipIf::NobodySignedIn),
+    }
+}
+
 /// `overflow sales wait:30s to:support`: `length:3`, `full`, `nobody`, `wait:30s`, `closed` or `unwilling`; `to:support`,
 /// `priority:5`, `external:number` or `refuse`.
 fn overflow(words: &Words) -> Overflow {
@@ -266,6 +301,7 @@ fn overflow(words: &Words) -> Overflow {
         (None, Some(wait)) => Trigger::Wait(span(wait)),
         (None, None) if words.has("full") => Trigger::QueueLength(None),
         (None, None) if words.has("nobody") => Trigger::NobodySignedIn,
+        (None, None) if words.has("exhausted") => Trigger::StepsExhausted,
         (None, None) if words.has("closed") => Trigger::QueueClosed,
         (None, None) => Trigger::NoWillingAgent,
     };

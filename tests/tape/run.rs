@@ -14,7 +14,7 @@ use usher::engine::time::{Span, Time};
 use usher::engine::{Engine, Reply};
 
 use super::op::{Create, Jump, OfferPick, Op, Pick, Step, Tape, Verb};
-use super::world::{World, agent_id, channel_id, contact_attributes, queue_id};
+use super::world::{SKILLS, World, agent_id, channel_id, contact_attributes, queue_id};
 
 /// What one call of the engine did.
 pub struct Batch<'a> {
@@ -190,6 +190,11 @@ impl<'a> Run<'a> {
             }
             Op::RenewGateway(at) => Command::RenewGatewaySession { gateway_id: gateway_id(*at) },
             Op::CloseGateway(at) => Command::CloseGatewaySession { gateway_id: gateway_id(*at) },
+            Op::Skills { agent, skill, level, secs } => Command::SetAgentSkills {
+                agent_id: agent_id(*agent),
+                skills: vec![(SKILLS[*skill].into(), *level)],
+                until: secs.map(|secs| self.now + Span::from_secs(secs)),
+            },
             Op::SetOpen { queue, open, secs } => {
                 let until = secs.map(|secs| self.now + Span::from_secs(secs));
                 Command::SetQueueOpen { queue: queue_id(*queue), open: *open, until }
@@ -217,6 +222,7 @@ impl<'a> Run<'a> {
             direction: create.direction,
             channel: channel_id(create.channel),
             attributes: contact_attributes(create.attributes),
+            preferred_agent_id: create.preferred.map_or_else(Text::default, agent_id),
             ..ContactProfile::default()
         };
         Command::CreateContact(Arc::new(NewContact {
@@ -274,6 +280,7 @@ impl<'a> Run<'a> {
         match verb {
             Verb::Priority(priority) => change.priority = Some(*priority),
             Verb::Requirement(at) => change.requirement = Some(at.map(|at| self.requirement(at))),
+            Verb::Preferred(at) => change.preferred_agent_id = Some(at.map_or_else(Text::default, agent_id)),
             Verb::Expire(secs) => change.expire = Some(secs.map(|secs| self.now + Span::from_secs(secs))),
             _ => change.attributes = Some(vec![("mood".into(), Value::Int(1))]),
         }

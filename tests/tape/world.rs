@@ -5,8 +5,9 @@ use std::sync::Arc;
 use usher::engine::agent::{AgentProfile, AgentType};
 use usher::engine::id::Text;
 use usher::engine::policy::{
-    Action, Channel, Connect, ContactOrder, Hysteresis, IdleClock, Membership, Overflow, Policy, Queue, QueueGroup,
-    Reserve, Rules, Selection, ServiceLevel, Skill, Team, Trigger, WrapUp,
+    Action, Broadcast, Channel, Connect, ContactOrder, Exhausted, Hysteresis, IdleClock, Membership, OfferRate,
+    Overflow, Policy, Queue, QueueGroup, Reserve, Rules, Selection, ServiceLevel, Skill, SkipIf, Step, Team, Trigger,
+    WrapUp,
 };
 use usher::engine::requirement::{Attributes, Comparison, Expr, Requirement, Value};
 use usher::engine::score::{Operation, Score, ScoreExpr};
@@ -57,8 +58,17 @@ pub struct World {
     pub ages: bool,
     pub delays: bool,
     pub reserves: bool,
+    /// Whether channels are not mixed, and agents rest from offers.
+    pub mixes: bool,
+    /// Whether conversations give way to others.
+    pub interrupts: bool,
+    pub rests: bool,
+    /// Whether contacts are offered to several at once.
+    pub broadcasts: bool,
     /// Whether queues have overflow rules.
     pub overflows: bool,
+    /// Whether queues have steps.
+    pub steps: bool,
     pub requirements: Vec<Arc<Requirement>>,
     /// Policies that may come into force, in no order.
     pub policies: Vec<Arc<Policy>>,
@@ -125,7 +135,12 @@ impl World {
             ages: rng.one_in(3),
             delays: rng.one_in(3),
             reserves: rng.one_in(3),
+            mixes: rng.one_in(3),
+            interrupts: rng.one_in(3),
+            rests: rng.one_in(3),
+            broadcasts: rng.one_in(3),
             overflows: rng.one_in(3),
+            steps: rng.one_in(3),
             requirements: Vec::new(),
             policies: Vec::new(),
             profiles: Vec::new(),
@@ -212,6 +227,14 @@ impl World {
         Channel {
             cost: rng.pick(&[1, 1, 2]),
             max: rng.pick(&[1, 2, 3]),
+            excludes: (0..self.channels)
+                .filter(|&other| other != at && self.mixes && rng.one_in(3))
+                .map(channel_id)
+                .collect(),
+            interrupts: (0..self.channels)
+                .filter(|&other| other != at && self.interrupts && rng.one_in(2))
+                .map(channel_id)
+                .collect(),
             connect: rng.pick(&[Connect::Explicit, Connect::Explicit, Connect::OnAccept]),
             auto_accept: rng.one_in(5),
             offer_timeout: secs(rng, &[5, 10, 20]),
@@ -224,9 +247,41 @@ impl World {
         }
     }
 
+    /// Steps in order of their begin, and what follows them.
+    fn steps(&self, rng: &mut Rng) -> (Vec<Step>, Exhausted) {
+        if !self.steps || rng.one_in(3) {
+            return (Vec::new(), Exhausted::StayOnLast);
+        }
+        let mut after = rng.pick(&[0, 0, 2]);
+        let mut steps = Vec::new();
+        for _ in 0..rng.range(0, 4) {
+            let drops = ["fr", "de", "attr.site", "attr.grade"];
+            steps.push(Step {
+                after: Span::from_secs(after),
+                require: rng.one_in(2).then(|| rng.pick(&self.requirements)),
+                drop: drops.iter().filter(|_| rng.one_in(4)).map(|name| (*name).into()).collect(),
+                prefer: rng.one_in(4),
+                skip_if: rng.one_in(4).then_some(SkipIf::NobodySignedIn),
+            });
+            after += rng.pick(&[1, 3, 10]);
+        }
+        let over = Span::from_secs(after + 1);
+        let exhausted = match rng.below(4) {
+            0 => Exhausted::AnyInQueue(over),
+            1 => Exhausted::Overflow(over),
+            _ => Exhausted::StayOnLast,
+        };
+        (steps, exhausted)
+    }
+
     fn queue(&self, rng: &mut Rng, at: usize) -> Queue {
+        let (steps, exhausted) = self.steps(rng);
         Queue {
             require: rng.one_in(3).then(|| rng.pick(&self.requirements)),
+            broadcast: (self.broadcasts && !rng.one_in(4)).then(|| {
+                let min = rng.pick(&[1, 1, 2, 3]);
+                Broadcast { min, max: min + rng.pick(&[0, 1, 2]) }
+            }),
             limit: if self.limits { rng.pick(&[None, Some(0), Some(1), Some(2)]) } else { None },
             selection: if self.selects { rng.pick(&SELECTIONS) } else { Selection::default() },
             idle_clock: if self.selects { rng.pick(&CLOCKS) } else { IdleClock::default() },
@@ -236,6 +291,8 @@ impl World {
             max_wait_first: (self.ages && rng.one_in(3)).then(|| secs(rng, &[5, 20])),
             waiting_cost: rng.pick(&[500_000, 1_000_000, 1_800_000]),
             expected_handle: secs(rng, &[20, 300]),
+            steps,
+            exhausted,
             overflow: (0..if self.overflows { rng.range(0, 3) } else { 0 }).map(|_| self.overflow(rng, at)).collect(),
             expected_patience: (self.orders && rng.one_in(2)).then(|| secs(rng, &[30, 80])),
             max_wait: rng.one_in(3).then(|| secs(rng, &[10, 30, 600])),
@@ -254,7 +311,8 @@ impl World {
     fn overflow(&self, rng: &mut Rng, at: usize) -> Overflow {
         let further = at + 1 < self.queues;
         Overflow {
-            trigger: match rng.below(6) {
+            trigger: match rng.below(7) {
+                6 => Trigger::StepsExhausted,
                 0 => Trigger::QueueLength(Some(rng.pick(&[0, 1, 2]))),
                 1 => Trigger::QueueLength(None),
                 2 => Trigger::NobodySignedIn,
@@ -290,7 +348,10 @@ impl World {
         }
         let id: Text = format!("t{at}").into();
         let contact_order = if self.orders { rng.pick(&ORDERS) } else { ContactOrder::Priority };
-        Team { contact_order, queues, ..Team::named(id) }
+        let max_occupancy = (self.rests && rng.one_in(2)).then(|| rng.pick(&[200_000, 500_000, 850_000]));
+        let offer_rate_limit = (self.rests && rng.one_in(2))
+            .then(|| OfferRate { offers: rng.pick(&[1, 2, 3]), per: secs(rng, &[5, 20, 60]) });
+        Team { contact_order, queues, max_occupancy, offer_rate_limit, ..Team::named(id) }
     }
 
     fn membership(&self, rng: &mut Rng, queue: Text, priorities: &[u8]) -> Membership {

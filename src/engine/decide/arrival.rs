@@ -11,8 +11,7 @@ use crate::engine::contact::{ContactState, Direction, Outcome, Reason};
 use crate::engine::event::Event;
 use crate::engine::id::{ChannelId, ContactId, QueueId, Text};
 use crate::engine::reject::Reject;
-use crate::engine::requirement::Requirement;
-use crate::engine::state::State;
+use crate::engine::state::{Own, State};
 use crate::engine::time::Time;
 
 /// Judges an arrival at a closed queue, before anybody could take it: the rules for that, or else it is refused. Callbacks
@@ -39,16 +38,11 @@ pub(super) fn judge(state: &State, now: Time, contact: ContactId, out: &mut Vec<
 }
 
 /// Whether a contact may be brought into a queue by a verb.
-pub(super) fn admit(
-    state: &State,
-    queue: QueueId,
-    channel: ChannelId,
-    requirement: Option<&Requirement>,
-) -> Result<(), Reject> {
+pub(super) fn admit(state: &State, queue: QueueId, channel: ChannelId, own: Own<'_>) -> Result<(), Reject> {
     if !state.is_open(queue) {
         return Err(Reject::QueueClosed { queue: state.queue_id(queue).clone() });
     }
-    if state.overfull(queue, 1) && !state.taken_at_once(queue, channel, requirement) {
+    if state.overfull(queue, 1) && !state.taken_at_once(queue, channel, own) {
         return Err(Reject::QueueFull { queue: state.queue_id(queue).clone() });
     }
     Ok(())

@@ -15,7 +15,7 @@ use crate::engine::id::{AgentId, ChannelId, ContactId, LegId, QueueId, Text};
 use crate::engine::limits;
 use crate::engine::reject::Reject;
 use crate::engine::requirement::Requirement;
-use crate::engine::state::State;
+use crate::engine::state::{Own, State};
 use crate::engine::time::Time;
 
 /// Creates a contact. The same contact again is answered with the one that is there.
@@ -203,7 +203,7 @@ pub(super) fn hold(state: &State, contact_id: &Text, out: &mut Vec<Event>) -> Ve
     let (contact, held, at) = open_contact(state, contact_id)?;
     match (at, held.owner) {
         (ContactState::OnHold, _) => {}
-        (ContactState::Connected, Some(leg)) => out.push(Event::LegHeld { contact, leg }),
+        (ContactState::Connected, Some(leg)) => out.push(Event::LegHeld { contact, leg, by: None }),
         _ => return Err(Reject::ContactState { state: at }),
     }
     Ok(contact.into())
@@ -213,7 +213,10 @@ pub(super) fn resume(state: &State, contact_id: &Text, out: &mut Vec<Event>) -> 
     let (contact, held, at) = open_contact(state, contact_id)?;
     match (at, held.owner) {
         (ContactState::Connected, _) => {}
-        (ContactState::OnHold, Some(leg)) => out.push(Event::LegResumed { contact, leg }),
+        (ContactState::OnHold, Some(leg)) if state.leg(leg).interrupted.is_some() => {
+            return Err(Reject::LegInterrupted);
+        }
+        (ContactState::OnHold, Some(leg)) => out.push(Event::LegResumed { contact, leg, interrupted: false }),
         _ => return Err(Reject::ContactState { state: at }),
     }
     Ok(contact.into())
@@ -295,7 +298,9 @@ pub(super) fn transfer(
     let asked = requirement.unwrap_or(&held.requirement);
     // One agent's own contact waits for him, whatever the queue holds.
     if let Some(queue) = queue.filter(|_| agent.is_none()) {
-        admit(state, queue, held.channel, asked.as_deref())?;
+        // Whoever is transferred has no preferred agent any more.
+        let own = Own { requirement: asked.as_ref(), preferred: &Text::default() };
+        admit(state, queue, held.channel, own)?;
     }
     class_bound(state, queue, held.channel, asked.as_deref())?;
     let again = state.contact_legs(contact).any(|(_, leg)| leg.end_cause == Some(EndCause::Transferred));

@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use super::contact::{assigned, can_be_given_work};
 use super::leg::{answer, cancel_offers};
 use super::{Subject, Verdict, find_agent, find_contact};
-use crate::engine::contact::{AssignCause, Contact, ContactState, LegState};
+use crate::engine::contact::{AssignCause, Contact, ContactState, Leg, LegState};
 use crate::engine::event::Event;
 use crate::engine::id::{AgentId, ContactId, Text};
 use crate::engine::policy::Connect;
@@ -65,16 +65,19 @@ fn suits(state: &State, contact: ContactId, agent: AgentId) -> Result<(), Reject
     if !state.may_serve(entry, agent) {
         return Err(Reject::AgentIneligible);
     }
-    let rules = state.channel(held.channel);
-    let own = |of: fn(u32) -> u32| -> u32 {
-        let legs = state.contact_legs(contact).filter(|(_, leg)| leg.agent == agent);
-        legs.filter(|(_, leg)| leg.state == LegState::Offered).map(|(_, leg)| of(leg.cost)).sum()
-    };
-    let (cost, max) = (rules.cost.saturating_sub(own(|cost| cost)), rules.max + own(|_| 1));
-    if !state.agent(agent).has_room(held.channel, cost, max) {
-        return Err(Reject::AgentNoRoom);
+    let (cost, open) = takes(state, contact, agent);
+    match state.has_room_for(state.agent(agent), held.channel, cost, open) {
+        true => Ok(()),
+        false => Err(Reject::AgentNoRoom),
     }
-    Ok(())
+}
+
+/// How many units a contact takes of an agent beside those that offers of it to him reserve, and how many these are.
+fn takes(state: &State, contact: ContactId, agent: AgentId) -> (u32, u32) {
+    let own = |leg: &Leg| leg.agent == agent && leg.state == LegState::Offered;
+    let reserved = state.contact_legs(contact).map(|(_, leg)| leg).filter(|leg| own(leg));
+    let (units, open) = reserved.fold((0, 0), |(units, open), leg| (units + leg.cost, open + 1));
+    (state.channel(state.contact(contact).channel).cost.saturating_sub(units), open)
 }
 
 fn give(
@@ -97,6 +100,8 @@ fn give(
     let begins = assigned(state, now, contact, agent, held.channel, cause);
     let leg = begins.leg().expect("an assignment begins a leg");
     out.push(begins);
+    let way = state.to_interrupt(agent, held.channel, takes(state, contact, agent).0).into_iter();
+    out.extend(way.map(|(contact, other)| Event::LegHeld { contact, leg: other, by: Some(leg) }));
     if state.channel(held.channel).connect == Connect::OnAccept {
         out.push(Event::LegConnected { contact, leg, answer: answer(state, held, now) });
     }

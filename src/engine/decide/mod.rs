@@ -1,7 +1,7 @@
 //! What a command means: it looks at the state and refuses, or says what happens. It changes nothing.
 //!
 //! `contact`, `agent`, `give` and `supervise` have the verbs, `deadline` what falls due, `follow_up` what follows by itself,
-//! `arrival` who may come in, `gate` which queues are open, `overflow` where else contacts go, `leg` how legs end. Checks stand in the order of [`Reject`], so that the first refusal
+//! `arrival` who may come in, `gate` which queues are open, `skills` what agents can do for a time, `overflow` where else contacts go, `leg` how legs end. Checks stand in the order of [`Reject`], so that the first refusal
 //! that applies is the one returned.
 
 mod agent;
@@ -15,6 +15,7 @@ mod give;
 mod leg;
 mod overflow;
 mod policy;
+mod skills;
 mod supervise;
 
 use alloc::vec::Vec;
@@ -82,6 +83,7 @@ pub(super) fn decide(state: &State, now: Time, command: &Command, out: &mut Vec<
         ForgetCustomer { customer_id } => supervise::forget_customer(state, customer_id, out),
         SubmitSurvey { contact_id, kind, score } => supervise::submit_survey(state, contact_id, *kind, *score, out),
         UpsertAgent { profile } => agent::upsert(state, profile, out),
+        SetAgentSkills { agent_id, skills, until } => skills::set_skills(state, now, agent_id, skills, *until, out),
         DeleteAgent { agent_id } => agent::delete(state, agent_id, out),
         SignIn { agent_id, presence, lease } => agent::sign_in(state, agent_id, presence, *lease, out),
         SignOut { agent_id, force } => agent::sign_out(state, now, agent_id, *force, out),

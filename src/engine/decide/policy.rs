@@ -5,16 +5,16 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::ops::Range;
 
-use super::agent::remove;
+use super::agent::{remove, upserted};
 use super::{Subject, Verdict};
-use crate::engine::agent::AgentProfile;
+use crate::engine::agent::{AgentProfile, UpsertCause, lay_over};
 use crate::engine::contact::{Contact, LegState};
 use crate::engine::event::Event;
 use crate::engine::id::{AgentId, LegId, TeamId, Text};
 use crate::engine::limits;
 use crate::engine::policy::{Policy, PolicyChange, PolicyPreview};
 use crate::engine::reject::Reject;
-use crate::engine::state::{Registry, State};
+use crate::engine::state::{Own, Registry, State};
 
 /// Applies a policy whole: identical content makes no version; a queue that goes must be empty or hand its contacts
 /// over. Linear in what the two
@@ -148,15 +148,20 @@ impl State {
             }
             let id = &held.profile.agent_id;
             let taken_over = configured.get(id).copied();
-            let profile = (!leaves).then(|| taken_over.unwrap_or(&held.profile));
+            let mut overrides = held.overrides.clone();
+            let profile = (!leaves).then(|| match taken_over {
+                Some(found) => lay_over(found, &mut overrides),
+                None => held.profile.clone(),
+            });
             if leaves {
                 preview.draining.push(id.clone());
             }
-            let team = profile.and_then(|profile| rules.team(profile.team.as_deref()?));
+            let team = profile.as_ref().and_then(|profile| rules.team(profile.team.as_deref()?));
             if alone && team.is_none() && taken_over.is_none() {
                 preview.without_team.push(id.clone());
             }
-            let keeps = |leg: &LegId| profile.is_some_and(|profile| self.would_keep(&rules, team, profile, *leg));
+            let keeps =
+                |leg: &LegId| profile.as_ref().is_some_and(|profile| self.would_keep(&rules, team, profile, *leg));
             preview.offers_revoked += self.agent_legs(agent).filter(|leg| !keeps(leg)).count() as u32;
         }
         Ok(preview)
@@ -164,11 +169,18 @@ impl State {
 
     /// Whether an offer would still be allowed under other rules; what is no offer is always kept.
     fn would_keep(&self, rules: &Registry, team: Option<TeamId>, profile: &AgentProfile, leg: LegId) -> bool {
-        let held = self.leg(leg);
+        let (held, now) = (self.leg(leg), self.now());
         let contact = self.contact(held.contact);
         let Some(entry) = contact.entry.filter(|_| held.state == LegState::Offered) else { return true };
         let queue = &rules.queues[entry.queue.index()];
-        let asked = queue.rules.require.iter().chain(&contact.requirement);
+        // Where steps are others, the wait says where it will stand.
+        let at = match queue.rules.asks_alike(self.queue(entry.queue)) {
+            true => (entry.step, entry.skipped),
+            false => (queue.rules.step_at(entry.wait(now)), 0),
+        };
+        let asks = queue.steps().asked(Own::of(contact), at.0, at.1);
+        let own = queue.rules.require.iter().filter(|_| !asks.whole);
+        let asked = own.chain(&asks.requirement);
         queue.live
             && (entry.only.is_some() || rules.band(team, entry.queue).is_some())
             && asked.into_iter().all(|requirement| requirement.expr.met_by(profile))
@@ -194,14 +206,14 @@ fn agents(state: &State, part: &Part, next: &mut Policy) -> Vec<Event> {
             slot += 1;
             AgentId(slot - 1)
         });
-        match known.map(|agent| state.agent(agent)).filter(|held| !held.deleted && held.profile == *profile) {
+        match known.map(|agent| state.agent(agent)).filter(|held| !held.deleted && held.base() == *profile) {
             Some(held) => {
-                *profile = held.profile.clone();
+                *profile = held.base();
                 if held.removed {
-                    upserts.push(Event::AgentUpserted { agent, profile: profile.clone() });
+                    upserts.push(upserted(state, agent, profile, UpsertCause::Config));
                 }
             }
-            None => upserts.push(Event::AgentUpserted { agent, profile: profile.clone() }),
+            None => upserts.push(upserted(state, agent, profile, UpsertCause::Config)),
         }
     }
     upserts

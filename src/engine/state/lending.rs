@@ -12,10 +12,11 @@ use crate::engine::rank::POINT;
 
 /// The last entries of a queue that were answered or lost: whether each was answered within its threshold.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Promise {
+pub struct Promise {
     /// The newest in the lowest bit.
-    kept: u128,
-    count: u8,
+    pub kept: u128,
+    /// How many are known.
+    pub count: u8,
 }
 
 impl Promise {
@@ -35,11 +36,11 @@ impl Promise {
 
 /// Where a lender stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Lending {
+pub struct Lending {
     /// Whether help has begun and not ended, by its hysteresis.
-    helps: bool,
+    pub helps: bool,
     /// Whether it lends.
-    lends: bool,
+    pub lends: bool,
 }
 
 impl State {
@@ -93,6 +94,8 @@ impl State {
                     .flat_map(|waiting| waiting.iter(&self.contacts))
                     .map(|slot| self.contact_at(slot))
                     .collect();
+                let short = self.short().filter(|(_, _, entry)| entry.queue == queue).map(|(contact, ..)| contact);
+                let again: Vec<ContactId> = again.into_iter().chain(short).collect();
                 self.agenda.sorted &= again.is_empty();
                 self.agenda.contacts.extend(again);
             }

@@ -7,13 +7,14 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::search::by_line;
+use super::steps::{self, StepRules, Steps};
 use crate::engine::agent::{AgentProfile, SkillLevel};
 use crate::engine::contact::EntryRules;
 use crate::engine::id::{ChannelId, QueueId, SkillId, TeamId, Text};
 use crate::engine::limits;
 use crate::engine::policy::{
-    Channel, ContactOrder, Hysteresis, Membership, Policy, PolicyChange, PolicyVersion, Queue, RemovedQueue, Reserve,
-    Selection, Team, Trigger,
+    Channel, ContactOrder, Hysteresis, Membership, OfferRate, Policy, PolicyChange, PolicyVersion, Queue, RemovedQueue,
+    Reserve, Selection, Team, Trigger,
 };
 use crate::engine::pools::RosterId;
 use crate::engine::rank::Aging;
@@ -58,11 +59,22 @@ pub(in crate::engine) struct QueueRules {
     pub(in crate::engine) points: Vec<Span>,
     /// Its reserves by team.
     pub(in crate::engine) reserves: Vec<ReserveRules>,
+    /// Its steps; none where nothing is ever relaxed.
+    steps: Vec<StepRules>,
+    /// The wait at which overflow rules act, all steps over.
+    steps_over: Option<Span>,
 }
 
 impl QueueRules {
     fn new(rules: Queue) -> QueueRules {
-        QueueRules { rules, live: true, groups: Vec::new(), points: Vec::new(), reserves: Vec::new(), successor: None }
+        let (steps, steps_over) = steps::compile(&rules);
+        let (groups, points, reserves) = Default::default();
+        QueueRules { rules, live: true, groups, points, reserves, successor: None, steps, steps_over }
+    }
+
+    /// Its steps.
+    pub(in crate::engine) fn steps(&self) -> Steps<'_> {
+        Steps { all: &self.steps, overflow: self.steps_over }
     }
 }
 
@@ -103,8 +115,17 @@ pub(in crate::engine) struct TeamRules {
     /// The rest of each membership, by queue; empty when none says more.
     more: Vec<More>,
     pub(in crate::engine) contact_order: ContactOrder,
+    pauses: Pauses,
     /// Which queues those are.
     roster: RosterId,
+}
+
+/// What gives a team's agents a rest from offers.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(in crate::engine) struct Pauses {
+    /// In parts per million.
+    pub(in crate::engine) max_occupancy: Option<u32>,
+    pub(in crate::engine) offer_rate: Option<OfferRate>,
 }
 
 /// What a membership says beside its priority.
@@ -131,7 +152,7 @@ pub(in crate::engine) struct Reach {
     pub(in crate::engine) asks: Vec<QueueId>,
     /// Those of them with other overflow rules.
     pub(in crate::engine) overflow: Vec<QueueId>,
-    /// By handle, the teams whose agents serve other queues.
+    /// By handle, the teams whose agents serve other queues, or rest by other rules.
     pub(in crate::engine) teams: Vec<bool>,
 }
 
@@ -171,11 +192,89 @@ pub(in crate::engine) struct Registry {
     pub(in crate::engine) plain: bool,
     /// The window over which agents' occupancies are taken, where anything goes by them.
     pub(in crate::engine) occupancy_window: Option<Span>,
+    /// The steps that are passed over while nobody is on duty for them.
+    pub(in crate::engine) duties: Vec<(QueueId, u8)>,
+    /// Offers of each agent that are remembered, where a team is offered no more than so many in a time; else 0.
+    pub(in crate::engine) pace: usize,
+    /// By channel those that are never mixed with it, a bit each.
+    pub(in crate::engine) apart: Vec<u16>,
+    /// By channel those whose conversations it may interrupt, a bit each.
+    pub(in crate::engine) interrupts: Vec<u16>,
     /// Agents by their place in the configuration's list, where some queue goes by it.
     listed: BTreeMap<Text, u32>,
 }
 
+/// The names and rules by handle, as plain data: what the policy in force does not say.
+#[derive(Clone, Debug, Default)]
+pub struct RegistryImage {
+    /// The policy in force.
+    pub policy: Arc<Policy>,
+    /// SHA-256 of the last file that said what was to be in force.
+    pub file: Option<[u8; 32]>,
+    /// The policy and those before it, oldest first.
+    pub versions: Vec<PolicyVersion>,
+    /// Skills by handle.
+    pub skills: Vec<Text>,
+    /// Channels by handle, as last in force.
+    pub channels: Vec<Channel>,
+    /// Queues by handle, as last in force, with the queue that took over each one that went.
+    pub queues: Vec<(Queue, Option<QueueId>)>,
+    /// Teams by handle.
+    pub teams: Vec<Text>,
+    /// What entries are measured against, by place.
+    pub measured: Vec<EntryRules>,
+}
+
 impl Registry {
+    /// It as plain data.
+    pub(super) fn image(&self) -> RegistryImage {
+        let Registry { policy, file, versions, skills, queues, team_names, measured, channels, .. } = self;
+        RegistryImage {
+            policy: policy.clone(),
+            file: *file,
+            versions: versions.iter().cloned().collect(),
+            skills: skills.all.clone(),
+            channels: channels.clone(),
+            queues: queues.iter().map(|queue| (queue.rules.clone(), queue.successor)).collect(),
+            teams: team_names.all.clone(),
+            measured: measured.clone(),
+        }
+    }
+
+    /// The registry that [`Self::image`] is of.
+    pub(super) fn from_image(image: RegistryImage) -> Registry {
+        let RegistryImage { policy, file, versions, skills, channels, queues, teams, measured } = image;
+        let mut registry = Registry { file, versions: versions.into(), ..Registry::default() };
+        for skill in &skills {
+            place(&mut registry.live_skills, registry.skills.intern(skill), false);
+        }
+        for channel in channels {
+            place(&mut registry.channels, registry.channel_names.intern(&channel.id), channel);
+        }
+        for (rules, successor) in queues {
+            let at = registry.queue_names.intern(&rules.id);
+            place(&mut registry.queues, at, QueueRules { live: false, successor, ..QueueRules::new(rules) });
+        }
+        for team in &teams {
+            let at = registry.team_names.intern(team);
+            let (bands, more, roster) = (Vec::new(), Vec::new(), RosterId(0));
+            let contact_order = ContactOrder::Priority;
+            place(
+                &mut registry.teams,
+                at,
+                TeamRules { live: false, bands, more, contact_order, roster, pauses: Pauses::default() },
+            );
+        }
+        for rules in measured {
+            registry.share(rules);
+        }
+        if policy.version > 0 {
+            // Who may serve whom is made anew from all of it.
+            let _ = registry.apply(&policy);
+        }
+        registry
+    }
+
     /// Puts a policy in force: known names keep their handles, names it lacks stay as they last were, not live. Queues and
     /// teams that are as they were are not made anew. What it says that matters for who may serve whom is returned.
     pub(in crate::engine) fn apply(&mut self, policy: &Arc<Policy>) -> Reach {
@@ -202,8 +301,13 @@ impl Registry {
             reach.queues.fill(true);
         }
         self.reserve(policy);
+        self.number_duties();
         self.list(policy, &mut reach);
-        let occupied = policy.queues.iter().any(|queue| queue.selection == Selection::LeastOccupied);
+        self.part(policy);
+        let occupied = policy.queues.iter().any(|queue| queue.selection == Selection::LeastOccupied)
+            || policy.teams.iter().any(|team| team.max_occupancy.is_some());
+        let paces = policy.teams.iter().filter_map(|team| team.offer_rate_limit);
+        self.pace = paces.map(|rate| rate.offers as usize).max().unwrap_or(0);
         self.occupancy_window = occupied.then_some(policy.rules.occupancy_window);
         self.plain = self.is_plain();
         reach.whole |= self.plain != plain || lent || !self.lenders.is_empty();
@@ -273,9 +377,10 @@ impl Registry {
             }
             let (bands, more) = self.bands(team);
             let roster = self.roster_of(&bands);
-            let rules = TeamRules { bands, more, roster, live: true, contact_order: team.contact_order };
+            let pauses = Pauses { max_occupancy: team.max_occupancy, offer_rate: team.offer_rate_limit };
+            let rules = TeamRules { bands, more, roster, live: true, contact_order: team.contact_order, pauses };
             self.compare(lived.then(|| &self.teams[at]), &rules, reach);
-            let moved = !lived || self.teams[at].roster != roster;
+            let moved = !lived || self.teams[at].roster != roster || self.teams[at].pauses != pauses;
             place(&mut reach.teams, handle, moved);
             place(&mut self.teams, handle, rules);
         }
@@ -283,7 +388,8 @@ impl Registry {
             if lived && !self.teams[at].live {
                 reach.teams[at] = true;
                 let (roster, contact_order) = (self.teams[at].roster, self.teams[at].contact_order);
-                let none = TeamRules { live: false, bands: Vec::new(), more: Vec::new(), contact_order, roster };
+                let (bands, more, pauses) = (Vec::new(), Vec::new(), Pauses::default());
+                let none = TeamRules { live: false, bands, more, contact_order, roster, pauses };
                 self.compare(Some(&self.teams[at]), &none, reach);
             }
         }
@@ -300,6 +406,22 @@ impl Registry {
             });
             *reached |= !same;
         }
+    }
+
+    /// Numbers the steps for which those on duty are counted.
+    fn number_duties(&mut self) {
+        self.duties.clear();
+        for (queue, rules) in (0..).map(QueueId).zip(&mut self.queues) {
+            for (number, step) in (0..).zip(&mut rules.steps).filter(|(_, step)| step.skips()) {
+                step.duty = Some(self.duties.len() as u32);
+                self.duties.push((queue, number));
+            }
+        }
+    }
+
+    /// Whether any queue has steps.
+    pub(in crate::engine) fn relaxes(&self) -> bool {
+        self.queues.iter().any(|queue| !queue.steps.is_empty())
     }
 
     fn roster_of(&mut self, bands: &[u8]) -> RosterId {
@@ -323,6 +445,24 @@ impl Registry {
                 self.queues[queue.index()].groups.push(self.groups.len() as u32);
             }
             self.groups.push(GroupRules { queues, limit: group.limit });
+        }
+    }
+
+    /// Which channels are never mixed, both ways, and which interrupt which.
+    fn part(&mut self, policy: &Policy) {
+        self.apart.clear();
+        self.apart.resize(self.channels.len(), 0);
+        self.interrupts.clear();
+        self.interrupts.resize(self.channels.len(), 0);
+        for channel in &policy.channels {
+            let Some(one) = self.channel_names.find(&channel.id) else { continue };
+            for other in channel.excludes.iter().filter_map(|name| self.channel_names.find(name)) {
+                self.apart[one as usize] |= 1 << other;
+                self.apart[other as usize] |= 1 << one;
+            }
+            for other in channel.interrupts.iter().filter_map(|name| self.channel_names.find(name)) {
+                self.interrupts[one as usize] |= 1 << other;
+            }
         }
     }
 
@@ -451,11 +591,15 @@ impl Registry {
 
     fn is_plain(&self) -> bool {
         let queue = |queue: &QueueRules| {
-            Aging::of(&queue.rules).is_none() && by_line(&queue.rules) && queue.reserves.is_empty()
+            let rules = &queue.rules;
+            let one_by_one = by_line(rules) && rules.broadcast.is_none();
+            Aging::of(rules).is_none() && one_by_one && queue.reserves.is_empty() && queue.steps.is_empty()
         };
         let delays = |team: &TeamRules| team.more.iter().any(|more| !more.delay.is_zero());
         let team = |team: &TeamRules| team.contact_order == ContactOrder::Priority && !delays(team);
-        self.queues.iter().all(queue) && self.teams.iter().filter(|team| team.live).all(team)
+        self.interrupts.iter().all(|others| *others == 0)
+            && self.queues.iter().all(queue)
+            && self.teams.iter().filter(|team| team.live).all(team)
     }
 
     /// What a team's membership in a queue says beside its priority.
@@ -467,6 +611,12 @@ impl Registry {
     pub(in crate::engine) fn teams_of(&self, queue: QueueId) -> impl Iterator<Item = TeamId> + '_ {
         let teams = (0..self.teams.len() as u32).map(TeamId);
         teams.filter(move |&team| self.band(Some(team), queue).is_some())
+    }
+
+    /// What gives a team's agents a rest.
+    pub(in crate::engine) fn pauses(&self, team: Option<TeamId>) -> Pauses {
+        let team = team.map(|team| &self.teams[team.index()]).filter(|team| team.live);
+        team.map_or(Pauses::default(), |team| team.pauses)
     }
 
     /// Which of its queues a team serves first.

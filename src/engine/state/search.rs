@@ -4,14 +4,12 @@
 //! A pair may be matched when the contact waits, the agent stands in line for its requirement class, the pair is not
 //! barred, the team's delay is over and the agent is not kept back. Read `rank` for the keys, `serve` for the lines.
 
-use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use super::State;
 use super::registry::ReserveRules;
 use crate::engine::contact::{Contact, Entry};
 use crate::engine::id::{AgentId, ChannelId, ClassId, ContactId, QueueId, SkillId, TeamId};
-use crate::engine::occupancy::Occupancy;
 use crate::engine::policy::{ContactOrder, IdleClock, Queue, Selection};
 use crate::engine::rank::{AgentRank, Aging, ContactRank, POINT, draw};
 use crate::engine::time::{Span, Time};
@@ -105,6 +103,10 @@ impl State {
                 heads.push(Head { queue, rank, slot });
             }
         }
+        for (contact, it, entry) in self.short().filter(|(_, it, entry)| self.short_fits(it, entry, agent)) {
+            let band = self.registry.band(held.team, entry.queue).expect("he serves its queue");
+            heads.push(Head { queue: entry.queue, rank: self.ranks(now, entry.queue, band)(it), slot: contact.slot() });
+        }
         for slot in held.only.iter(&self.contacts).filter(|&slot| self.only_fits(self.contacts.at(slot), agent)) {
             let contact = self.contacts.at(slot);
             let queue = contact.entry.expect("only an entry waits").queue;
@@ -112,6 +114,16 @@ impl State {
             heads.push(Head { queue, rank: self.ranks(now, queue, band)(contact), slot });
         }
         heads
+    }
+
+    /// Whether an agent with room may be offered a contact that others are offered already.
+    fn short_fits(&self, contact: &Contact, entry: &Entry, agent: AgentId) -> bool {
+        let held = &self.agents[agent.0];
+        held.room & (1 << contact.channel.0) != 0
+            && self.meets(agent, entry.class)
+            && self.may_match(contact, agent)
+            && self.delay_over(entry, held.team)
+            && self.lent(entry, held.team)
     }
 
     /// The classes an agent may serve and has room for, each once.
@@ -185,11 +197,13 @@ impl State {
             let team = self.agents[agent.0].team;
             self.may_match(held, agent) && self.delay_over(&entry, team) && !kept.contains(&team)
         };
-        if by_line(rules) {
+        let interrupts = self.registry.interrupts[held.channel.index()] != 0;
+        if by_line(rules) && entry.step == 0 && !interrupts {
             return self.longest_idle(entry.class, fits).map(|rank| rank.agent);
         }
         let ranks = self.in_line(entry.class).filter(|rank| fits(rank.agent));
-        ranks.map(|rank| self.rank_agent(held, rules, rank)).min().map(|rank| rank.agent)
+        let ranks = ranks.map(|rank| (self.step_met(held, rank.agent), self.rank_agent(held, rules, rank)));
+        ranks.min().map(|(_, rank)| rank.agent)
     }
 
     /// How an agent who stands in line ranks for a contact of a queue.
@@ -200,7 +214,13 @@ impl State {
             IdleClock::Inbound => held.inbound_since,
             IdleClock::Available => held.available_since,
         };
-        AgentRank { key: self.agent_key(contact, rules, line.agent), clock: clock.unwrap_or_default(), ..line }
+        AgentRank {
+            interrupts: self.registry.interrupts[contact.channel.index()] != 0
+                && !self.has_free_room(held, contact.channel),
+            key: self.agent_key(contact, rules, line.agent),
+            clock: clock.unwrap_or_default(),
+            ..line
+        }
     }
 
     /// What a queue's selection measures of an agent for a contact, lower first.
@@ -234,36 +254,6 @@ impl State {
         }
     }
 
-    /// An agent's occupancy of late, in parts per million; 0 while nothing asks for it.
-    #[must_use]
-    pub fn occupancy_ppm(&self, agent: AgentId) -> u32 {
-        self.agents[agent.0].occupancy.as_ref().map_or(0, |held| held.ppm(self.now))
-    }
-
-    /// Notes what an agent does from here on, where anything goes by it.
-    pub(super) fn note_doing(&mut self, agent: AgentId) {
-        let held = &mut self.agents[agent.0];
-        if held.occupancy.is_none() {
-            return;
-        }
-        let doing = held.doing();
-        if let Some(occupancy) = held.occupancy.as_mut().filter(|occupancy| occupancy.doing() != doing) {
-            occupancy.turn(self.now, doing);
-        }
-    }
-
-    /// Begins or ends the taking of occupancies, as the policy just put in force wants it; another window begins anew.
-    pub(super) fn measure_occupancy(&mut self, window_before: Option<Span>) {
-        let window = self.registry.occupancy_window;
-        if window == window_before {
-            return;
-        }
-        for agent in (0..self.agents.len()).map(AgentId) {
-            self.agents[agent.0].occupancy = window.map(|window| Box::new(Occupancy::new(window, self.now)));
-            self.note_doing(agent);
-        }
-    }
-
     /// Agents signed in who have a skill.
     fn on_duty(&self, skill: SkillId) -> u32 {
         self.on_duty.get(skill.index()).copied().unwrap_or(0)
@@ -290,6 +280,7 @@ impl State {
 
     /// Counts an agent's skills and team as on duty, or no longer: around every change of his presence or of either.
     pub(super) fn count_duty(&mut self, agent: AgentId, on: bool) {
+        self.count_ready(agent, on);
         let held = &self.agents[agent.0];
         if !held.signed_in() {
             return;
@@ -321,7 +312,11 @@ impl State {
         });
         let waiting = kept.flat_map(|class| self.index.class(class).waiting.iter(&self.contacts));
         let barred = waiting.filter(|&slot| !self.may_match(self.contacts.at(slot), agent));
-        let mut blocked = barred.map(|slot| self.contact_at(slot));
+        let kept_back = |contact: &Contact, entry: &Entry| {
+            self.reserve(entry.queue, held.team).is_some() && !self.may_match(contact, agent)
+        };
+        let short = self.short().filter(|(_, it, entry)| kept_back(it, entry)).map(|(contact, ..)| contact);
+        let mut blocked = barred.map(|slot| self.contact_at(slot)).chain(short);
         blocked.find(|&contact| self.choose_agent(contact).is_some())
     }
 }

@@ -169,7 +169,8 @@ fn agent_counts(counts: &AgentCounts) -> v1::AgentCounts {
     }
 }
 
-fn queue(view: &snapshot::QueueView) -> v1::QueueSnapshot {
+/// One queue.
+pub fn queue(view: &snapshot::QueueView) -> v1::QueueSnapshot {
     v1::QueueSnapshot {
         queue: view.queue.to_string(),
         display_name: view.display_name.to_string(),
@@ -182,11 +183,12 @@ fn queue(view: &snapshot::QueueView) -> v1::QueueSnapshot {
         threshold: Some(span(view.threshold)),
         target: f64::from(view.target_ppm) / 1e6,
         limit: view.limit.map_or(0, |limit| i32::try_from(limit).unwrap_or(i32::MAX)),
-        waiting_by_step: Vec::new(),
+        waiting_by_step: view.by_step.clone(),
     }
 }
 
-fn team(view: &snapshot::TeamView) -> v1::TeamSnapshot {
+/// One team.
+pub fn team(view: &snapshot::TeamView) -> v1::TeamSnapshot {
     let others = view.others.iter().map(|(direction, day)| v1::DirectionFigures {
         direction: names::direction_to(*direction) as i32,
         figures: Some(figures(day)),
@@ -207,23 +209,23 @@ fn team(view: &snapshot::TeamView) -> v1::TeamSnapshot {
     }
 }
 
-/// A snapshot with the queues and teams wanted.
-pub fn snapshot(
-    view: &Snapshot,
-    queues: impl Fn(&str) -> bool,
-    teams: impl Fn(&snapshot::TeamView) -> bool,
-) -> v1::Snapshot {
-    let channel = |view: &snapshot::ChannelView| v1::ChannelSnapshot {
+/// One channel.
+pub fn channel(view: &snapshot::ChannelView) -> v1::ChannelSnapshot {
+    v1::ChannelSnapshot {
         channel: view.channel.to_string(),
         directions: view.directions.iter().map(direction).collect(),
         used_units: view.used_units,
         connected: view.connected,
-    };
-    let skill = |view: &snapshot::SkillView| v1::SkillSnapshot {
-        skill: view.skill.to_string(),
-        waiting: view.waiting,
-        agents: Some(agent_counts(&view.agents)),
-    };
+    }
+}
+
+/// One skill.
+pub fn skill(view: &snapshot::SkillView) -> v1::SkillSnapshot {
+    v1::SkillSnapshot { skill: view.skill.to_string(), waiting: view.waiting, agents: Some(agent_counts(&view.agents)) }
+}
+
+/// A snapshot without its rows.
+pub fn head(view: &Snapshot) -> v1::Snapshot {
     v1::Snapshot {
         tenant: view.tenant.to_string(),
         sequence: view.sequence,
@@ -231,15 +233,26 @@ pub fn snapshot(
         policy_version: view.policy_version,
         day_start_time: Some(time(view.day_start)),
         totals: view.totals.iter().map(direction).collect(),
-        queues: view.queues.iter().filter(|view| queues(&view.queue)).map(queue).collect(),
-        channels: view.channels.iter().map(channel).collect(),
-        teams: view.teams.iter().filter(|view| teams(view)).map(team).collect(),
-        skills: view.skills.iter().map(skill).collect(),
-        agents: Vec::new(),
         agent_counts: Some(agent_counts(&view.agents)),
         direct_contacts: view.direct_contacts,
         scheduled_contacts: view.scheduled_contacts,
         stuck: view.stuck,
+        ..v1::Snapshot::default()
+    }
+}
+
+/// A snapshot with the queues and teams wanted.
+pub fn snapshot(
+    view: &Snapshot,
+    queues: impl Fn(&str) -> bool,
+    teams: impl Fn(&snapshot::TeamView) -> bool,
+) -> v1::Snapshot {
+    v1::Snapshot {
+        queues: view.queues.iter().filter(|view| queues(&view.queue)).map(queue).collect(),
+        channels: view.channels.iter().map(channel).collect(),
+        teams: view.teams.iter().filter(|view| teams(view)).map(team).collect(),
+        skills: view.skills.iter().map(skill).collect(),
+        ..head(view)
     }
 }
 
@@ -430,12 +443,14 @@ fn entry(entry: &Entry) -> v1::EntryRecord {
         reason: names::reason_to(reason).to_owned(),
         wait: Some(span(entry.wait)),
         parked: Some(span(entry.parked)),
+        step: i32::from(entry.step),
         within_threshold: entry.within_threshold,
         short_abandon: entry.short,
         priority: entry.priority,
         requirements: entry.requirement.as_ref().map_or_else(String::new, |asked| asked.text.to_string()),
         agent_id: entry.agent.as_ref().map(|agent| agent.agent_id.to_string()).unwrap_or_default(),
         threshold: Some(span(entry.threshold)),
+        estimated_wait: entry.estimate.as_ref().map(output::estimated_wait),
         ..v1::EntryRecord::default()
     }
 }
