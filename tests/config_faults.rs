@@ -355,7 +355,6 @@ const ADDED: &[(&str, u32, u32, &[&str])] = &[
         62,
         &["not inside its shift"],
     ),
-    ("[[tenants.teams]]\nid = \"x\"\nmax_occupancy = 0.8", 3, 1, &["`max_occupancy` is known, but not"]),
     ("[[tenants.teams]]\nid = \"x\"\ncontact_order = \"cmu\"", 3, 17, &["cannot be \"cmu\"", "\"cmu_theta\""]),
     ("[tenants.teams.x]", 1, 16, &["unknown key `x`"]),
     // Agents.
