@@ -2,9 +2,13 @@
 //! several sizes, single decisions, the first sight of a class, memory, a stampede, and a linear scan beside it.
 //!
 //! ```text
+//! cargo bench --bench engine -- --strategies [--lifecycles 20000]
 //! cargo bench --bench engine -- [--agents 1000,100000] [--waiting 0,1000000] [--classes 200,2000]
 //!                               [--lifecycles 100000] [--short]
 //! ```
+//!
+//! With `--strategies` every selection of agents, rule and order of contacts is run beside the default policy instead,
+//! and printed as a ratio of the same run.
 //!
 //! 200 skills, 5 levels, 8 random skills per agent, every profile distinct. A class asks for one skill at a level; past
 //! 1000 classes a second queue asks the same. Where nobody waits half the agents talk, else all do. Every size runs in
@@ -19,13 +23,17 @@ use std::process::Command as Process;
 use std::sync::Arc;
 use std::time::Instant;
 
+use usher::config::score;
 use usher::engine::Engine;
 use usher::engine::agent::{AgentProfile, Presence};
 use usher::engine::command::{Command, NewContact, Request};
 use usher::engine::contact::{CancelCause, ContactProfile, Direction};
 use usher::engine::event::{Event, Recorded};
 use usher::engine::id::{AgentId, ContactId, LegId, QueueId, Text};
-use usher::engine::policy::{Channel, Membership, Policy, Queue, Rules, Skill, Team, WrapUp};
+use usher::engine::policy::{
+    Channel, ContactOrder, Hysteresis, IdleClock, Membership, OfferRate, Policy, Queue, Reserve, Rules, Selection,
+    Skill, Team, WrapUp,
+};
 use usher::engine::requirement::{Comparison, Expr, Requirement};
 use usher::engine::time::{Span, Time};
 
@@ -126,6 +134,9 @@ fn profile(at: usize, names: &[Text], dice: &mut Dice) -> AgentProfile {
     }
 }
 
+/// What a strategy changes in the policy.
+type Change = fn(&mut Policy);
+
 /// An engine with its agents, and the client's side of it.
 struct World {
     engine: Engine,
@@ -144,6 +155,11 @@ struct World {
 
 impl World {
     fn new(size: Size) -> World {
+        World::under(size, |_| {})
+    }
+
+    /// Under the policy of all sizes with something else in it.
+    fn under(size: Size, change: Change) -> World {
         let classes = classes(size.classes);
         let mut world = World {
             engine: Engine::new(42),
@@ -158,8 +174,9 @@ impl World {
             served: 0,
             classes,
         };
-        let policy = Arc::new(policy(&world.classes));
-        world.apply(Command::apply(policy).into());
+        let mut policy = policy(&world.classes);
+        change(&mut policy);
+        world.apply(Command::apply(Arc::new(policy)).into());
         world.hire(size.agents);
         world
     }
@@ -475,6 +492,85 @@ fn scan(size: Size) -> (f64, f64) {
     (arrival, (cpu() - begun) as f64 / rounds as f64)
 }
 
+/// Selections of agents, and rules about them: what each changes.
+// tidy: table
+const SELECTIONS: [(&str, Change); 17] = [
+    ("idle_clock inbound", |policy| policy.queues[0].idle_clock = IdleClock::Inbound),
+    ("ranked", |policy| policy.queues[0].selection = Selection::Ranked),
+    ("least_occupied", |policy| policy.queues[0].selection = Selection::LeastOccupied),
+    ("least_loaded", |policy| policy.queues[0].selection = Selection::LeastLoaded),
+    ("best_skilled", |policy| policy.queues[0].selection = Selection::BestSkilled),
+    ("least_skilled", |policy| policy.queues[0].selection = Selection::LeastSkilled),
+    ("fewest_contacts", |policy| policy.queues[0].selection = Selection::FewestContacts),
+    ("round_robin", |policy| policy.queues[0].selection = Selection::RoundRobin),
+    ("ordered", |policy| policy.queues[0].selection = Selection::Ordered),
+    ("random", |policy| policy.queues[0].selection = Selection::Random),
+    ("best_score", |policy| {
+        policy.queues[0].selection = Selection::BestScore;
+        policy.queues[0].score = score::parse("10 * s000 + attr.years - s001", &|_| true).ok().map(Arc::new);
+    }),
+    ("reserve keep_idle 1", |policy| policy.reserves.push(reserve(1))),
+    ("reserve with hysteresis, within target", |policy| {
+        let hysteresis = Some(Hysteresis { start: 0, stop: 0, ratio_ppm: 0 });
+        policy.reserves.push(Reserve { hysteresis, lender_within_target: true, ..reserve(0) });
+    }),
+    ("excludes", |policy| {
+        policy.channels.push(Channel { excludes: vec!["voice".into()], ..Channel::named("chat".into()) });
+    }),
+    ("max_occupancy", |policy| policy.teams[0].max_occupancy = Some(1_000_000)),
+    ("offer_rate_limit", |policy| {
+        policy.teams[0].offer_rate_limit = Some(OfferRate { offers: 100, per: Span(1) });
+    }),
+    ("the default again", |_| {}),
+];
+
+fn reserve(keep_idle: u32) -> Reserve {
+    let (team, queue) = ("all".into(), "q0".into());
+    Reserve { team, queue, keep_idle, release_after: None, lender_within_target: false, hysteresis: None }
+}
+
+/// Orders of contacts.
+const ORDERS: [(&str, Change); 7] = [
+    ("aging_per_minute", |policy| policy.queues[0].aging = 500_000),
+    ("max_wait_first", |policy| policy.queues[0].max_wait_first = Some(Span::from_secs(60))),
+    ("service_level_urgency", |policy| policy.teams[0].contact_order = ContactOrder::ServiceLevelUrgency),
+    ("cmu_theta", |policy| policy.teams[0].contact_order = ContactOrder::CmuTheta),
+    ("queue_ratio by count", |policy| policy.teams[0].contact_order = ContactOrder::QueueRatioCount),
+    ("queue_ratio by delay", |policy| policy.teams[0].contact_order = ContactOrder::QueueRatioDelay),
+    ("the default again", |_| {}),
+];
+
+/// CPU nanoseconds per lifecycle under a strategy.
+fn cost(size: Size, lifecycles: usize, change: Change) -> f64 {
+    let mut world = World::under(size, change);
+    world.sign_in();
+    let backlog = if size.waiting == 0 { size.agents / 2 } else { size.agents + size.waiting };
+    for _ in 0..backlog {
+        let arrival = world.contact();
+        world.apply(arrival);
+        world.answer();
+    }
+    world.run(lifecycles / 4);
+    let cost = world.run(lifecycles);
+    world.close();
+    cost
+}
+
+/// Every strategy beside the default, as the middle of three ratios, each of two runs one after the other.
+fn strategies(size: Size, lifecycles: usize, of: &[(&str, Change)]) {
+    let Size { agents, waiting, classes } = size;
+    println!("lifecycle over that of the default policy: {agents} agents, {waiting} waiting, {classes} classes");
+    for (name, change) in of {
+        let ratio = |_| {
+            let default = cost(size, lifecycles, |_| {});
+            cost(size, lifecycles, *change) / default
+        };
+        let mut ratios: Vec<f64> = (0..RUNS).map(ratio).collect();
+        ratios.sort_by(f64::total_cmp);
+        println!("{name:<40} | {:>6.2}x ({:.2} to {:.2})", ratios[RUNS / 2], ratios[0], ratios[RUNS - 1]);
+    }
+}
+
 fn output(program: &str, arguments: &[&str]) -> String {
     let output = Process::new(program).args(arguments).output().ok();
     output.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned()).unwrap_or_default()
@@ -638,6 +734,12 @@ fn main() {
         return child(&arguments[at], &arguments[at + 1..]);
     }
     let short = arguments.iter().any(|argument| argument == "--short");
+    if arguments.iter().any(|argument| argument == "--strategies") {
+        println!("engine bench: {}", machine());
+        let lifecycles = numbers(&arguments, "--lifecycles", &[20_000])[0];
+        strategies(Size { agents: 1_000, waiting: 0, classes: 200 }, lifecycles, &SELECTIONS);
+        return strategies(Size { agents: 1_000, waiting: 5_000, classes: 200 }, lifecycles, &ORDERS);
+    }
     let (agents, waiting) = if short { (&[1_000, 10_000], &[0, 20_000]) } else { (&[1_000, 100_000], &[0, 1_000_000]) };
     let agents = numbers(&arguments, "--agents", agents);
     let waiting = numbers(&arguments, "--waiting", waiting);

@@ -22,8 +22,8 @@ use usher::engine::id::{ContactId, Text};
 use usher::engine::policy::{Channel, Membership, Policy, Queue, Team};
 use usher::engine::time::{Span, Time};
 use usher::journal::codec::put_batch;
-use usher::journal::wire::Writer;
-use usher::journal::{Batch, Completion, Durability, EmbeddedJournal, Journal, Options, Position};
+use usher::journal::{Batch, Completion, Durability, EmbeddedJournal, Journal, Keep, Options, Position};
+use usher::wire::Writer;
 
 /// As the server.
 #[global_allocator]
@@ -126,6 +126,7 @@ fn options() -> Options {
         waiting_bytes: 64 << 20,
         nanos: Arc::new(move || begun.elapsed().as_nanos() as u64),
         observe: Arc::new(|_| {}),
+        keep: Keep::default(),
     }
 }
 

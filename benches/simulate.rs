@@ -55,7 +55,7 @@ impl Watch for Counts {
     }
     fn blocked(&mut self, _: Time, _: &Visit) {}
     fn queued(&mut self, _: Time, _: &Visit) {}
-    fn waits(&mut self, _: Time, _: &Visit) {
+    fn waits(&mut self, _: Time, _: &Visit, _: Option<Span>) {
         self.waited += 1;
     }
     fn answered(&mut self, _: Time, _: &Visit, _: usize, wait: Span) {

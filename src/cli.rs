@@ -1,17 +1,19 @@
 //! The command line: what can be asked of the `usher` binary, and its exit codes: 0 good, 1 the thing asked about is
 //! bad, 2 usage.
 
+mod agents;
 mod check_config;
 mod journal;
 mod report;
 mod simulate;
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{CommandFactory, Parser, Subcommand};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::config::{self, Faults, LogFormat, fault, schema};
 use crate::demo;
@@ -69,6 +71,11 @@ enum Command {
         #[command(subcommand)]
         what: ConfigText,
     },
+    /// Agents of a running server.
+    Agents {
+        #[command(subcommand)]
+        verb: agents::Verb,
+    },
     /// Run the engine in virtual time: a scenario, or cases whose results are known.
     Simulate(simulate::Arguments),
     /// Look at a journal that no server has, or mend it.
@@ -124,6 +131,7 @@ fn run(command: Command) -> ExitCode {
         Command::CheckConfig { file, against, json } => check_config::run(&file, against.as_deref(), json),
         Command::Config { what: ConfigText::Schema } => print(&schema::schema_text()),
         Command::Config { what: ConfigText::Example } => print(config::EXAMPLE),
+        Command::Agents { verb } => agents::run(&verb),
         Command::Simulate(arguments) => simulate::run(&arguments),
         Command::Journal { verb } => journal::run(&verb),
         Command::Report(asked) => report::report(&asked),
@@ -193,6 +201,17 @@ fn print(text: &str) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(_) => ExitCode::FAILURE,
     }
+}
+
+/// How far it has come, on a terminal; nothing in a pipe.
+fn bar(length: u64, what: &str) -> ProgressBar {
+    let target = match std::io::stderr().is_terminal() {
+        true => ProgressDrawTarget::stderr(),
+        false => ProgressDrawTarget::hidden(),
+    };
+    let style = ProgressStyle::with_template("{bar:40} {pos}/{len} {msg}  {eta} left");
+    let bar = ProgressBar::with_draw_target(Some(length), target).with_message(what.to_owned());
+    bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 
 fn warn(warnings: &Faults) {

@@ -19,3 +19,4 @@ pub mod shard;
 pub mod sim;
 pub mod telemetry;
 pub mod view;
+pub mod wire;

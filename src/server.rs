@@ -29,12 +29,14 @@ use crate::engine::publish::Published;
 use crate::engine::tally::Books;
 use crate::engine::time::{Span, Time};
 use crate::http::{self, Site, live::Live, ready::Readiness};
+use crate::journal::snapshot::Beside;
 use crate::journal::{self, EmbeddedJournal, Journal, MemoryJournal};
 use crate::reload::{self, Ended, Reload};
 use crate::rpc;
 use crate::shard::{self, Clock, Limits, Shard, ShardHandle, Sink};
 use crate::telemetry::{self, Fold, ReloadResult, Shell, Telemetry};
 use crate::view::{self, View, Views};
+use crate::wire::{Malformed, Reader, Wire, Writer};
 
 /// What the server lacks until everything listens, and once it goes.
 const STARTED: &str = "starting";
@@ -121,7 +123,7 @@ impl Running {
         let views = Arc::new(Views::default());
         tokio::spawn(keep_up(telemetry.clone()));
         tokio::spawn(keep_views(views.clone()));
-        let (shard, deadlines) = start_shard(config, telemetry.clone(), views.clone())?;
+        let (shard, deadlines, look) = start_shard(config, telemetry.clone(), views.clone())?;
         tokio::spawn(deadlines.run());
         tokio::spawn(sweep(shard.clone(), telemetry.clone(), views.clone()));
         let reload = Arc::new(Reload::new(shard.clone(), config, report(telemetry.clone())));
@@ -133,7 +135,7 @@ impl Running {
         let (drain, drained) = watch::channel(false);
         let serving = rpc::serve(
             grpc,
-            (shard.clone(), views.clone(), reload.clone()),
+            (shard.clone(), views.clone(), reload.clone(), probe(config, &shard, telemetry.clone(), look)),
             options(server),
             health.clone(),
             health_service,
@@ -161,6 +163,12 @@ impl Running {
     #[must_use]
     pub fn http(&self) -> SocketAddr {
         self.http
+    }
+
+    /// The metrics of the process.
+    #[must_use]
+    pub fn telemetry(&self) -> &Arc<Telemetry> {
+        &self.telemetry
     }
 
     /// The books of a tenant's queues, all directions together, and the sequence of the last event they hold.
@@ -334,6 +342,13 @@ impl Sink for Counting {
         }
     }
 
+    fn restored(&mut self, tenant: &Text, beside: &mut Reader<'_>) -> Result<(), Malformed> {
+        let (_, fold, view) = self.fold(tenant);
+        view.restore(beside)?;
+        view.read(Time(0), |books| fold.restore(books));
+        Ok(())
+    }
+
     fn recovered(&mut self, tenant: &Text, recorded: &Recorded) {
         let (_, fold, view) = self.fold(tenant);
         fold.take([recorded]);
@@ -345,11 +360,68 @@ impl Sink for Counting {
     }
 }
 
+/// What supervisors read, kept beside the snapshots of the engines' states.
+struct History(view::fold::Books);
+
+impl Beside for History {
+    fn take(&mut self, recorded: &Recorded) {
+        self.0.take(recorded);
+    }
+
+    fn put(&self, out: &mut Writer) {
+        self.0.put(out);
+    }
+}
+
+fn beside(tenant: &Text, written: Option<&mut Reader<'_>>) -> Result<Box<dyn Beside>, Malformed> {
+    let books = written.map_or_else(|| Ok(view::fold::Books::new(tenant.clone())), Wire::get)?;
+    Ok(Box::new(History(books)))
+}
+
+/// A journal, and who looks at it while the shard has it; nobody when there is nothing to see.
+type Opened = (Box<dyn Journal>, Option<journal::Monitor>);
+
+/// The journal as it was found, and who looks at it.
+struct Recovered {
+    took: Duration,
+    monitor: Option<journal::Monitor>,
+}
+
+/// What GetStatus is told beside what the shard knows.
+fn probe(config: &Config, shard: &ShardHandle, telemetry: Arc<Telemetry>, found: Recovered) -> rpc::Probe {
+    let (start, ingress_capacity) = (shard.now(), config.server.limits.ingress);
+    let (backend, durability) = match (config.journal.backend, config.journal.durability) {
+        (Backend::Memory, _) => ("memory", ""),
+        (Backend::Embedded, Durability::Fsync) => ("embedded", "fsync"),
+        (Backend::Embedded, Durability::Write) => ("embedded", "write"),
+    };
+    Arc::new(move || {
+        let held = found.monitor.as_ref().map(journal::Monitor::look).unwrap_or_default();
+        let journal = rpc::Journal {
+            backend,
+            durability,
+            records: held.records,
+            lag: held.lag,
+            last_commit: held.last_commit,
+            bytes: held.bytes,
+            free_bytes: held.free_bytes,
+            segments: held.segments,
+            snapshots: held.snapshots,
+            last_snapshot: held.last_snapshot,
+            commit: [telemetry.commits.quantile(0.5), telemetry.commits.quantile(0.99)],
+            recovery: found.took,
+            error: held.fault.map(|fault| fault.to_string()).unwrap_or_default(),
+        };
+        let memory_bytes = telemetry::process::resident_bytes().unwrap_or(0);
+        rpc::Machine { start, ingress_capacity, memory_bytes, stuck: telemetry.stuck_total(), journal }
+    })
+}
+
 /// The journal that configuration asks for. Its clock, like every other, is the shard's.
-fn open_journal(config: &Config, telemetry: &Arc<Telemetry>) -> anyhow::Result<Box<dyn Journal>> {
+fn open_journal(config: &Config, telemetry: &Arc<Telemetry>) -> anyhow::Result<Opened> {
     let settings = &config.journal;
     match settings.backend {
-        Backend::Memory => Ok(Box::new(MemoryJournal::new())),
+        Backend::Memory => Ok((Box::new(MemoryJournal::new()), None)),
         Backend::Embedded => {
             let (clock, telemetry) = (Clock::start(Time(0)), telemetry.clone());
             let options = journal::Options {
@@ -362,6 +434,11 @@ fn open_journal(config: &Config, telemetry: &Arc<Telemetry>) -> anyhow::Result<B
                 waiting_bytes: WAITING_BYTES,
                 nanos: Arc::new(move || clock.nanos()),
                 observe: Arc::new(move |took| telemetry.commits.record(took)),
+                keep: journal::Keep {
+                    retention: Span(u64::try_from(settings.retention.as_micros()).unwrap_or(u64::MAX)),
+                    beside: Some(Arc::new(beside)),
+                    ..journal::Keep::default()
+                },
             };
             let begun = clock.nanos();
             let journal = EmbeddedJournal::open(&settings.path, options)
@@ -374,7 +451,8 @@ fn open_journal(config: &Config, telemetry: &Arc<Telemetry>) -> anyhow::Result<B
                 }
                 None => info!(path = %settings.path.display(), "journal begun"),
             }
-            Ok(Box::new(journal))
+            let monitor = journal.monitor();
+            Ok((Box::new(journal), Some(monitor)))
         }
     }
 }
@@ -383,7 +461,7 @@ fn start_shard(
     config: &Config,
     telemetry: Arc<Telemetry>,
     views: Arc<Views>,
-) -> anyhow::Result<(ShardHandle, shard::Deadlines)> {
+) -> anyhow::Result<(ShardHandle, shard::Deadlines, Recovered)> {
     // The seed keys hash tables; it is the tenant's name, so that a replay of its events lays them out the same.
     let make = |tenant: &Text| {
         let seed = tenant
@@ -391,7 +469,8 @@ fn start_shard(
             .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
         Box::new(Engine::new(seed)) as Box<dyn shard::Machine>
     };
-    let journal = open_journal(config, &telemetry)?;
+    let begun = Clock::start(Time(0));
+    let (journal, monitor) = open_journal(config, &telemetry)?;
     let mut shard = Shard::new(journal, Box::new(make), Limits::default());
     let clock = Clock::start(shard.now());
     shard.follow(Box::new(Counting { telemetry, views, folds: Vec::new(), clock }));
@@ -399,7 +478,9 @@ fn start_shard(
         let seat = shard.open(&tenant.tenant);
         anyhow::ensure!(!shard.is_stopped(seat), "the journal of tenant {:?} cannot be folded", tenant.tenant);
     }
-    Ok(shard::start(shard, clock, config.server.limits.ingress))
+    let took = Duration::from_nanos(begun.nanos());
+    let (shard, deadlines) = shard::start(shard, clock, config.server.limits.ingress);
+    Ok((shard, deadlines, Recovered { took, monitor }))
 }
 
 /// Counts how changes of the configuration end.

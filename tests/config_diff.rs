@@ -45,12 +45,13 @@ team = "front"
 /// Every choice there is, one queue or team each.
 fn choices() -> String {
     let mut text = String::from(
-        "[[tenants]]\nid = \"default\"\nreserve = [{ team = \"t0\", queue = \"q0\", keep_idle = 2, release_after = \"1m\" }]\n",
+        "[[tenants]]\nid = \"default\"\nreserve = [{ team = \"t0\", queue = \"q0\", keep_idle = 2, release_after = \"1m\", lender_within_target = true, hysteresis = { start = 4, stop = 1, ratio = 0.25 } }]\n",
     );
     text += "queue_groups = [{ id = \"all\", queues = [\"q0\", \"q1\"], limit = 30 }]\n";
     let selections = [
         "longest_idle",
         "ranked",
+        "least_occupied",
         "least_loaded",
         "best_skilled",
         "least_skilled",
@@ -71,10 +72,14 @@ fn choices() -> String {
         text += &format!("[[tenants.teams]]\nid = \"t{at}\"\ncontact_order = \"{order}\"\ncost_per_hour = 31.5\n");
         text += "queues = [{ id = \"q0\", priority = 3, delay = \"20s\", rank = 7 }]\n";
     }
+    text += "[[tenants.queues]]\nid = \"s\"\nselection = \"best_score\"\n";
+    text += "score = \"3 * attr.years - (contact.site = 'porto') * (1 - attr.grade)\"\n";
     text += "[[tenants.queues]]\nid = \"o\"\noverflow = [{ when = \"queue_length\", length = 9, then = \"queue\", queue = \"q0\" }, ";
     text += "{ when = \"wait\", after = \"2m\", then = \"priority\", priority = 50 }, ";
     text += "{ when = \"nobody_signed_in\", then = \"external\", destination = \"+351 1\" }, ";
     text += "{ when = \"no_willing_agent\", then = \"refuse\" }]\n";
+    text += "[[tenants.channels]]\nid = \"voice\"\nexcludes = [\"chat\"]\ninterrupts = [\"chat\"]\n[[tenants.channels]]\nid = \"chat\"\n";
+    text += "[[tenants.teams]]\nid = \"m\"\nmax_occupancy = 0.85\noffer_rate_limit = { offers = 3, per = \"30s\" }\n";
     text += "[[tenants.teams]]\nid = \"r0\"\ncontact_order = \"queue_ratio\"\nqueue_ratio = { measure = \"count\" }\n";
     text += "queues = [{ id = \"q0\", ratio = 0.25 }, { id = \"q1\", ratio = 0.75 }]\n";
     text += "[[tenants.teams]]\nid = \"r1\"\ncontact_order = \"queue_ratio\"\nqueue_ratio = { measure = \"delay\" }\n";

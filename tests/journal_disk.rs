@@ -14,7 +14,7 @@ use journal_support::{Ask, FakeDisk, Fate, Stand, options};
 use shard_support::{BEGIN, cancel, contact};
 use usher::engine::time::Span;
 use usher::journal::frame::{FRAME, HEADER};
-use usher::journal::scan::{MARK, scan};
+use usher::journal::scan::{MARK, WHOLE, scan};
 use usher::shard::Refused;
 
 const LATER: Span = Span::from_secs(60);
@@ -40,7 +40,7 @@ fn killed(contacts: usize) -> (FakeDisk, Vec<String>) {
 
 /// The segment that was written last, and how many of its bytes count.
 fn last_segment(disk: &FakeDisk) -> (String, usize) {
-    let found = scan(disk, &mut |_, _, _| Ok(())).expect("whole").expect("there");
+    let found = scan(disk, WHOLE, &mut |_, _, _| Ok(())).expect("whole").expect("there");
     let last = found.segments.last().expect("one");
     (usher::journal::frame::segment_name(last.number), last.end as usize)
 }
@@ -199,7 +199,7 @@ fn row_16_every_bit_of_one_record_is_guarded() {
     let bytes = disk.bytes(&name);
     // The frames of this segment: the third is in the middle.
     let mut offsets = Vec::new();
-    scan(&disk, &mut |_, offset, frame| {
+    scan(&disk, WHOLE, &mut |_, offset, frame| {
         offsets.push((offset as usize, frame.size()));
         Ok(())
     })
@@ -221,7 +221,7 @@ fn row_16_every_bit_of_the_last_record_is_guarded() {
     let (name, end) = last_segment(&disk);
     let bytes = disk.bytes(&name);
     let mut last = 0;
-    scan(&disk, &mut |_, offset, _| {
+    scan(&disk, WHOLE, &mut |_, offset, _| {
         last = offset as usize;
         Ok(())
     })
@@ -261,7 +261,7 @@ fn row_17_a_torn_end_that_nobody_was_told_of_is_cut_and_counted() {
         }
         torn.put(&next, bytes);
         torn.put(MARK, disk_mark(&after, last as u64));
-        let found = scan(&torn, &mut |_, _, _| Ok(())).expect("readable").expect("there");
+        let found = scan(&torn, WHOLE, &mut |_, _, _| Ok(())).expect("readable").expect("there");
         let nonzero = written[last..cut].iter().rposition(|&byte| byte != 0).map_or(0, |at| at + 1);
         assert_eq!(found.torn, nonzero as u64, "cut at {cut}");
         let mut stand = Stand::open(&torn, BEGIN + LATER).expect("it opens");
@@ -275,7 +275,7 @@ fn row_17_a_torn_end_that_nobody_was_told_of_is_cut_and_counted() {
 /// How many frames a segment has.
 fn frames_in(disk: &FakeDisk, name: &str) -> usize {
     let mut count = 0;
-    scan(disk, &mut |header, _, _| {
+    scan(disk, WHOLE, &mut |header, _, _| {
         count += usize::from(usher::journal::frame::segment_name(header.number) == name);
         Ok(())
     })
@@ -286,7 +286,7 @@ fn frames_in(disk: &FakeDisk, name: &str) -> usize {
 /// Where the last frame begins.
 fn last_offset(disk: &FakeDisk) -> usize {
     let mut last = 0;
-    scan(disk, &mut |_, offset, _| {
+    scan(disk, WHOLE, &mut |_, offset, _| {
         last = offset as usize;
         Ok(())
     })
@@ -311,7 +311,7 @@ fn row_18_a_cut_at_every_byte_of_the_last_segment_is_refused_with_its_offset() {
     let (name, end) = last_segment(&disk);
     let bytes = disk.bytes(&name);
     let mut starts = Vec::new();
-    scan(&disk, &mut |_, offset, _| {
+    scan(&disk, WHOLE, &mut |_, offset, _| {
         starts.push(offset as usize);
         Ok(())
     })

@@ -18,7 +18,7 @@ use usher::engine::event::{Event, Facts, Recorded};
 use usher::engine::time::{Span, Time};
 use usher::journal::codec::{self, EVENTS, OLDEST, VERSION};
 use usher::journal::frame::{self, FRAME, HEADER, Header};
-use usher::journal::wire::{Reader, Wire, Writer};
+use usher::wire::{Reader, Wire, Writer};
 
 const TAPES: u64 = 120;
 

@@ -90,7 +90,8 @@ async fn open(center: &Center) -> Doors {
     let views = center.views.clone();
     let settings = usher::config::parse(usher::config::EXAMPLE, "the example").expect("it is in order");
     let reload = Arc::new(usher::reload::Reload::new(handle.clone(), &settings, Box::new(|_, _| {})));
-    let rooms = (handle.clone(), views.clone(), reload);
+    let probe: rpc::Probe = Arc::new(rpc::Machine::default);
+    let rooms = (handle.clone(), views.clone(), reload, probe);
     let serving = rpc::serve(grpc, rooms, options, health, service, std::future::pending());
     tokio::spawn(serving);
     let (telemetry, told) = (center.telemetry.clone(), center.views.clone());
@@ -463,4 +464,71 @@ async fn streams_tell_what_changes_and_go_on_after_a_token() {
     assert!(text.contains("text/event-stream"), "{}", &text[..200]);
     assert!(doors.get("/api/events?tenant=nobody").await.starts_with("HTTP/1.1 404"));
     doors.shard.drain().await.expect("drained");
+}
+
+/// A contact in sales, created through the shard.
+async fn comes(doors: &Doors, id: &str) {
+    let mut contacts = ContactServiceClient::new(doors.channel.clone());
+    let contact =
+        pb::Contact { contact_id: id.into(), channel: "voice".into(), queue: "sales".into(), ..Default::default() };
+    let request = pb::CreateContactRequest { tenant: TENANT.into(), contact: Some(contact), ..Default::default() };
+    contacts.create_contact(request).await.expect("created");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn waits_are_estimated_by_grpc() {
+    let (center, _) = today();
+    let doors = open(&center).await;
+    let mut contacts = ContactServiceClient::new(doors.channel.clone());
+    let command = async |command: Command| {
+        doors.shard.call(TENANT, command.into()).await.expect("carried out");
+    };
+    let lease = Some(usher::engine::time::Span::ZERO);
+    let presence = usher::engine::agent::Presence::Available;
+    command(Command::SignIn { agent_id: "ana".into(), presence, lease }).await;
+    comes(&doors, "w0").await;
+    let estimate = |subject| pb::EstimateWaitRequest { tenant: TENANT.into(), subject: Some(subject) };
+    use pb::estimate_wait_request::Subject;
+    let coming = || {
+        let contact = pb::Contact { channel: "voice".into(), queue: "sales".into(), ..Default::default() };
+        estimate(Subject::Hypothetical(contact))
+    };
+    let early = contacts.estimate_wait(coming()).await.expect("answered").into_inner();
+    assert_eq!((early.estimated_wait, early.mean, early.eligible_agents), (None, None, 1), "nothing was seen yet");
+    for number in 0..12 {
+        let id: Text = format!("w{number}").as_str().into();
+        comes(&doors, &format!("w{}", number + 1)).await;
+        let offer = doors.shard.query(TENANT, |state, now| state.agent_view(now, "ana").map(|view| view.legs[0].leg));
+        let offer = offer.await.expect("a query").expect("an agent");
+        command(Command::AcceptOffer { agent_id: "ana".into(), offer }).await;
+        command(Command::ConnectContact { contact_id: id.clone() }).await;
+        command(Command::CompleteContact { contact_id: id.clone(), disposition: Text::default() }).await;
+        let (disposition, resolved) = (Text::default(), None);
+        command(Command::CompleteWrapUp { agent_id: "ana".into(), contact_id: id, disposition, resolved }).await;
+    }
+    comes(&doors, "last").await;
+    let told = contacts.estimate_wait(coming()).await.expect("answered").into_inner();
+    assert_eq!((told.position, told.waiting, told.eligible_agents, &*told.queue), (2, 1, 1, "sales"));
+    let (mean, shown) = (told.mean.expect("enough was seen"), told.estimated_wait.expect("enough was seen"));
+    let seconds = |span: &prost_types::Duration| span.seconds as f64 + f64::from(span.nanos) / 1e9;
+    let (half, most) = (shown.p50.expect("set"), shown.p90.expect("set"));
+    assert!(0.0 < seconds(&half) && seconds(&half) < seconds(&mean) && seconds(&mean) < seconds(&most), "{told:?}");
+    let waits =
+        contacts.estimate_wait(estimate(Subject::ContactId("last".into()))).await.expect("answered").into_inner();
+    assert_eq!((waits.position, waits.estimated_wait.is_some()), (1, true));
+    let asked = pb::GetContactRequest { tenant: TENANT.into(), contact_id: "last".into() };
+    let contact = contacts.get_contact(asked).await.expect("found").into_inner().contact.expect("shown");
+    assert!(contact.estimated_wait.is_some(), "{contact:?}");
+    let elsewhere = pb::Contact { channel: "voice".into(), queue: "nowhere".into(), ..Default::default() };
+    for (subject, code) in [
+        (Some(Subject::ContactId("nobody".into())), Code::NotFound),
+        (Some(Subject::ContactId("w1".into())), Code::FailedPrecondition),
+        (Some(Subject::Hypothetical(elsewhere)), Code::InvalidArgument),
+        (Some(Subject::Hypothetical(pb::Contact::default())), Code::InvalidArgument),
+        (None, Code::InvalidArgument),
+    ] {
+        let asked = pb::EstimateWaitRequest { tenant: TENANT.into(), subject };
+        let status = contacts.estimate_wait(asked.clone()).await.expect_err("refused");
+        assert_eq!(status.code(), code, "{asked:?}: {status:?}");
+    }
 }

@@ -30,18 +30,21 @@ const RPC: &[&str] = &[
     "config::fault",
     "config::diff",
     "config::canonical",
+    "config::import",
     "config::FILE_BYTES",
 ];
 
 const ROOMS: &[Room] = &[
     Room { name: "engine", may: &[], never: &[] },
-    Room { name: "journal", may: &["engine"], never: &[] },
-    Room { name: "view", may: &["engine"], never: INSIDES },
+    // How values stand in bytes: for the journal, and for what is kept beside its snapshots.
+    Room { name: "wire", may: &["engine"], never: INSIDES },
+    Room { name: "journal", may: &["engine", "wire"], never: &[] },
+    Room { name: "view", may: &["engine", "wire"], never: INSIDES },
     // One fold and one set of formulas feed gRPC, reports and metrics: telemetry renders what the view has.
     Room { name: "telemetry", may: &["engine", "view"], never: INSIDES },
     Room { name: "config", may: &["engine"], never: INSIDES },
     Room { name: "sim", may: &["engine", "config"], never: &[] },
-    Room { name: "shard", may: &["engine", "journal"], never: &[] },
+    Room { name: "shard", may: &["engine", "journal", "wire"], never: &[] },
     Room { name: "reload", may: &["engine", "shard", "config"], never: INSIDES },
     Room { name: "rpc", may: RPC, never: INSIDES },
     Room { name: "http", may: &["engine::time", "view", "telemetry", "shard"], never: &[] },
@@ -64,6 +67,7 @@ const ROOMS: &[Room] = &[
             "rpc::health",
             "journal::tool",
             "rpc::against",
+            "rpc::import",
             "shard::Clock",
             "telemetry::logging",
             "engine::policy",
@@ -74,8 +78,21 @@ const ROOMS: &[Room] = &[
     Room { name: "main", may: &["cli"], never: &[] },
 ];
 
-const EVERY_ROOM: &[&str] =
-    &["engine", "journal", "view", "telemetry", "config", "sim", "shard", "reload", "rpc", "http", "wallboard", "cli"];
+const EVERY_ROOM: &[&str] = &[
+    "engine",
+    "journal",
+    "view",
+    "telemetry",
+    "config",
+    "sim",
+    "shard",
+    "reload",
+    "rpc",
+    "http",
+    "wallboard",
+    "cli",
+    "wire",
+];
 
 /// Crates that have a home, and the rooms that are it. `server` assembles and may name them all.
 const CRATES: &[(&str, &[&str])] = &[
@@ -83,6 +100,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("clap", &["cli"]),
     ("clap_complete", &["cli"]),
     ("crossbeam", &["shard"]),
+    ("csv_core", &["config"]),
     ("dashmap", &["shard", "rpc"]),
     ("hdrhistogram", &["telemetry", "sim"]),
     ("indicatif", &["cli"]),
@@ -94,6 +112,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("parking_lot", &["view"]),
     ("prost", &["rpc"]),
     ("prost_types", &["rpc", "demo"]),
+    ("rustix", &["journal"]),
     ("schemars", &["config", "sim"]),
     ("sd_notify", &[]),
     ("serde", &["config", "sim", "journal", "view", "http", "wallboard", "cli"]),

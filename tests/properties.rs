@@ -3,7 +3,7 @@
 #[allow(dead_code, unused_imports, reason = "each test uses its part of the tapes")]
 mod tape;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tape::{Batch, Run, Witness, hunt};
 use usher::engine::agent::Routing;
@@ -44,6 +44,7 @@ impl Ends {
             }
             Event::OfferDeclined { leg, .. }
             | Event::OfferExpired { leg, .. }
+            | Event::OfferRescinded { leg, .. }
             | Event::OfferCancelled { leg, .. }
             | Event::OfferRevoked { leg, .. }
             | Event::OfferFailed { leg, .. } => self.offers.entry(*leg).or_default().0 += 1,
@@ -75,6 +76,8 @@ fn contacts_and_offers_end_exactly_once() {
 #[derive(Default)]
 struct Room {
     legs: BTreeMap<LegId, (AgentId, u32)>,
+    /// Interrupted legs: they have left their units.
+    out: BTreeSet<LegId>,
 }
 
 impl Witness for Room {
@@ -82,18 +85,29 @@ impl Witness for Room {
         for recorded in batch.events {
             match recorded.event {
                 Event::OfferIssued { leg, agent, cost, .. } => {
-                    let used: u32 = self.legs.values().filter(|held| held.0 == agent).map(|held| held.1).sum();
+                    let own = self.legs.iter().filter(|(leg, held)| held.0 == agent && !self.out.contains(leg));
+                    // What may be interrupted counts once the offer is accepted.
+                    let channel = recorded.facts.channel.expect("an offer is of a channel");
+                    let ways = &state.channel(channel).interrupts;
+                    let stays = |leg: &LegId| !ways.contains(&state.channel(state.leg(*leg).channel).id);
+                    let used: u32 = own.filter(|(leg, _)| stays(leg)).map(|(_, held)| held.1).sum();
                     let capacity = state.agent(agent).profile.capacity;
                     must(used + cost <= capacity, || format!("{agent:?} has {used} of {capacity} and gets {cost}"))?;
                     self.legs.insert(leg, (agent, cost));
                 }
                 Event::LegAssigned { leg, agent, cost, .. } => drop(self.legs.insert(leg, (agent, cost))),
+                Event::LegHeld { leg, by: Some(_), .. } => drop(self.out.insert(leg)),
+                Event::LegResumed { leg, .. } | Event::LegWrapUpStarted { leg, .. } => drop(self.out.remove(&leg)),
                 Event::LegEnded { leg, .. }
                 | Event::OfferDeclined { leg, .. }
                 | Event::OfferExpired { leg, .. }
+                | Event::OfferRescinded { leg, .. }
                 | Event::OfferCancelled { leg, .. }
                 | Event::OfferRevoked { leg, .. }
-                | Event::OfferFailed { leg, .. } => drop(self.legs.remove(&leg)),
+                | Event::OfferFailed { leg, .. } => {
+                    self.legs.remove(&leg);
+                    self.out.remove(&leg);
+                }
                 _ => {}
             }
         }

@@ -22,8 +22,8 @@ macro_rules! scenarios {
 }
 
 scenarios! {
-    aging connect deadlines direct leases lifecycle offers order orders overflow places policy presence requests reserve
-    selection supervise transfer
+    aging broadcast capacity connect deadlines direct gates give leases lifecycle offers order orders overflow places
+    policy presence published requests reserve selection skills steps supervise transfer
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
@@ -51,7 +52,11 @@ const DOORS: &str = "[server]\ngrpc_listen = \"127.0.0.1:0\"\nhttp_listen = \"12
 impl Server {
     fn start() -> Server {
         let dir = TempDir::new().expect("a directory");
-        let mut child = command(dir.path(), DOORS).spawn().expect("the binary starts");
+        let child = command(dir.path(), DOORS).spawn().expect("the binary starts");
+        Server::await_ready(child, dir)
+    }
+
+    fn await_ready(mut child: Child, dir: TempDir) -> Server {
         let ready = dir.path().join("ready.json");
         for _ in 0..1_000 {
             if ready.exists() {
@@ -166,4 +171,26 @@ fn a_door_that_is_taken_is_told() {
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{said}");
     assert!(said.contains(&format!("failed to listen on {door} (server.http_listen)")), "{said}");
+}
+
+#[test]
+fn it_tells_a_service_manager_when_it_is_ready_and_when_it_stops() {
+    let dir = TempDir::new().expect("a directory");
+    let heard = UnixDatagram::bind(dir.path().join("notify")).expect("a socket");
+    heard.set_read_timeout(Some(Duration::from_secs(30))).expect("a socket");
+    let hear = || {
+        let mut message = [0; 256];
+        let length = heard.recv(&mut message).expect("it says something");
+        String::from_utf8_lossy(&message[..length]).into_owned()
+    };
+    let mut command = command(dir.path(), DOORS);
+    let child = command.env("NOTIFY_SOCKET", dir.path().join("notify")).spawn().expect("the binary starts");
+    let mut server = Server { child, dir, grpc: String::new(), http: String::new() };
+    assert!(hear().contains("READY=1"));
+    let ready = std::fs::read_to_string(server.dir.path().join("ready.json")).expect("the ready file");
+    let doors: serde_json::Value = serde_json::from_str(&ready).expect("JSON, whole");
+    assert!(TcpStream::connect(doors["grpc"].as_str().expect("a door")).is_ok(), "ready is when it listens");
+    server.signal("TERM");
+    assert!(hear().contains("STOPPING=1"));
+    assert_eq!(server.end().0.code(), Some(0));
 }

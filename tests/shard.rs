@@ -35,7 +35,7 @@ fn queries_see_own_writes_and_keep_their_turn() {
 }
 
 #[test]
-fn a_query_that_panics_hurts_nobody() {
+fn row_06_a_query_that_panics_hurts_nobody() {
     let mut world = World::new(TestJournal::default());
     let seat = world.tenant("one");
     let mut bad = world.ask(seat, |_, _| -> u32 { panic!("a reader's bug") });
@@ -182,7 +182,7 @@ fn a_step_is_bounded_and_work_waits_for_all_that_is_due() {
 }
 
 #[test]
-fn a_panic_stops_one_tenant_and_publishes_nothing_half_done() {
+fn row_07_a_panic_stops_one_tenant_and_publishes_nothing_half_done() {
     let journal = TestJournal::default();
     let mut world = World::new(journal.clone());
     let (one, two) = (world.tenant("one"), world.tenant("two"));
@@ -228,7 +228,7 @@ fn a_tenant_that_cannot_be_brought_back_is_stopped_alone() {
 }
 
 #[test]
-fn a_tenant_that_keeps_panicking_is_stopped() {
+fn row_07_a_tenant_that_keeps_panicking_is_stopped() {
     let mut world = World::new(TestJournal::default());
     let seat = world.tenant("one");
     for _ in 0..3 {

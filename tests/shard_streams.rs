@@ -117,7 +117,7 @@ fn a_token_too_old_or_from_nowhere_is_out_of_range() {
 }
 
 #[test]
-fn a_slow_reader_is_ended_and_nobody_waits_for_it() {
+fn row_61_a_slow_reader_is_ended_and_nobody_waits_for_it() {
     let mut world = World::new(TestJournal::default());
     let seat = world.tenant("one");
     let (_, mut slow) = world.subscribe(seat, Order { capacity: 3, ..everything() }).expect("a stream");

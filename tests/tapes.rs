@@ -10,7 +10,10 @@ mod tape;
 use tape::{Batch, Run, Tape, Witness, hunt};
 use usher::engine::Engine;
 use usher::engine::state::State;
+use usher::engine::state::image::Image;
 use usher::engine::time::Time;
+use usher::journal::codec::VERSION;
+use usher::wire::{Reader, Wire, Writer};
 
 /// Audits the state whenever nothing is due.
 struct Auditor;
@@ -119,6 +122,40 @@ fn goes_on(run: &mut Run<'_>, twin: &mut Run<'_>, rest: &[tape::op::Step]) -> Re
     Ok(())
 }
 
+/// Half a tape, the way through a snapshot's bytes and back, and the rest for both.
+#[test]
+fn an_engine_from_a_snapshot_goes_on_alike() {
+    hunt(75, (6_000, 300), |tape| {
+        if tape.world.leases {
+            return Ok(());
+        }
+        let mut run = Run::new(tape);
+        let (first, rest) = tape.steps.split_at(tape.steps.len() * (tape.seed % 4 + 1) as usize / 5);
+        for step in first {
+            run.step(step, &mut ())?;
+        }
+        let bytes = snapshot(&run.engine);
+        let image = Image::get(&mut Reader::new(&bytes, VERSION)).map_err(|fault| format!("{fault:?}"))?;
+        let other = Engine::from_image(tape.seed ^ 0x5eed, image).ok_or("the image is of no state")?;
+        other.state().audit(run.now).map_err(|faults| faults.join("; "))?;
+        let (one, two) = (portrait(run.engine.state(), run.now), portrait(other.state(), run.now));
+        if one != two {
+            return Err(format!("what comes back differs: {}", difference(&one, &two)));
+        }
+        if snapshot(&other) != bytes {
+            return Err("a snapshot of what came back differs".into());
+        }
+        let mut twin = run.fork(other);
+        goes_on(&mut run, &mut twin, rest)
+    });
+}
+
+fn snapshot(engine: &Engine) -> Vec<u8> {
+    let mut out = Writer::default();
+    engine.state().image().put(&mut out);
+    out.bytes
+}
+
 /// The generator reaches every kind of event often enough to mean something.
 #[test]
 fn tapes_reach_every_event() {
@@ -136,7 +173,9 @@ fn tapes_reach_every_event() {
     assert!(rare.is_empty(), "hardly ever seen: {rare:?} in {seen:?}");
 }
 
-const EVENTS: [&str; 43] = [
+const EVENTS: [&str; 49] = [
+    "OfferRescinded",
+    "QueueOpenChanged",
     "RequestRemembered",
     "PolicyApplied",
     "ContactCreated",
@@ -150,6 +189,8 @@ const EVENTS: [&str; 43] = [
     "BarLifted",
     "WaitReached",
     "ContactOverflowed",
+    "ContactRelaxed",
+    "StepsExhausted",
     "ContactMoved",
     "ContactEnded",
     "ContactClosed",
@@ -177,6 +218,8 @@ const EVENTS: [&str; 43] = [
     "AgentRoutingChanged",
     "AgentNotResponding",
     "AgentResponding",
+    "AgentRestStarted",
+    "AgentRestEnded",
     "AgentSessionLost",
     "GatewaySessionOpened",
     "GatewaySessionLost",

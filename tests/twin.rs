@@ -24,9 +24,13 @@ impl Witness for Model {
             self.sign_of_life(batch.now, &request.command);
         }
         self.check_none_due()?;
+        self.check_steps(batch.quiet && batch.command.is_none())?;
         self.check_arrivals()?;
         self.check_nothing_left()?;
+        self.content();
         self.check_people()?;
+        self.check_interrupted()?;
+        self.check_rests(batch.quiet && batch.command.is_none())?;
         if batch.quiet && batch.command.is_none() {
             self.check_nothing_stuck(batch.now)?;
         }

@@ -18,7 +18,7 @@ const STATES: [(&str, &[&str]); 9] = [
 ];
 
 /// What each verb does in each of [`STATES`]: the state it leads to, `=` for OK without event, `~` for OK with an event
-/// in the same state, `-` for CONTACT_STATE, `x` for CONTACT_CLOSED, `w` for NOT_WRAPPING_UP.
+/// in the same state, `-` for CONTACT_STATE, `x` for CONTACT_CLOSED, `w` for NOT_WRAPPING_UP, `i` for AGENT_INELIGIBLE.
 #[rustfmt::skip]
 const TABLE: &[(&str, [&str; 9])] = &[
     // verb                          scheduled  parked     queued     offered    assigned   connected  on_hold    wrap_up  closed
@@ -37,6 +37,9 @@ const TABLE: &[(&str, [&str; 9])] = &[
     ("update c1 priority:3",        ["~",       "~",       "~",       "~",       "~",       "~",       "~",       "~",     "x"]),
     ("update c1",                   ["=",       "=",       "=",       "=",       "=",       "=",       "=",       "=",     "x"]),
     ("wrapped ana c1",              ["w",       "w",       "w",       "w",       "w",       "-",       "-",       "closed", "="]),
+    ("pick bob c1",                 ["-",       "-",       "i",       "assigned", "-",      "-",       "-",       "-",     "x"]),
+    ("assign c1 to:bob",            ["-",       "i",       "i",       "assigned", "-",      "-",       "-",       "-",     "x"]),
+    ("assign c1 to:bob force",      ["-",       "assigned", "assigned", "assigned", "-",     "-",       "-",       "-",     "x"]),
     ("contact c1",                  ["=",       "=",       "=",       "=",       "=",       "=",       "=",       "=",     "="]),
 ];
 
@@ -61,6 +64,7 @@ fn expected(cell: &str, state: &str) -> (String, String) {
         "=" => ("ok".into(), state.into()),
         "-" => (format!("refused contact_state {state}"), state.into()),
         "x" => ("refused contact_closed".into(), state.into()),
+        "i" => ("refused agent_ineligible".into(), state.into()),
         "w" => ("refused not_wrapping_up".into(), state.into()),
         "~" => ("events".into(), state.into()),
         next => ("events".into(), next.into()),

@@ -8,12 +8,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use center::{Center, agent, day, policy, queue, team};
 use usher::engine::agent::Presence;
 use usher::engine::contact::Direction;
-use usher::engine::policy::{Policy, Team};
+use usher::engine::policy::{Policy, Shift, ShiftBreak, Team};
 use usher::engine::time::{Span, Time};
 use usher::view::Views;
 use usher::view::calendar::Interval;
 use usher::view::counts::{Count, Counts, Sum};
+use usher::view::fold::Books;
 use usher::view::report::{AgentQuery, AgentRow, Dimension, IntervalQuery, IntervalReport, IntervalRow, RecordQuery};
+
+use usher::journal::codec::VERSION;
+use usher::wire::{Reader, Wire, Writer};
 
 /// 2026-03-02 05:00 UTC.
 const START: Time = Time(1_772_427_600_000_000);
@@ -139,6 +143,39 @@ fn a_second_fold_of_the_same_events_gives_the_same_books() {
     // What was seen already changes nothing.
     center.log.iter().for_each(|recorded| again.take(recorded));
     assert_eq!(again.read(center.now, |books| books.interval_report(&question)), Ok(first.clone()));
+}
+
+/// Written and read again at any event, the books go on as if nothing had been.
+#[test]
+fn books_that_were_written_go_on_alike() {
+    for center in [day::play(START, "Europe/Lisbon"), busy_day()] {
+        let question = query(&[Dimension::Queue, Dimension::Team], Interval::Fixed(Span::from_secs(900)));
+        let first = report(&center, &question);
+        let cards = format!("{:?}", center.view.read(center.now, |books| books.agent_report(&agents())));
+        for tenth in 1..10 {
+            let (before, after) = center.log.split_at(center.log.len() * tenth / 10);
+            let mut books = Books::new(center::TENANT.into());
+            before.iter().for_each(|recorded| books.take(recorded));
+            let bytes = written(&books);
+            let again = Views::default().open(&center::TENANT.into());
+            again.restore(&mut Reader::new(&bytes, VERSION)).expect("it is what was written");
+            assert_eq!(again.read(Time(0), |books| written(books)), bytes, "after {tenth} tenths");
+            after.iter().for_each(|recorded| again.take(recorded));
+            assert_eq!(again.read(center.now, |books| books.interval_report(&question)), Ok(first.clone()));
+            let again_cards = again.read(center.now, |books| books.agent_report(&agents()));
+            assert_eq!(format!("{again_cards:?}"), cards);
+            assert_eq!(*again.fresh_snapshot(center.now), *center.view.fresh_snapshot(center.now));
+            // Those that have come further keep what they have.
+            again.restore(&mut Reader::new(&bytes, VERSION)).expect("it is what was written");
+            assert_eq!(*again.fresh_snapshot(center.now), *center.view.fresh_snapshot(center.now));
+        }
+    }
+}
+
+fn written(books: &Books) -> Vec<u8> {
+    let mut out = Writer::default();
+    books.put(&mut out);
+    out.bytes
 }
 
 #[test]
@@ -487,4 +524,62 @@ fn teams_tell_their_other_directions_apart() {
     assert_eq!((handled(&desk.day), *direction, handled(others)), (1, Direction::Callback, 2));
     let json = usher::view::json::snapshot(&snapshot);
     assert_eq!(json["teams"][0]["other_directions"][0]["figures"]["handled"], 2);
+}
+
+#[test]
+fn adherence_is_what_agents_did_of_what_was_due() {
+    let hour = 3_600;
+    // START is 05:00 on a Monday in UTC: the shift begins two hours later.
+    let shift = Shift {
+        days: 0b0000001,
+        from: 7 * hour,
+        to: 11 * hour,
+        breaks: vec![ShiftBreak { from: 9 * hour, to: 9 * hour + 1_800, reason: "lunch".into() }],
+        ..Shift::default()
+    };
+    let only_ben = Shift { agents: vec!["ben".into()], days: 0b0000010, from: 0, to: 86_400, breaks: Vec::new() };
+    let desk = Team { shifts: vec![shift, only_ben], ..team("desk", &["sales"]) };
+    let crew = ["ana", "ben", "cleo"].map(|id| agent(id, "desk")).into();
+    let mut center = Center::open(START, policy(vec![queue("sales")], vec![desk, team("free", &[])], crew));
+    let clock = |center: &mut Center, hours: u64, minutes: u64| {
+        center.until(START + Span::from_secs((hours - 5) * 3_600 + minutes * 60));
+    };
+    // Ana comes too early, goes to lunch ten minutes late and leaves an hour early; Ben never comes.
+    clock(&mut center, 6, 30);
+    center.sign_in("ana", true);
+    center.call("c1", "sales");
+    clock(&mut center, 8, 0);
+    center.answer("ana", "c1");
+    clock(&mut center, 8, 50);
+    center.complete("c1");
+    center.wrapped("ana", "c1", None);
+    clock(&mut center, 9, 10);
+    center.presence("ana", Presence::NotReady("lunch".into()));
+    clock(&mut center, 9, 40);
+    center.presence("ana", Presence::NotReady("training".into()));
+    clock(&mut center, 9, 50);
+    center.ready("ana");
+    clock(&mut center, 10, 0);
+    center.ask(usher::engine::command::Command::SignOut { agent_id: "ana".into(), force: false });
+    clock(&mut center, 15, 0);
+    let rows = center.view.read(center.now, |books| books.agent_report(&agents())).expect("no date");
+    let of = |id: &str| rows.iter().find(|row| &*row.clock.profile.agent_id == id).expect(id);
+    let minutes = |id: &str| (of(id).times.adherent / 60_000_000, of(id).times.scheduled / 60_000_000);
+    // Work 7:00-9:00 and 9:50-10:00, lunch 9:10-9:30.
+    assert_eq!(minutes("ana"), (150, 240));
+    assert_eq!(of("ana").adherence(), Some(0.625));
+    assert_eq!(minutes("ben"), (30, 240), "not to be there is a break too");
+    let teams = report(&center, &query(&[Dimension::Team], Interval::Day));
+    let [desk] = &teams.rows[..] else { panic!("one team answered") };
+    assert_eq!(desk.adherence, Some(210.0 / 720.0), "Cleo was not there either");
+    // A policy without the shift: what passed stays as it was judged, and nothing more is due.
+    let desk = Team { shifts: Vec::new(), ..team("desk", &["sales"]) };
+    let crew = ["ana", "ben", "cleo"].map(|id| agent(id, "desk")).into();
+    center.ask(usher::engine::command::Command::apply(policy(vec![queue("sales")], vec![desk], crew)));
+    center.until(START + Span::from_secs(7 * 86_400 + 7 * 3_600));
+    let past = AgentQuery { start: Some(START), ..agents() };
+    let rows = center.view.read(center.now, |books| books.agent_report(&past)).expect("no date");
+    let ben = rows.iter().find(|row| &*row.clock.profile.agent_id == "ben").expect("ben");
+    // Monday's shift as before; on Tuesday, when the new policy was in force, nothing.
+    assert_eq!((ben.times.adherent / 60_000_000, ben.times.scheduled / 60_000_000), (30, 240));
 }

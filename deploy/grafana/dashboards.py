@@ -274,9 +274,10 @@ def server():
               [(f"sum(rate(usher_contacts_received_total{{{TENANT}}}[$__rate_interval]))", "received"),
                (f"sum by (outcome) (rate(usher_contacts_closed_total{{{TENANT}}}[$__rate_interval]))", "closed {{outcome}}")],
               "Contacts at the door and at their end.")
-    board.add("timeseries", "Ingress", "short", 8, 8,
-              [("usher_ingress_depth", "depth"), ("rate(usher_ingress_refused_total[$__rate_interval])", "refused per s")],
-              "Commands not yet looked at, and those refused for want of room.")
+    board.add("timeseries", "Ingress and streams", "short", 8, 8,
+              [("usher_ingress_depth", "depth"), ("rate(usher_ingress_refused_total[$__rate_interval])", "refused per s"),
+               ("usher_stream_lag_events", "behind")],
+              "Commands not yet looked at, those refused for want of room, and events that wait for the slowest reader of a stream.")
     board.add("timeseries", "CPU", "percentunit", 6, 8, [("rate(process_cpu_seconds_total{job=\"usher\"}[$__rate_interval])", "CPU")],
               "Cores in use.")
     board.add("timeseries", "Memory", "bytes", 6, 8, [("process_resident_memory_bytes{job=\"usher\"}", "resident")], "Resident memory.")

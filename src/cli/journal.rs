@@ -89,6 +89,10 @@ fn report_text(dir: &Path, report: &Report) -> String {
             counted(found.torn as usize, "byte")
         ));
     }
+    if let Some(last) = report.snapshots.last() {
+        let count = counted(report.snapshots.len(), "snapshot");
+        out.push_str(&format!("  {count}, the last before segment {}\n", last.number));
+    }
     for tenant in &report.tenants {
         out.push_str(&format!(
             "  tenant {}: {}, {} ({} not ended), {}\n",
@@ -121,6 +125,7 @@ fn report_json(dir: &Path, report: &Report) -> serde_json::Value {
         "journal": hex(&found.cell),
         "term": found.epoch,
         "segments": found.segments.len(),
+        "snapshots": report.snapshots.iter().map(|head| head.number).collect::<Vec<_>>(),
         "commits": found.frames,
         "batches": found.position,
         "torn_bytes": found.torn,

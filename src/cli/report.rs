@@ -45,13 +45,13 @@ pub(super) struct Now {
 
 /// Whom to ask.
 #[derive(Args, Debug)]
-struct Server {
+pub(super) struct Server {
     /// The tenant.
     #[arg(long, value_name = "TENANT", default_value = "default")]
-    tenant: String,
+    pub(super) tenant: String,
     /// Address and port of the server's gRPC.
     #[arg(long, value_name = "ADDR", env = "USHER_ADDR", default_value = "127.0.0.1:50051")]
-    addr: String,
+    pub(super) addr: String,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -106,14 +106,21 @@ pub(super) fn status(asked: &Now) -> ExitCode {
 }
 
 fn status_text(status: &Status) -> String {
-    let facts = status.facts.iter().map(|(name, cell)| format!("{} {}", name.replace('_', " "), show(cell)));
-    let facts = facts.collect::<Vec<String>>().join("   ");
-    format!("tenant {}\n{facts}\n\n{}\n{}", status.tenant, text(&status.queues), text(&status.teams))
+    let line = |facts: &[(&str, Cell)]| {
+        let facts = facts.iter().map(|(name, cell)| format!("{} {}", name.replace('_', " "), show(cell)));
+        facts.collect::<Vec<String>>().join("   ")
+    };
+    let known: Vec<_> = status.server.iter().filter(|(_, cell)| *cell != Cell::None).cloned().collect();
+    let (server, facts) = (line(&known), line(&status.facts));
+    format!("tenant {}\n{facts}\n{server}\n\n{}\n{}", status.tenant, text(&status.queues), text(&status.teams))
 }
 
 fn status_json(status: &Status) -> Value {
     let mut object: Map<String, Value> =
         status.facts.iter().map(|(name, cell)| ((*name).to_owned(), value(cell))).collect();
+    let server: Map<String, Value> =
+        status.server.iter().map(|(name, cell)| ((*name).to_owned(), value(cell))).collect();
+    object.insert("server".into(), server.into());
     object.insert("tenant".into(), status.tenant.as_str().into());
     object.insert("queues".into(), objects(&status.queues));
     object.insert("teams".into(), objects(&status.teams));

@@ -1,14 +1,12 @@
 //! `usher simulate`: the engine in virtual time.
 
-use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::Args;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::{done, print, refuse, warn};
+use super::{bar, done, print, refuse, warn};
 use crate::config::{self, Config, Faults};
 use crate::engine::time::Time;
 use crate::shard::Clock;
@@ -159,15 +157,4 @@ fn run_scenario(arguments: &Arguments, config: &Path, scenario: &Path) -> Result
 
 fn told(as_json: bool, json: impl Fn() -> String, text: impl Fn() -> String) -> bool {
     print(&if as_json { json() + "\n" } else { text() }) == ExitCode::SUCCESS
-}
-
-/// How far it has come, on a terminal; nothing in a pipe.
-fn bar(length: u64, what: &str) -> ProgressBar {
-    let target = match std::io::stderr().is_terminal() {
-        true => ProgressDrawTarget::stderr(),
-        false => ProgressDrawTarget::hidden(),
-    };
-    let style = ProgressStyle::with_template("{bar:40} {pos}/{len} {msg}  {eta} left");
-    let bar = ProgressBar::with_draw_target(Some(length), target).with_message(what.to_owned());
-    bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }

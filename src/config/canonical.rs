@@ -12,11 +12,15 @@ use super::{Config, Journal, Keepalive, Limits, Server, Telemetry};
 use crate::engine::agent::{AgentProfile, AgentType};
 use crate::engine::id::Text;
 use crate::engine::policy::{
-    Action, Channel, Connect, ContactOrder, IdleClock, Membership, Overflow, Policy, Queue, QueueGroup, Reserve, Rules,
-    Selection, ServiceLevel, Skill, Team, Trigger, WrapUp,
+    Action, Broadcast, Channel, Connect, ContactOrder, Exhausted, Hysteresis, IdleClock, Membership, OfferRate,
+    Overflow, Policy, Queue, QueueGroup, Reserve, Rules, Selection, ServiceLevel, Shift, ShiftBreak, Skill, SkipIf,
+    Step, Team, Trigger, WrapUp,
 };
 use crate::engine::requirement;
 use crate::engine::time::Span;
+
+/// The days of the week as files name them.
+const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 
 /// The text of a configuration file that holds this policy alone.
 #[must_use]
@@ -41,7 +45,7 @@ pub(super) fn settings(config: &Config) -> Table {
     let Limits { max_message_bytes, max_streams, stream_buffer, ingress } = limits;
     let Keepalive { interval, timeout } = keepalive;
     let Telemetry { log, log_format } = telemetry;
-    let Journal { backend, path, durability, segment_bytes } = journal;
+    let Journal { backend, path, durability, segment_bytes, retention } = journal;
     let shown = |value: &dyn std::fmt::Debug| Value::String(format!("{value:?}").to_lowercase());
     let count = |value: usize| Value::Integer(i64::try_from(value).unwrap_or(i64::MAX));
     let rows = [
@@ -63,6 +67,7 @@ pub(super) fn settings(config: &Config) -> Table {
         ("journal.path", Value::String(path.display().to_string())),
         ("journal.durability", shown(durability)),
         ("journal.segment_bytes", Value::Integer(i64::try_from(*segment_bytes).unwrap_or(i64::MAX))),
+        ("journal.retention", shown(retention)),
     ];
     rows.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
 }
@@ -117,6 +122,7 @@ fn rules(rules: &Rules) -> Table {
         request_window,
         remembered_requests,
         recontact_window,
+        occupancy_window,
     } = rules;
     let mut table = Table::new();
     for (key, span) in [
@@ -128,6 +134,7 @@ fn rules(rules: &Rules) -> Table {
         ("retention", retention),
         ("request_window", request_window),
         ("recontact_window", recontact_window),
+        ("occupancy_window", occupancy_window),
     ] {
         table.insert(key.into(), duration(*span));
     }
@@ -151,6 +158,8 @@ fn channel(channel: &Channel) -> Table {
         id,
         cost,
         max,
+        excludes,
+        interrupts,
         connect,
         auto_accept,
         offer_timeout,
@@ -167,6 +176,8 @@ fn channel(channel: &Channel) -> Table {
         Connect::OnAccept => "on_accept",
     };
     put(&mut table, "connect", connect);
+    table.insert("excludes".into(), texts(excludes));
+    table.insert("interrupts".into(), texts(interrupts));
     table.insert("auto_accept".into(), Value::Boolean(*auto_accept));
     for (key, count) in [("cost", cost), ("max", max), ("rona", rona)] {
         table.insert(key.into(), number(*count));
@@ -189,6 +200,9 @@ fn queue(queue: &Queue) -> Table {
         display_name,
         require,
         selection,
+        idle_clock,
+        score,
+        broadcast,
         max_wait,
         short_abandon,
         wrap_up,
@@ -201,9 +215,15 @@ fn queue(queue: &Queue) -> Table {
         expected_handle,
         expected_patience,
         overflow,
+        steps,
+        exhausted,
     } = queue;
     let mut table = named(id, display_name);
-    self::selection(&mut table, *selection);
+    selected(&mut table, *selection, broadcast.as_ref());
+    put(&mut table, "idle_clock", self::idle_clock(*idle_clock));
+    if let Some(score) = score {
+        put(&mut table, "score", &score.text);
+    }
     for (key, amount) in [("aging_per_minute", Some(aging)), ("aging_cap", aging_cap.as_ref())] {
         if let Some(amount) = amount {
             table.insert(key.into(), decimal(*amount));
@@ -227,26 +247,75 @@ fn queue(queue: &Queue) -> Table {
         table.insert("limit".into(), number(*limit));
     }
     table.insert("short_abandon".into(), duration(*short_abandon));
-    let (mode, span) = match wrap_up {
-        WrapUp::None => ("none", None),
-        WrapUp::Timed(span) => ("timed", Some(*span)),
-        WrapUp::Manual(span) => ("manual", Some(*span)),
-    };
-    let mut wrap_up = Table::new();
-    put(&mut wrap_up, "mode", mode);
-    if let Some(span) = span {
-        wrap_up.insert("duration".into(), duration(span));
-    }
-    table.insert("wrap_up".into(), Value::Table(wrap_up));
+    table.insert("wrap_up".into(), Value::Table(self::wrap_up(wrap_up)));
     if !overflow.is_empty() {
         let rules = overflow.iter().map(|rule| Value::Table(self::overflow(rule)));
         table.insert("overflow".into(), Value::Array(rules.collect()));
     }
+    relaxation(&mut table, steps, *exhausted);
     let ServiceLevel { threshold, target_ppm } = service_level;
     let mut promise = Table::new();
     promise.insert("threshold".into(), duration(*threshold));
     promise.insert("target".into(), Value::Float(f64::from(*target_ppm) / 1e6));
     table.insert("service_level".into(), Value::Table(promise));
+    table
+}
+
+fn wrap_up(wrap_up: &WrapUp) -> Table {
+    let (mode, span) = match wrap_up {
+        WrapUp::None => ("none", None),
+        WrapUp::Timed(span) => ("timed", Some(*span)),
+        WrapUp::Manual(span) => ("manual", Some(*span)),
+    };
+    let mut table = Table::new();
+    put(&mut table, "mode", mode);
+    if let Some(span) = span {
+        table.insert("duration".into(), duration(span));
+    }
+    table
+}
+
+fn step(step: &Step) -> Table {
+    let Step { after, require, drop, prefer, skip_if } = step;
+    let mut table = Table::new();
+    table.insert("after".into(), duration(*after));
+    if let Some(require) = require {
+        put(&mut table, "require", &require.text);
+    }
+    if !drop.is_empty() {
+        table.insert("drop".into(), texts(drop));
+    }
+    if *prefer {
+        put(&mut table, "prefer", "preferred_agent");
+    }
+    if let Some(skip_if) = skip_if {
+        let when = match skip_if {
+            SkipIf::NobodySignedIn => "nobody_signed_in",
+        };
+        put(&mut table, "skip_if", when);
+    }
+    table
+}
+
+fn relaxation(table: &mut Table, steps: &[Step], exhausted: Exhausted) {
+    if !steps.is_empty() {
+        let steps = steps.iter().map(|step| Value::Table(self::step(step)));
+        table.insert("steps".into(), Value::Array(steps.collect()));
+    }
+    table.insert("steps_exhausted".into(), Value::Table(self::exhausted(exhausted)));
+}
+
+fn exhausted(exhausted: Exhausted) -> Table {
+    let mut table = Table::new();
+    let (then, after) = match exhausted {
+        Exhausted::StayOnLast => ("stay_on_last", None),
+        Exhausted::AnyInQueue(after) => ("any_in_queue", Some(after)),
+        Exhausted::Overflow(after) => ("overflow", Some(after)),
+    };
+    put(&mut table, "then", then);
+    if let Some(after) = after {
+        table.insert("after".into(), duration(after));
+    }
     table
 }
 
@@ -266,6 +335,8 @@ fn overflow(rule: &Overflow) -> Table {
             "wait"
         }
         Trigger::NoWillingAgent => "no_willing_agent",
+        Trigger::StepsExhausted => "steps_exhausted",
+        Trigger::QueueClosed => "queue_closed",
     };
     let then = match action {
         Action::Queue(queue) => {
@@ -287,18 +358,31 @@ fn overflow(rule: &Overflow) -> Table {
     table
 }
 
-fn selection(table: &mut Table, selection: Selection) {
-    let name = match selection {
-        Selection::LongestIdle(clock) => {
-            let clock = match clock {
-                IdleClock::Any => "any",
-                IdleClock::Inbound => "inbound",
-                IdleClock::Available => "available",
-            };
-            put(table, "idle_clock", clock);
-            "longest_idle"
-        }
+/// How a queue selects, with what goes with it.
+fn selected(table: &mut Table, selection: Selection, broadcast: Option<&Broadcast>) {
+    let Some(Broadcast { min, max }) = broadcast else {
+        return put(table, "selection", self::selection(selection));
+    };
+    put(table, "selection", "broadcast");
+    let mut several = Table::new();
+    several.insert("min".into(), number(*min));
+    several.insert("max".into(), number(*max));
+    table.insert("broadcast".into(), Value::Table(several));
+}
+
+fn idle_clock(clock: IdleClock) -> &'static str {
+    match clock {
+        IdleClock::Any => "any",
+        IdleClock::Inbound => "inbound",
+        IdleClock::Available => "available",
+    }
+}
+
+fn selection(selection: Selection) -> &'static str {
+    match selection {
+        Selection::LongestIdle => "longest_idle",
         Selection::Ranked => "ranked",
+        Selection::LeastOccupied => "least_occupied",
         Selection::LeastLoaded => "least_loaded",
         Selection::BestSkilled => "best_skilled",
         Selection::LeastSkilled => "least_skilled",
@@ -306,8 +390,8 @@ fn selection(table: &mut Table, selection: Selection) {
         Selection::RoundRobin => "round_robin",
         Selection::Ordered => "ordered",
         Selection::Random => "random",
-    };
-    put(table, "selection", name);
+        Selection::BestScore => "best_score",
+    }
 }
 
 fn contact_order(table: &mut Table, order: ContactOrder) {
@@ -327,13 +411,21 @@ fn contact_order(table: &mut Table, order: ContactOrder) {
 }
 
 fn reserve(reserve: &Reserve) -> Table {
-    let Reserve { team, queue, keep_idle, release_after } = reserve;
+    let Reserve { team, queue, keep_idle, release_after, lender_within_target, hysteresis } = reserve;
     let mut table = Table::new();
     put(&mut table, "team", team);
     put(&mut table, "queue", queue);
     table.insert("keep_idle".into(), number(*keep_idle));
     if let Some(release_after) = release_after {
         table.insert("release_after".into(), duration(*release_after));
+    }
+    table.insert("lender_within_target".into(), Value::Boolean(*lender_within_target));
+    if let Some(Hysteresis { start, stop, ratio_ppm }) = hysteresis {
+        let mut rule = Table::new();
+        rule.insert("start".into(), number(*start));
+        rule.insert("stop".into(), number(*stop));
+        rule.insert("ratio".into(), Value::Float(f64::from(*ratio_ppm) / 1e6));
+        table.insert("hysteresis".into(), Value::Table(rule));
     }
     table
 }
@@ -348,7 +440,19 @@ fn queue_group(group: &QueueGroup) -> Table {
 }
 
 fn team(team: &Team) -> Table {
-    let Team { id, display_name, parent, leader, site, queues, cost_per_hour, contact_order } = team;
+    let Team {
+        id,
+        display_name,
+        parent,
+        leader,
+        site,
+        queues,
+        cost_per_hour,
+        contact_order,
+        shifts,
+        max_occupancy,
+        offer_rate_limit,
+    } = team;
     let mut table = named(id, display_name);
     for (key, name) in [("parent", parent), ("leader", leader), ("site", site)] {
         if let Some(name) = name {
@@ -357,6 +461,18 @@ fn team(team: &Team) -> Table {
     }
     table.insert("cost_per_hour".into(), decimal(i64::try_from(*cost_per_hour).unwrap_or(i64::MAX)));
     self::contact_order(&mut table, *contact_order);
+    if let Some(bound) = max_occupancy {
+        table.insert("max_occupancy".into(), Value::Float(f64::from(*bound) / 1e6));
+    }
+    if let Some(OfferRate { offers, per }) = offer_rate_limit {
+        let mut rate = Table::new();
+        rate.insert("offers".into(), number(*offers));
+        rate.insert("per".into(), duration(*per));
+        table.insert("offer_rate_limit".into(), Value::Table(rate));
+    }
+    if !shifts.is_empty() {
+        table.insert("shifts".into(), Value::Array(shifts.iter().map(|it| Value::Table(shift(it))).collect()));
+    }
     let row = |membership: &Membership| {
         let Membership { queue, priority, delay, rank, ratio_ppm } = membership;
         let mut row = Table::new();
@@ -371,6 +487,38 @@ fn team(team: &Team) -> Table {
     };
     table.insert("queues".into(), Value::Array(queues.iter().map(row).collect()));
     table
+}
+
+fn shift(shift: &Shift) -> Table {
+    let Shift { agents, days, from, to, breaks } = shift;
+    let mut table = Table::new();
+    table.insert("agents".into(), texts(agents));
+    let days = DAYS.iter().enumerate().filter(|(at, _)| days & (1 << at) != 0);
+    table.insert("days".into(), Value::Array(days.map(|(_, day)| Value::String((*day).into())).collect()));
+    put(&mut table, "from", &time_of_day(*from));
+    put(&mut table, "to", &time_of_day(*to));
+    let row = |pause: &ShiftBreak| {
+        let ShiftBreak { from, to, reason } = pause;
+        let mut row = Table::new();
+        put(&mut row, "from", &time_of_day(*from));
+        put(&mut row, "to", &time_of_day(*to));
+        if !reason.is_empty() {
+            put(&mut row, "reason", reason);
+        }
+        Value::Table(row)
+    };
+    table.insert("breaks".into(), Value::Array(breaks.iter().map(row).collect()));
+    table
+}
+
+/// The clock on the wall at so many seconds since midnight, of the next day past 24:00.
+fn time_of_day(seconds: u32) -> String {
+    let of_day = if seconds > 86_400 { seconds - 86_400 } else { seconds };
+    let (hours, minutes, seconds) = (of_day / 3_600, of_day / 60 % 60, of_day % 60);
+    match seconds {
+        0 => format!("{hours:02}:{minutes:02}"),
+        _ => format!("{hours:02}:{minutes:02}:{seconds:02}"),
+    }
 }
 
 pub(super) fn agent(profile: &AgentProfile) -> Table {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::engine::agent::AgentProfile;
 use crate::engine::policy::{Policy, Queue};
-use crate::engine::requirement::{Comparison, Expr};
+use crate::engine::requirement::{Comparison, Expr, Requirement};
 
 use super::fault::Gathered;
 use super::schema::{At, Tenant};
@@ -14,8 +14,22 @@ use super::schema::{At, Tenant};
 /// Where the things of a tenant that may be at fault stand in the file.
 pub(super) struct Spots {
     tenant: Range<usize>,
-    queues: Vec<(Range<usize>, Option<Range<usize>>)>,
+    queues: Vec<QueueSpots>,
     costs: HashMap<String, Range<usize>>,
+}
+
+struct QueueSpots {
+    id: Range<usize>,
+    require: Option<Range<usize>>,
+    steps: Vec<Option<Range<usize>>>,
+}
+
+impl QueueSpots {
+    fn of(queue: &super::schema::Queue) -> QueueSpots {
+        let span = |text: &Option<At<String>>| text.as_ref().map(At::span);
+        let steps = queue.steps.iter().map(|step| span(&step.get().require)).collect();
+        QueueSpots { id: queue.id.span(), require: span(&queue.require), steps }
+    }
 }
 
 impl Spots {
@@ -27,7 +41,7 @@ impl Spots {
         };
         Spots {
             tenant: tenant.id.span(),
-            queues: tenant.queues.iter().map(|queue| (queue.id.span(), queue.require.as_ref().map(At::span))).collect(),
+            queues: tenant.queues.iter().map(QueueSpots::of).collect(),
             costs: tenant.channels.iter().map(cost).collect(),
         }
     }
@@ -37,8 +51,8 @@ impl Spots {
 /// agents are looked at.
 pub(super) fn check(policy: &Policy, spots: &Spots, faults: &mut Gathered<'_>, warnings: &mut Gathered<'_>) {
     let served = Served::of(policy);
-    for (queue, (id, require)) in policy.queues.iter().zip(&spots.queues) {
-        served.queue(queue, id, require.as_ref(), faults);
+    for (queue, spots) in policy.queues.iter().zip(&spots.queues) {
+        served.queue(queue, spots, faults);
     }
     let most = policy.agents.iter().map(|agent| agent.capacity).max().unwrap_or(0);
     for channel in policy.channels.iter().filter(|channel| channel.cost > most) {
@@ -77,13 +91,22 @@ impl<'a> Served<'a> {
         served
     }
 
-    fn queue(&self, queue: &Queue, id: &Range<usize>, require: Option<&Range<usize>>, faults: &mut Gathered<'_>) {
+    fn queue(&self, queue: &Queue, spots: &QueueSpots, faults: &mut Gathered<'_>) {
         let listed = self.by_queue.get(&*queue.id).map_or(&[][..], Vec::as_slice);
         if listed.is_empty() && self.by_all.is_empty() {
             let hint = format!("add {{ id = \"{}\" }} to the `queues` of a team", queue.id);
-            return faults.hinted(id.clone(), format!("no team serves queue `{}`", queue.id), hint);
+            return faults.hinted(spots.id.clone(), format!("no team serves queue `{}`", queue.id), hint);
         }
-        let (Some(wanted), Some(span)) = (&queue.require, require) else { return };
+        let steps = queue.steps.iter().zip(&spots.steps).map(|(step, span)| (&step.require, span));
+        for (wanted, span) in [(&queue.require, &spots.require)].into_iter().chain(steps) {
+            if let (Some(wanted), Some(span)) = (wanted, span) {
+                self.requirement(queue, wanted, span, faults);
+            }
+        }
+    }
+
+    fn requirement(&self, queue: &Queue, wanted: &Requirement, span: &Range<usize>, faults: &mut Gathered<'_>) {
+        let listed = self.by_queue.get(&*queue.id).map_or(&[][..], Vec::as_slice);
         let serves = |agent: &AgentProfile| match agent.team.as_deref() {
             Some(team) => listed.contains(&team) || self.by_all.contains(&team),
             None => false,

@@ -268,11 +268,17 @@ impl<'t> Gathered<'t> {
         });
     }
 
-    /// The faults with lines and columns, in the order of their places.
-    pub fn finish(mut self, file: &str) -> Faults {
+    /// The faults of a TOML file with lines, columns and keys, in the order of their places.
+    pub fn finish(self, file: &str) -> Faults {
+        let text = self.lines.text;
+        self.finish_by(file, |spans| paths(text, spans))
+    }
+
+    /// The same of any file: `paths` says for sorted places which key or column each is of.
+    pub fn finish_by(mut self, file: &str, paths: impl FnOnce(&[Range<usize>]) -> Vec<String>) -> Faults {
         self.found.sort_by_key(|(span, ..)| (span.start, span.end));
         let spans: Vec<Range<usize>> = self.found.iter().map(|(span, ..)| span.clone()).collect();
-        let mut paths = paths(self.lines.text, &spans).into_iter();
+        let mut paths = paths(&spans).into_iter();
         let fault = |(span, code, message, hint)| Fault {
             path: paths.next().unwrap_or_default(),
             code,

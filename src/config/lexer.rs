@@ -1,10 +1,10 @@
-//! The words of the requirement language. Read `requirement` first.
+//! The words of the requirement language, and of scores. Read `requirement` first.
 
 use crate::engine::requirement::Comparison;
 
 use super::requirement::RequirementError;
 
-/// A piece of a requirement text and the byte it begins at.
+/// A piece of a requirement or score text and the byte it begins at.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Token {
     /// What it is.
@@ -34,6 +34,10 @@ pub(super) enum Kind {
     CloseList,
     /// `,`
     Comma,
+    /// `+`, in scores alone.
+    Plus,
+    /// `*`, in scores alone.
+    Times,
     /// The end of the text.
     End,
 }
@@ -50,6 +54,8 @@ impl Kind {
             Kind::OpenList => "`[`".into(),
             Kind::CloseList => "`]`".into(),
             Kind::Comma => "`,`".into(),
+            Kind::Plus => "`+`".into(),
+            Kind::Times => "`*`".into(),
             Kind::End => "the end".into(),
         }
     }
@@ -87,7 +93,7 @@ const FOREIGN: [(&str, &str); 10] = [
 ];
 
 /// The signs, longest first.
-const SIGNS: [(&str, Kind); 11] = [
+const SIGNS: [(&str, Kind); 13] = [
     ("!=", Kind::Sign(Comparison::NotEqual)),
     ("<=", Kind::Sign(Comparison::AtMost)),
     (">=", Kind::Sign(Comparison::AtLeast)),
@@ -99,6 +105,8 @@ const SIGNS: [(&str, Kind); 11] = [
     ("[", Kind::OpenList),
     ("]", Kind::CloseList),
     (",", Kind::Comma),
+    ("+", Kind::Plus),
+    ("*", Kind::Times),
 ];
 
 /// Cuts a text into tokens, the last of which is [`Kind::End`]. Linear.

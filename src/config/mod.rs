@@ -4,20 +4,24 @@
 //! `validate`, `tenant`, `routing` and `coverage` check what it means and build the policies; [`fault`] shows what is
 //! wrong, with line, column and caret. [`canonical`] writes a policy back, [`diff`] says what one changes.
 //! [`requirement`] is the language in which queues and contacts say whom they need; gRPC and
-//! the command line use it too. Never knows the shard or gRPC. Read `schema` next.
+//! the command line use it too. [`score`] is that of the selection "best_score". [`import`] reads agents from CSV. Never knows the shard or gRPC. Read `schema` next.
 
 pub mod canonical;
 mod coverage;
 pub mod diff;
 pub mod duration;
 pub mod fault;
+pub mod import;
 mod lexer;
 pub mod requirement;
 mod routing;
 pub mod scale;
 pub mod schema;
+pub mod score;
 pub mod settings;
 mod shape;
+mod shifts;
+mod steps;
 pub mod tenant;
 pub mod text_rules;
 mod validate;
@@ -83,8 +87,14 @@ pub fn parse(text: &str, file: &str) -> Result<Config, Faults> {
         return Err(faults.finish(file));
     }
     let validate::Checked { server, telemetry, journal, tenants, removed_queues } = checked;
-    let hash = Sha256::digest(text.as_bytes()).into();
+    let hash = hash(text);
     Ok(Config { server, telemetry, journal, tenants, removed_queues, hash, warnings: warnings.finish(file) })
+}
+
+/// What a text is known by: its SHA-256.
+#[must_use]
+pub fn hash(text: &str) -> [u8; 32] {
+    Sha256::digest(text.as_bytes()).into()
 }
 
 /// Reads the text the faults are gathered of as a document of some kind; none when its faults leave nothing to read.

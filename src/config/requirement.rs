@@ -609,18 +609,20 @@ fn joined<T>(items: &[T], between: &str, out: &mut String, each: impl Fn(&T, &mu
 
 fn name(name: &str) -> String {
     let keyword = KEYWORDS.iter().any(|keyword| name.eq_ignore_ascii_case(keyword));
-    if word(name) && !keyword && !name.starts_with("attr.") { name.to_owned() } else { quote(name) }
+    if is_word(name) && !keyword && !name.starts_with("attr.") { name.to_owned() } else { quote(name) }
 }
 
 fn attribute(name: &str) -> String {
-    if word(name) { format!("attr.{name}") } else { format!("attr.{}", quote(name)) }
+    if is_word(name) { format!("attr.{name}") } else { format!("attr.{}", quote(name)) }
 }
 
-fn word(text: &str) -> bool {
+/// Whether a name may stand without quotes.
+pub(super) fn is_word(text: &str) -> bool {
     !text.is_empty() && text.chars().all(word_char)
 }
 
-fn quote(text: &str) -> String {
+/// A text in quotes.
+pub(super) fn quote(text: &str) -> String {
     let mut out = String::from("\"");
     for c in text.chars() {
         match c {

@@ -2,13 +2,17 @@
 
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
+use std::sync::Arc;
 
 use crate::engine::limits;
 use crate::engine::policy;
+use crate::engine::score::Score;
 
 use super::fault::Gathered;
 use super::schema::{self, At, ContactOrder, Measure, Then, When};
-use super::tenant::{Known, text};
+use super::score;
+use super::tenant::{Known, read_in_file, text};
+use super::validate::Names;
 
 /// A number of at most six decimals that matter, as whole millionths. Its bounds were checked before.
 pub(super) fn millionths(number: f64) -> i64 {
@@ -16,20 +20,12 @@ pub(super) fn millionths(number: f64) -> i64 {
 }
 
 /// Who takes a queue's contacts.
-pub(super) fn selection(table: &schema::Queue, faults: &mut Gathered<'_>) -> policy::Selection {
+pub(super) fn selection(table: &schema::Queue) -> policy::Selection {
     use policy::Selection;
-    let chosen = table.selection.unwrap_or(schema::Selection::LongestIdle);
-    if let Some(clock) = table.idle_clock.as_ref().filter(|_| chosen != schema::Selection::LongestIdle) {
-        let hint = "leave it out, or set `selection` to \"longest_idle\"";
-        faults.hinted(clock.span(), "`idle_clock` means nothing with another selection than \"longest_idle\"", hint);
-    }
-    match chosen {
-        schema::Selection::LongestIdle => Selection::LongestIdle(match table.idle_clock.as_ref().map(At::get) {
-            None | Some(schema::IdleClock::Any) => policy::IdleClock::Any,
-            Some(schema::IdleClock::Inbound) => policy::IdleClock::Inbound,
-            Some(schema::IdleClock::Available) => policy::IdleClock::Available,
-        }),
+    match table.selection.unwrap_or(schema::Selection::LongestIdle) {
+        schema::Selection::LongestIdle | schema::Selection::Broadcast => Selection::LongestIdle,
         schema::Selection::Ranked => Selection::Ranked,
+        schema::Selection::LeastOccupied => Selection::LeastOccupied,
         schema::Selection::LeastLoaded => Selection::LeastLoaded,
         schema::Selection::BestSkilled => Selection::BestSkilled,
         schema::Selection::LeastSkilled => Selection::LeastSkilled,
@@ -37,7 +33,51 @@ pub(super) fn selection(table: &schema::Queue, faults: &mut Gathered<'_>) -> pol
         schema::Selection::RoundRobin => Selection::RoundRobin,
         schema::Selection::Ordered => Selection::Ordered,
         schema::Selection::Random => Selection::Random,
+        schema::Selection::BestScore => Selection::BestScore,
     }
+}
+
+/// To how many agents at once a queue's contacts are offered.
+pub(super) fn broadcast(table: &schema::Queue, faults: &mut Gathered<'_>) -> Option<policy::Broadcast> {
+    let wanted = table.selection == Some(schema::Selection::Broadcast);
+    if let Some(given) = table.broadcast.as_ref().filter(|_| !wanted) {
+        let hint = "leave it out, or set `selection` to \"broadcast\"";
+        faults.hinted(given.span(), "`broadcast` means nothing with another selection", hint);
+    }
+    let given = table.broadcast.as_ref().map(|given| *given.get());
+    let min = given.and_then(|given| given.min).unwrap_or(1);
+    let max = given.and_then(|given| given.max).unwrap_or(min.max(5));
+    if let Some(given) = table.broadcast.as_ref().filter(|_| min > max) {
+        faults.add(given.span(), format!("`min` is {min}, more than `max`, which is {max}"));
+    }
+    wanted.then_some(policy::Broadcast { min, max })
+}
+
+/// Since when an agent counts as idle for a queue.
+pub(super) fn idle_clock(table: &schema::Queue) -> policy::IdleClock {
+    match table.idle_clock {
+        None | Some(schema::IdleClock::Any) => policy::IdleClock::Any,
+        Some(schema::IdleClock::Inbound) => policy::IdleClock::Inbound,
+        Some(schema::IdleClock::Available) => policy::IdleClock::Available,
+    }
+}
+
+/// What a queue's "best_score" computes.
+pub(super) fn score(table: &schema::Queue, known: &Known, faults: &mut Gathered<'_>) -> Option<Arc<Score>> {
+    let wanted = table.selection == Some(schema::Selection::BestScore);
+    let Some(text) = &table.score else {
+        if wanted {
+            let hint = "such as score = \"10 * french + attr.years\"";
+            faults.hinted(table.id.span(), "selection \"best_score\" needs a `score`", hint);
+        }
+        return None;
+    };
+    if !wanted {
+        let hint = "leave it out, or set `selection` to \"best_score\"";
+        faults.hinted(text.span(), "`score` means nothing with another selection", hint);
+    }
+    let read = score::parse(text.get(), &|name| known.skills.has(name));
+    read_in_file(read, text, known.skills.iter(), faults).map(Arc::new)
 }
 
 /// The most that age adds to a priority.
@@ -97,6 +137,8 @@ fn trigger(rule: &At<schema::Overflow>, faults: &mut Gathered<'_>) -> Option<pol
             policy::Trigger::Wait(wanted(after, (rule, words), faults)?.get().0)
         }
         When::NoWillingAgent => policy::Trigger::NoWillingAgent,
+        When::StepsExhausted => policy::Trigger::StepsExhausted,
+        When::QueueClosed => policy::Trigger::QueueClosed,
     })
 }
 
@@ -234,6 +276,33 @@ pub(super) fn comparable(table: &schema::Tenant, faults: &mut Gathered<'_>) {
     }
 }
 
+/// Reports channels that exclude or interrupt one that is not there, or themselves.
+pub(super) fn mixes(table: &schema::Tenant, channels: &Names, faults: &mut Gathered<'_>) {
+    for channel in &table.channels {
+        let max = "`max = 1` has an agent hold one of them at a time";
+        let excluded = channel.excludes.iter().map(|other| (other, "excludes", max));
+        let each = "conversations of one channel do not interrupt each other";
+        for (other, does, hint) in excluded.chain(channel.interrupts.iter().map(|other| (other, "interrupts", each))) {
+            if *other.get() == channel.id.get().0 {
+                faults.hinted(other.span(), format!("channel `{}` {does} itself", other.get()), hint);
+            } else if !channels.has(other.get()) {
+                faults.unknown(other.span(), "channel", other.get(), channels.iter());
+            }
+        }
+    }
+}
+
+/// When help begins and ends.
+fn hysteresis(table: &schema::Hysteresis, faults: &mut Gathered<'_>) -> policy::Hysteresis {
+    let stop = table.stop.as_ref().map_or(0, |stop| *stop.get());
+    if let Some(above) = table.stop.as_ref().filter(|_| stop > table.start) {
+        let message = format!("help would end at {stop} and begin only above {}", table.start);
+        faults.hinted(above.span(), message, "`stop` is at most `start`");
+    }
+    let ratio_ppm = table.ratio.map_or(1_000_000, |ratio| millionths(ratio) as u32);
+    policy::Hysteresis { start: table.start, stop, ratio_ppm }
+}
+
 /// Agents kept back.
 pub(super) fn reserves(table: &schema::Tenant, known: &Known, faults: &mut Gathered<'_>) -> Vec<policy::Reserve> {
     let mut seen = HashSet::new();
@@ -262,6 +331,8 @@ pub(super) fn reserves(table: &schema::Tenant, known: &Known, faults: &mut Gathe
             queue: queue.into(),
             keep_idle: reserve.keep_idle,
             release_after: reserve.release_after.map(|after| after.0),
+            lender_within_target: reserve.lender_within_target.unwrap_or(false),
+            hysteresis: reserve.hysteresis.as_ref().map(|rule| hysteresis(rule, faults)),
         });
     }
     kept

@@ -1,6 +1,6 @@
 //! A policy in which everything lasts a fraction of its time, so that a day can be seen in minutes.
 
-use crate::engine::policy::{Channel, Policy, Queue, Rules, ServiceLevel, Trigger, WrapUp};
+use crate::engine::policy::{Channel, Exhausted, Policy, Queue, Rules, ServiceLevel, Trigger, WrapUp};
 use crate::engine::time::Span;
 
 /// Divides every duration of a policy by `by`, at least 1: what was in a ratio before is so after. A time that was not
@@ -26,6 +26,9 @@ pub fn faster(policy: &mut Policy, by: u32) {
     channels.iter_mut().for_each(|channel| channel_faster(channel, by));
     queues.iter_mut().for_each(|queue| queue_faster(queue, by));
     let released = reserves.iter_mut().filter_map(|reserve| reserve.release_after.as_mut());
+    for rate in teams.iter_mut().filter_map(|team| team.offer_rate_limit.as_mut()) {
+        shorten(&mut rate.per, by);
+    }
     let memberships = teams.iter_mut().flat_map(|team| team.queues.iter_mut());
     released.chain(memberships.map(|membership| &mut membership.delay)).for_each(|time| shorten(time, by));
 }
@@ -44,8 +47,10 @@ fn rules_faster(rules: &mut Rules, by: u32) {
         remembered_requests: _,
         // Of days, as reports are.
         recontact_window: _,
+        occupancy_window,
     } = rules;
     let times = [session_lease, gateway_grace, retry_time, transfer_timeout, park_timeout, retention, request_window];
+    shorten(occupancy_window, by);
     times.into_iter().for_each(|time| shorten(time, by));
 }
 
@@ -54,6 +59,8 @@ fn channel_faster(channel: &mut Channel, by: u32) {
         id: _,
         cost: _,
         max: _,
+        excludes: _,
+        interrupts: _,
         connect: _,
         auto_accept: _,
         offer_timeout,
@@ -73,6 +80,9 @@ fn queue_faster(queue: &mut Queue, by: u32) {
         require: _,
         limit: _,
         selection: _,
+        idle_clock: _,
+        score: _,
+        broadcast: _,
         aging,
         aging_cap: _,
         max_wait_first,
@@ -80,6 +90,8 @@ fn queue_faster(queue: &mut Queue, by: u32) {
         expected_handle,
         expected_patience,
         overflow,
+        steps,
+        exhausted,
         max_wait,
         short_abandon,
         wrap_up,
@@ -90,9 +102,18 @@ fn queue_faster(queue: &mut Queue, by: u32) {
     let ServiceLevel { threshold, target_ppm: _ } = service_level;
     let waits = overflow.iter_mut().filter_map(|rule| match &mut rule.trigger {
         Trigger::Wait(wait) => Some(wait),
-        Trigger::QueueLength(_) | Trigger::NobodySignedIn | Trigger::NoWillingAgent => None,
+        Trigger::QueueLength(_)
+        | Trigger::NobodySignedIn
+        | Trigger::NoWillingAgent
+        | Trigger::QueueClosed
+        | Trigger::StepsExhausted => None,
     });
     waits.for_each(|wait| shorten(wait, by));
+    steps.iter_mut().for_each(|step| shorten(&mut step.after, by));
+    match exhausted {
+        Exhausted::StayOnLast => {}
+        Exhausted::AnyInQueue(after) | Exhausted::Overflow(after) => shorten(after, by),
+    }
     let maybe = max_wait.iter_mut().chain(max_wait_first).chain(expected_patience);
     maybe.chain([short_abandon, threshold, expected_handle]).for_each(|time| shorten(time, by));
     match wrap_up {

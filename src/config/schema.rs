@@ -19,23 +19,19 @@ use serde_json::Value;
 use super::duration::Duration;
 
 /// Keys of later releases, by the table they will stand in.
-pub(super) const LATER_KEYS: [(&str, &[&str]); 9] = [
+pub(super) const LATER_KEYS: [(&str, &[&str]); 6] = [
     ("Document", &["auth"]),
     ("Server", &["tls", "auth"]),
-    ("Journal", &["retention"]),
     ("Tenant", &["reserve", "calendars", "classification", "pools"]),
-    ("Channel", &["excludes", "pool"]),
-    ("Queue", &["calendar", "steps", "reserve", "score", "channels"]),
-    ("Reserve", &["lender_within_target", "hysteresis"]),
-    ("Team", &["shifts", "max_occupancy", "offer_rate_limit"]),
+    ("Channel", &["pool"]),
+    ("Queue", &["calendar", "reserve", "channels"]),
     ("Agent", &["shifts", "cost_per_hour", "max_occupancy"]),
 ];
 
 /// Values of later releases, by the type they will belong to.
-pub(super) const LATER_VALUES: [(&str, &[&str]); 4] = [
+pub(super) const LATER_VALUES: [(&str, &[&str]); 3] = [
     ("Backend", &["replicated"]),
-    ("Selection", &["least_occupied", "best_score", "broadcast"]),
-    ("When", &["estimated_wait", "out_of_hours", "queue_closed"]),
+    ("When", &["estimated_wait", "out_of_hours"]),
     ("Then", &["relax", "callback", "voicemail"]),
 ];
 
@@ -179,6 +175,10 @@ pub struct Journal {
     /// Bytes of one file of the embedded journal; as many are held in reserve for a disk that is full. Default 16777216.
     #[schemars(range(min = 1_048_576, max = 1_073_741_824))]
     pub segment_bytes: Option<u64>,
+    /// How long files of the embedded journal stay after a snapshot stands for them: what can still be looked at and
+    /// replayed. Default "8d".
+    #[schemars(extend("x-max" = "3650d"))]
+    pub retention: Option<Duration>,
 }
 
 /// The kind of journal.
@@ -253,8 +253,11 @@ pub struct Tenant {
     pub remembered_requests: Option<u32>,
     /// How long a customer's coming again tells that his last contact, said to be resolved, was not: for first contact
     /// resolution in reports. Default "7d".
-    #[schemars(extend("x-min" = "1d", "x-max" = "30d"))]
+    #[schemars(extend("x-min" = "1m", "x-max" = "30d"))]
     pub recontact_window: Option<Duration>,
+    /// Over which time of late an agent's occupancy is taken for routing ("least_occupied", max_occupancy). Default "1h".
+    #[schemars(extend("x-min" = "1s", "x-max" = "12h"))]
+    pub occupancy_window: Option<Duration>,
     /// The skills there are.
     #[serde(default)]
     pub skills: Vec<Skill>,
@@ -303,6 +306,13 @@ pub struct Channel {
     /// Contacts of this channel one agent holds at most. Default 1 for voice and video, 4 for others.
     #[schemars(range(min = 1, max = 1000))]
     pub max: Option<u32>,
+    /// Channels whose contacts no agent holds together with this one's, nor this one's with theirs. Default: none.
+    #[serde(default)]
+    pub excludes: Vec<At<String>>,
+    /// Channels whose conversations give way to a contact of this one: when an agent accepts it they are put on hold, as
+    /// many as it needs room for, the last connected first, and go on when it is over. Default: none.
+    #[serde(default)]
+    pub interrupts: Vec<At<String>>,
     /// When an accepted contact counts as connected. Default "explicit" for voice and video, "on_accept" for others.
     pub connect: Option<Connect>,
     /// Whether offers are accepted for the agent as they are issued. Default false.
@@ -351,8 +361,13 @@ pub struct Queue {
     pub require: Option<At<String>>,
     /// How the agent is chosen. Default "longest_idle".
     pub selection: Option<Selection>,
-    /// Since when an agent counts as idle under "longest_idle". Default "any".
-    pub idle_clock: Option<At<IdleClock>>,
+    /// Since when an agent counts as idle, under "longest_idle" and wherever a selection finds equals. Default "any".
+    pub idle_clock: Option<IdleClock>,
+    /// For selection "best_score": whole-number arithmetic over the agent's levels and attributes (attr.NAME) and the
+    /// contact's (contact.NAME), such as "10 * french + 50 * (attr.site = contact.site)". Default: unset.
+    pub score: Option<At<String>>,
+    /// For selection "broadcast": to how many agents at once. Default { min = 1, max = 5 }.
+    pub broadcast: Option<At<Broadcast>>,
     /// Priority points a contact gains per minute of age (since its arrival, less age credit). Default 0.
     #[schemars(range(min = 0.0, max = 1000.0))]
     pub aging_per_minute: Option<f64>,
@@ -371,6 +386,13 @@ pub struct Queue {
     /// What happens when the queue is long, nobody is there, or a contact waits too long; in order. Default: nothing.
     #[serde(default)]
     pub overflow: Vec<At<Overflow>>,
+    /// How what is asked of an agent is relaxed the longer a contact waits: whoever meets any step that has begun may take
+    /// it, those of an earlier step first. Without a step that begins at once, `require` comes before them.
+    /// Default: nothing is.
+    #[serde(default)]
+    pub steps: Vec<At<Step>>,
+    /// What follows the last step. Default { then = "stay_on_last" }.
+    pub steps_exhausted: Option<At<StepsExhausted>>,
     /// Mean patience expected, for "cmu_theta"; left out of every queue of a team, the order is cost / handle time.
     /// Default: unset.
     #[schemars(extend("x-min" = "100ms", "x-max" = "90d"))]
@@ -404,6 +426,18 @@ pub struct QueueGroup {
     pub limit: u32,
 }
 
+/// To how many agents a contact is offered at once.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Broadcast {
+    /// When fewer offers stay open, others are offered the contact too, up to `max`. Default 1.
+    #[schemars(range(min = 1, max = 50))]
+    pub min: Option<u32>,
+    /// Most at once. Default 5, or `min` where that is more.
+    #[schemars(range(min = 1, max = 50))]
+    pub max: Option<u32>,
+}
+
 /// How the agent is chosen among those who may serve a contact and have room. What is equal goes to the longest idle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -412,6 +446,8 @@ pub enum Selection {
     LongestIdle,
     /// The lowest `rank` of his team's membership in the queue.
     Ranked,
+    /// The lowest occupancy over the tenant's `occupancy_window`.
+    LeastOccupied,
     /// The least used share of his capacity.
     LeastLoaded,
     /// The highest sum of levels in the skills that queue and contact name.
@@ -426,6 +462,68 @@ pub enum Selection {
     Ordered,
     /// Anyone, all alike.
     Random,
+    /// The highest value of the queue's `score`.
+    BestScore,
+    /// Several at once, the longest idle, and the first to accept wins: see `broadcast`.
+    Broadcast,
+}
+
+/// One relaxation step.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Step {
+    /// When it begins, counted from when the contact came into the queue, less what steps before it were cut short.
+    /// Default for the first "0s".
+    #[schemars(extend("x-max" = "90d"))]
+    pub after: Option<At<Duration>>,
+    /// What it asks instead of the queue's `require`; "true" asks nothing. Default: the same as the queue.
+    pub require: Option<At<String>>,
+    /// Skills, and attributes as attr.NAME, that it does not ask for although the contact does.
+    #[serde(default)]
+    pub drop: Vec<At<String>>,
+    /// Makes it a step for the contact's preferred agent alone. Default: for everyone.
+    pub prefer: Option<At<Prefer>>,
+    /// When it is passed over, judged as it would begin; the next step then begins at once. Default: never.
+    pub skip_if: Option<At<SkipIf>>,
+}
+
+/// Whom a step is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Prefer {
+    /// The contact's preferred agent. It ends early while he is not signed in or may not take the contact.
+    PreferredAgent,
+}
+
+/// When a step is passed over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SkipIf {
+    /// Nobody of a team that serves the queue who meets what the step asks is signed in.
+    NobodySignedIn,
+}
+
+/// What follows the last step.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct StepsExhausted {
+    /// When the last step is over, counted as the steps are. Needed but for "stay_on_last".
+    #[schemars(extend("x-min" = "100ms", "x-max" = "90d"))]
+    pub after: Option<At<Duration>>,
+    /// What then.
+    pub then: ExhaustedThen,
+}
+
+/// What follows the last step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ExhaustedThen {
+    /// Nothing: the last step goes on.
+    StayOnLast,
+    /// Anyone of a team that serves the queue may take the contact, whatever queue and contact ask.
+    AnyInQueue,
+    /// The overflow rules with when = "steps_exhausted" act.
+    Overflow,
 }
 
 /// One overflow rule. It acts once per contact and stay in the queue; the first that is set off and possible does.
@@ -442,7 +540,7 @@ pub struct Overflow {
     pub after: Option<At<Duration>>,
     /// What it does.
     pub then: Then,
-    /// For "queue": where the contact goes. Not possible while that queue is full.
+    /// For "queue": where the contact goes. Not possible while that queue is full or closed.
     pub queue: Option<At<String>>,
     /// For "priority": the contact's priority from then on.
     #[schemars(range(min = -100, max = 100))]
@@ -463,6 +561,10 @@ pub enum When {
     Wait,
     /// A contact was declined as often as the tenant's max_declines.
     NoWillingAgent,
+    /// The time of the queue's last step is over; needs steps_exhausted = { after, then = "overflow" }.
+    StepsExhausted,
+    /// A contact comes to a queue that a supervisor closed: judged before all else.
+    QueueClosed,
 }
 
 /// What an overflow rule does.
@@ -503,9 +605,30 @@ pub struct Reserve {
     /// How many of them stay idle.
     #[schemars(range(min = 0, max = 1_000_000))]
     pub keep_idle: u32,
-    /// A contact that has waited this long may take them too. Default: never.
+    /// A contact that has waited this long may take them too, whatever else is said here. Default: never.
     #[schemars(extend("x-min" = "100ms", "x-max" = "90d"))]
     pub release_after: Option<Duration>,
+    /// Whether the team lends only while each of its own queues keeps its service-level target, over its last 100
+    /// contacts. Its own are those it serves and has no reserve for. Default false.
+    pub lender_within_target: Option<bool>,
+    /// From how many waiting contacts on the team lends, and until how few. Default: always.
+    pub hysteresis: Option<Hysteresis>,
+}
+
+/// From when until when a team lends. What counts are the contacts that wait in the queue, less `ratio` times those that
+/// wait in the team's own queues.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Hysteresis {
+    /// Lending begins when they are more than this.
+    #[schemars(range(min = 0, max = 1_000_000))]
+    pub start: u32,
+    /// Lending ends when they are no longer more than this; at most `start`. Default 0.
+    #[schemars(range(min = 0, max = 1_000_000))]
+    pub stop: Option<At<u32>>,
+    /// What one of the team's own counts. Default 1.
+    #[schemars(range(min = 0.0, max = 1000.0))]
+    pub ratio: Option<f64>,
 }
 
 /// What follows a conversation.
@@ -570,6 +693,12 @@ pub struct Team {
     /// What an hour of one of its agents costs, in the tenant's currency, for reports: 0 to 1 000 000. Default: unset.
     #[schemars(range(min = 0.0, max = 1_000_000.0))]
     pub cost_per_hour: Option<f64>,
+    /// Occupancy of late (over the tenant's `occupancy_window`), 0.01 to 1, above which an agent gets no new offers until,
+    /// idle, he has come down to it. Default: no bound.
+    #[schemars(range(min = 0.01, max = 1.0))]
+    pub max_occupancy: Option<f64>,
+    /// Offers an agent gets at most in a time. Default: no bound.
+    pub offer_rate_limit: Option<OfferRate>,
     /// In which order an agent of this team takes contacts. Default "priority".
     pub contact_order: Option<At<ContactOrder>>,
     /// What contact_order "queue_ratio" goes by. Default { measure = "delay" }.
@@ -577,6 +706,79 @@ pub struct Team {
     /// What it serves.
     #[serde(default)]
     pub queues: Vec<Membership>,
+    /// When its agents are due to work, for adherence in reports. Default: no shifts.
+    #[serde(default)]
+    #[schemars(length(max = 1000))]
+    pub shifts: Vec<At<TeamShift>>,
+}
+
+/// When agents of a team are due to work, by the clock of the tenant's time zone.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TeamShift {
+    /// Whose it is. Default: everybody's of the team.
+    #[serde(default)]
+    pub agents: Vec<At<String>>,
+    /// On which days of the week it begins. Default: all.
+    #[serde(default)]
+    pub days: Vec<Weekday>,
+    /// From when.
+    pub from: TimeOfDay,
+    /// Until when: of the next day, if that is not later than `from`.
+    pub to: TimeOfDay,
+    /// Breaks.
+    #[serde(default)]
+    #[schemars(length(max = 100))]
+    pub breaks: Vec<TeamBreak>,
+}
+
+/// A break in a team's shift.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TeamBreak {
+    /// From when.
+    pub from: TimeOfDay,
+    /// Until when: of the next day, if that is not later than `from`.
+    pub to: TimeOfDay,
+    /// The NOT_READY reason it is taken with. Default: any.
+    pub reason: Option<At<String>>,
+}
+
+/// A time of day.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(transparent)]
+pub struct TimeOfDay(pub At<String>);
+
+/// A day of the week.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Weekday {
+    /// Monday.
+    Mon,
+    /// Tuesday.
+    Tue,
+    /// Wednesday.
+    Wed,
+    /// Thursday.
+    Thu,
+    /// Friday.
+    Fri,
+    /// Saturday.
+    Sat,
+    /// Sunday.
+    Sun,
+}
+
+/// Offers an agent gets at most in a time.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct OfferRate {
+    /// How many.
+    #[schemars(range(min = 1, max = 1000))]
+    pub offers: u32,
+    /// In how long a time.
+    #[schemars(extend("x-min" = "1s", "x-max" = "1d"))]
+    pub per: Duration,
 }
 
 /// In which order an agent takes contacts of his team's queues; among queues of one priority in the team.
@@ -722,6 +924,10 @@ pub(crate) use schema;
 
 schema!(Level, {
     "description": "A skill level, higher is better.", "type": "integer", "minimum": 1, "maximum": 10,
+});
+schema!(TimeOfDay, {
+    "description": "A time of day such as \"08:00\"; \"24:00\" is the end of the day.",
+    "type": "string", "x-usher": "time-of-day",
 });
 schema!(Id, {
     "description": "1-64 letters, digits, dots, underscores or hyphens.",

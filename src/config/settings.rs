@@ -103,6 +103,8 @@ pub struct Journal {
     pub durability: Durability,
     /// Bytes of one file of the embedded journal.
     pub segment_bytes: u64,
+    /// How long files stay after a snapshot stands for them.
+    pub retention: Duration,
 }
 
 impl Default for Journal {
@@ -112,6 +114,7 @@ impl Default for Journal {
             path: PathBuf::from("journal"),
             durability: Durability::default(),
             segment_bytes: 16 << 20,
+            retention: Duration::from_secs(8 * 86_400),
         }
     }
 }

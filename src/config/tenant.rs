@@ -14,9 +14,11 @@ use crate::engine::time::Span;
 use super::coverage;
 use super::duration::Duration;
 use super::fault::Gathered;
-use super::requirement;
+use super::requirement::{self, RequirementError};
 use super::routing;
 use super::schema::{self, At, Attribute, Id, Label, WrapUpMode};
+use super::shifts;
+use super::steps;
 use super::validate::{Names, unique};
 
 /// Zone of a tenant for which none is given.
@@ -33,12 +35,25 @@ pub const CHANNELS: [&str; 7] = ["voice", "chat", "email", "sms", "social", "vid
 
 /// The names of a tenant's things.
 pub(super) struct Known {
-    skills: Names,
+    /// The skills.
+    pub skills: Names,
     /// The queues.
     pub queues: Names,
     /// The teams.
     pub teams: Names,
     agents: Names,
+    /// NOT_READY reasons; any when empty.
+    pub reasons: Vec<String>,
+}
+
+impl Known {
+    /// Reports an agent of a list that the file does not have. Agents may also come by gRPC; with none in the file it can
+    /// only be one of those.
+    pub fn agent(&self, agent: &At<String>, faults: &mut Gathered<'_>) {
+        if !self.agents.is_empty() && !self.agents.has(agent.get()) {
+            faults.unknown(agent.span(), "agent", agent.get(), self.agents.iter());
+        }
+    }
 }
 
 /// Builds the policy. What is returned is of use only if no fault was added. `whole` says that nothing was taken out of
@@ -55,9 +70,11 @@ pub(super) fn policy(
         queues: unique("queue", table.queues.iter().map(|queue| &queue.id), faults),
         teams: unique("team", table.teams.iter().map(|team| &team.id), faults),
         agents: unique("agent", table.agents.iter().map(|agent| &agent.id), faults),
+        reasons: table.not_ready_reasons.iter().map(|reason| reason.0.clone()).collect(),
     };
     unique("queue group", table.queue_groups.iter().map(|group| &group.id), faults);
-    unique("channel", table.channels.iter().map(|channel| &channel.id), faults);
+    let media = unique("channel", table.channels.iter().map(|channel| &channel.id), faults);
+    routing::mixes(&table, &media, faults);
     counts(&table, faults);
     parents(&table.teams, faults);
     routing::comparable(&table, faults);
@@ -138,6 +155,7 @@ fn rules(table: &schema::Tenant) -> Rules {
         request_window: span(table.request_window, known.request_window),
         remembered_requests: table.remembered_requests.unwrap_or(known.remembered_requests),
         recontact_window: span(table.recontact_window, known.recontact_window),
+        occupancy_window: span(table.occupancy_window, known.occupancy_window),
     }
 }
 
@@ -170,6 +188,8 @@ fn channel(table: schema::Channel) -> policy::Channel {
     policy::Channel {
         cost: table.cost.map_or(known.cost, |cost| *cost.get()),
         max: table.max.unwrap_or(known.max),
+        excludes: table.excludes.iter().map(|other| other.get().as_str().into()).collect(),
+        interrupts: table.interrupts.iter().map(|other| other.get().as_str().into()).collect(),
         connect: match table.connect {
             None => known.connect,
             Some(schema::Connect::Explicit) => policy::Connect::Explicit,
@@ -190,7 +210,10 @@ fn queue(table: schema::Queue, known: &Known, faults: &mut Gathered<'_>) -> poli
     let default = policy::Queue::named(text(&table.id));
     let promised = default.service_level;
     let overflow = routing::overflow(&table, known, faults);
-    let (selection, aging_cap) = (routing::selection(&table, faults), routing::aging_cap(&table, faults));
+    let (steps, exhausted) = steps::steps(&table, &overflow, known, faults);
+    let (selection, idle_clock) = (routing::selection(&table), routing::idle_clock(&table));
+    let (score, aging_cap) = (routing::score(&table, known, faults), routing::aging_cap(&table, faults));
+    let broadcast = routing::broadcast(&table, faults);
     policy::Queue {
         display_name: display_name(table.display_name, &default.id),
         require: table
@@ -198,6 +221,9 @@ fn queue(table: schema::Queue, known: &Known, faults: &mut Gathered<'_>) -> poli
             .and_then(|text| require(&text, &|name| known.skills.has(name), known.skills.iter(), faults)),
         limit: table.limit,
         selection,
+        idle_clock,
+        score,
+        broadcast,
         aging: table.aging_per_minute.map_or(default.aging, routing::millionths),
         aging_cap,
         max_wait_first: table.max_wait_first.map(|given| given.0),
@@ -205,6 +231,8 @@ fn queue(table: schema::Queue, known: &Known, faults: &mut Gathered<'_>) -> poli
         expected_handle: span(table.expected_handle, default.expected_handle),
         expected_patience: table.expected_patience.map(|given| given.0),
         overflow,
+        steps,
+        exhausted,
         max_wait: table.max_wait.map(|given| given.0),
         short_abandon: span(table.short_abandon, default.short_abandon),
         wrap_up: table.wrap_up.map_or(default.wrap_up, |table| wrap_up(&table, faults)),
@@ -228,8 +256,18 @@ pub fn require<'a>(
     skills: impl Iterator<Item = &'a str>,
     faults: &mut Gathered<'_>,
 ) -> Option<Arc<Requirement>> {
-    match requirement::parse(text.get(), is_skill) {
-        Ok(read) => Some(Arc::new(read)),
+    read_in_file(requirement::parse(text.get(), is_skill), text, skills, faults).map(Arc::new)
+}
+
+/// What was read of a text in a file; none, and a fault with its place, when it could not be.
+pub(super) fn read_in_file<'a, T>(
+    read: Result<T, RequirementError>,
+    text: &At<String>,
+    skills: impl Iterator<Item = &'a str>,
+    faults: &mut Gathered<'_>,
+) -> Option<T> {
+    match read {
+        Ok(read) => Some(read),
         Err(error) => {
             let error = error.suggest(skills);
             let span = inside(faults.text(), text, error.offset());
@@ -279,10 +317,8 @@ fn team(table: schema::Team, known: &Known, faults: &mut Gathered<'_>) -> policy
     if let Some(parent) = table.parent.as_ref().filter(|parent| !known.teams.has(parent.get())) {
         faults.unknown(parent.span(), "team", parent.get(), known.teams.iter());
     }
-    // Agents may also come by gRPC; with none in the file a leader can only be one of those.
-    let leader = table.leader.as_ref().filter(|leader| !known.agents.is_empty() && !known.agents.has(leader.get()));
-    if let Some(leader) = leader {
-        faults.unknown(leader.span(), "agent", leader.get(), known.agents.iter());
+    if let Some(leader) = &table.leader {
+        known.agent(leader, faults);
     }
     let mut seen = HashSet::new();
     for membership in &table.queues {
@@ -301,6 +337,7 @@ fn team(table: schema::Team, known: &Known, faults: &mut Gathered<'_>) -> policy
         priority: given.priority.unwrap_or(MEMBERSHIP_PRIORITY),
     };
     let contact_order = routing::contact_order(&table, faults);
+    let shifts = table.shifts.iter().filter_map(|shift| shifts::shift(shift, known, faults)).collect();
     policy::Team {
         display_name: display_name(table.display_name, &id),
         id,
@@ -309,7 +346,10 @@ fn team(table: schema::Team, known: &Known, faults: &mut Gathered<'_>) -> policy
         site: table.site.map(|site| site.0.into()),
         contact_order,
         queues: table.queues.iter().map(membership).collect(),
+        max_occupancy: table.max_occupancy.map(ppm),
+        offer_rate_limit: table.offer_rate_limit.map(|rate| policy::OfferRate { offers: rate.offers, per: rate.per.0 }),
         cost_per_hour: table.cost_per_hour.map_or(0, |cost| (cost.max(0.0) * 1e6).round() as u64),
+        shifts,
     }
 }
 

@@ -54,6 +54,7 @@ fn journal(table: schema::Journal) -> Journal {
         path: table.path.unwrap_or(known.path),
         durability: table.durability.unwrap_or(known.durability),
         segment_bytes: table.segment_bytes.unwrap_or(known.segment_bytes),
+        retention: table.retention.map_or(known.retention, |given| given.std()),
     }
 }
 

@@ -1,11 +1,13 @@
 //! Agents: who they are, the states they go through, and what follows from them.
 
 use alloc::boxed::Box;
+use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::id::{AgentId, ChannelId, SkillId, Text};
 use super::limits;
+use super::occupancy::{Doing, Occupancy};
 use super::order::Sequence;
 use super::requirement::{Attributes, Subject, Value};
 use super::time::{Span, Time};
@@ -46,6 +48,61 @@ pub struct AgentProfile {
 impl AgentProfile {
     /// Capacity units of an agent for whom none are given: one voice contact, or four of the others.
     pub const CAPACITY: u32 = 100;
+}
+
+/// Why an agent is created or changed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum UpsertCause {
+    /// A request.
+    #[default]
+    Request,
+    /// A policy.
+    Config,
+    /// A supervisor set his skills.
+    Skills,
+    /// What a supervisor set for a time has ended.
+    SkillsExpired,
+}
+
+/// A skill level set for a time over an agent's own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SkillOverride {
+    /// The skill.
+    pub skill: Text,
+    /// The level in force, 1-10; 0 when it is taken away.
+    pub level: u8,
+    /// His own, which returns; 0 for none.
+    pub configured: u8,
+    /// When it returns.
+    pub until: Time,
+}
+
+/// A profile's level of a skill; 0 for none.
+pub(super) fn level_of(profile: &AgentProfile, skill: &Text) -> u8 {
+    Subject::level(profile, skill)
+}
+
+/// Sets a profile's level of a skill, 0 taking it away.
+pub(super) fn set_level(profile: &mut AgentProfile, skill: &Text, level: u8) {
+    match (profile.skills.binary_search_by(|(id, _)| id.cmp(skill)), level) {
+        (Ok(at), 0) => drop(profile.skills.remove(at)),
+        (Ok(at), level) => profile.skills[at].1 = level,
+        (Err(_), 0) => {}
+        (Err(at), level) => profile.skills.insert(at, (skill.clone(), level)),
+    }
+}
+
+/// An agent's own profile with what was set over it; notes there what it covers.
+pub(super) fn lay_over(own: &Arc<AgentProfile>, overrides: &mut [SkillOverride]) -> Arc<AgentProfile> {
+    if overrides.is_empty() {
+        return own.clone();
+    }
+    let mut profile = (**own).clone();
+    for held in overrides {
+        held.configured = level_of(own, &held.skill);
+        set_level(&mut profile, &held.skill, held.level);
+    }
+    Arc::new(profile)
 }
 
 impl Subject for AgentProfile {
@@ -109,6 +166,26 @@ pub enum Fault {
     Connect,
 }
 
+/// Why an agent rests: he gets no new offers for a while.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Rest {
+    /// His occupancy of late is above his team's `max_occupancy`.
+    MaxOccupancy,
+    /// He was offered as many contacts as his team's `offer_rate_limit` allows in its time.
+    OfferRate,
+}
+
+impl Rest {
+    /// All of them, in order.
+    pub const ALL: [Rest; 2] = [Rest::MaxOccupancy, Rest::OfferRate];
+
+    /// Its bit in [`Agent::resting`].
+    #[must_use]
+    pub const fn bit(self) -> u8 {
+        1 << self as u8
+    }
+}
+
 /// A skill and a level of it, in four bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct SkillLevel(u32);
@@ -131,8 +208,10 @@ impl SkillLevel {
 /// An agent as the engine keeps him.
 #[derive(Clone, Debug)]
 pub struct Agent {
-    /// Who he is.
+    /// Who he is, with what was set over it for a time.
     pub profile: Arc<AgentProfile>,
+    /// What was set over it, sorted by skill.
+    pub overrides: Vec<SkillOverride>,
     /// His team.
     pub team: Option<super::id::TeamId>,
     /// His skill levels by handle, sorted.
@@ -163,6 +242,8 @@ pub struct Agent {
     pub routing_since: Time,
     /// Units in use and reserved.
     pub used: u32,
+    /// Units that interrupted legs have left and keep a claim to.
+    pub claimed: u32,
     /// Units he has: the profile's, kept here because every search asks for them.
     pub(super) capacity: u32,
     /// Contacts in hand per channel.
@@ -175,6 +256,12 @@ pub struct Agent {
     pub available_since: Option<Time>,
     /// His place in the configuration's list, where some queue goes by it.
     pub(super) listed: Option<u32>,
+    /// How much he worked of late, where anything goes by it.
+    pub(super) occupancy: Option<Box<Occupancy>>,
+    /// When he was offered contacts of late, oldest first, where his pace is bounded.
+    pub(super) offered: VecDeque<Time>,
+    /// Why he rests from offers, by [`Rest::bit`].
+    pub resting: u8,
     /// Newest live leg (slot), the others follow by `Leg::agent_links`.
     pub(super) legs: u32,
     /// Live legs with an open offer, busy, and wrapping.
@@ -210,6 +297,7 @@ impl Agent {
     pub fn new(profile: Arc<AgentProfile>) -> Agent {
         Agent {
             profile,
+            overrides: Vec::new(),
             team: None,
             levels: Box::default(),
             presence: Presence::Offline,
@@ -225,12 +313,16 @@ impl Agent {
             signed_in_since: Time(0),
             routing_since: Time(0),
             used: 0,
+            claimed: 0,
             capacity: 0,
             in_hand: [0; limits::CHANNELS],
             idle_since: None,
             inbound_since: None,
             available_since: None,
             listed: None,
+            occupancy: None,
+            offered: VecDeque::new(),
+            resting: 0,
             legs: super::contact::NONE,
             offering: 0,
             busy: 0,
@@ -253,6 +345,23 @@ impl Agent {
         self.plain.iter().chain(self.compound.iter().flat_map(|run| run.iter()))
     }
 
+    /// Who he is by himself.
+    #[must_use]
+    pub fn base(&self) -> Arc<AgentProfile> {
+        if self.overrides.is_empty() {
+            return self.profile.clone();
+        }
+        let mut own = (*self.profile).clone();
+        self.overrides.iter().for_each(|held| set_level(&mut own, &held.skill, held.configured));
+        Arc::new(own)
+    }
+
+    /// When the first of what was set over it ends.
+    #[must_use]
+    pub fn override_ends(&self) -> Option<Time> {
+        self.overrides.iter().map(|held| held.until).min()
+    }
+
     /// Whether he is signed in.
     #[must_use]
     pub fn signed_in(&self) -> bool {
@@ -265,7 +374,18 @@ impl Agent {
         self.busy + self.wrapping > 0
     }
 
-    /// Whether he may get new offers, room aside.
+    /// What he does, as far as his occupancy is concerned.
+    pub(super) fn doing(&self) -> Doing {
+        if self.holds_work() {
+            Doing::Working
+        } else if self.takes_offers() && self.offering == 0 {
+            Doing::Idle
+        } else {
+            Doing::Neither
+        }
+    }
+
+    /// Whether he takes new offers, room and rest aside.
     #[must_use]
     pub fn takes_offers(&self) -> bool {
         self.presence == Presence::Available
@@ -275,10 +395,16 @@ impl Agent {
             && !self.removed
     }
 
-    /// Whether he has room for one more contact of a channel.
+    /// Whether he may get new offers now, room aside: he does not rest from them.
+    #[must_use]
+    pub fn may_be_offered(&self) -> bool {
+        self.resting == 0 && self.takes_offers()
+    }
+
+    /// Whether he has room for one more contact of a channel, what he holds of others aside.
     #[must_use]
     pub fn has_room(&self, channel: ChannelId, cost: u32, max: u32) -> bool {
-        self.used + cost <= self.capacity && u32::from(self.in_hand[channel.index()]) < max
+        self.used + self.claimed + cost <= self.capacity && u32::from(self.in_hand[channel.index()]) < max
     }
 
     /// The routing word, derived: the first that holds.

@@ -7,6 +7,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use super::agent::Rest;
 use super::contact::{Contact, ContactState, Direction, Leg, LegState, OfferState};
 use super::id::{AgentId, ContactId, QueueId};
 use super::state::State;
@@ -22,7 +23,7 @@ impl State {
         self.audit_books(&mut faults);
         self.audit_places(&mut faults);
         self.audit_contacts(now, &mut faults);
-        self.audit_agents(&mut faults);
+        self.audit_agents(now, &mut faults);
         self.audit_lines(&mut faults);
         self.audit_work_conservation(&mut faults);
         if faults.is_empty() { Ok(()) } else { Err(faults) }
@@ -110,10 +111,11 @@ impl State {
             check(faults, live == contact.live_legs as usize, || {
                 format!("{id:?} has {live} live legs, not as counted")
             });
-            let fronts = self
-                .contact_legs(id)
-                .filter(|(_, leg)| matches!(leg.state, LegState::Offered) || leg.state.is_busy())
-                .count();
+            let of = |is: fn(LegState) -> bool| self.contact_legs(id).filter(|(_, leg)| is(leg.state)).count();
+            let offers = of(|state| state == LegState::Offered);
+            // Offers of a broadcast contact stand side by side.
+            let fronts = of(LegState::is_busy) + offers.min(1);
+            self.audit_offers(id, offers, faults);
             check(faults, fronts <= 1, || format!("{id:?} has {fronts} legs that decide its state"));
             check(faults, contact.closed == (contact.outcome.is_some() && live == 0), || {
                 format!("{id:?} is {state:?} with outcome {:?} and {live} live legs", contact.outcome)
@@ -143,13 +145,29 @@ impl State {
         }
     }
 
+    /// The offers of a contact as they are counted, and whether it is noted that it wants more of them.
+    fn audit_offers(&self, id: ContactId, offers: usize, faults: &mut Vec<String>) {
+        let said = self.contact(id).entry.map_or(0, |entry| usize::from(entry.offers));
+        check(faults, offers == said, || format!("{id:?} has {offers} open offers, said {said}"));
+        let (short, state) = (self.is_short(id), self.contact_state(id));
+        check(faults, short == (state == ContactState::Offered && self.wants(id)), || {
+            format!("{id:?} is {state:?}, wants more agents: {short}")
+        });
+    }
+
     /// What is counted per agent. Invariant 3 is asserted as an offer is issued: capacity may shrink under one.
-    fn audit_agents(&self, faults: &mut Vec<String>) {
+    fn audit_agents(&self, now: Time, faults: &mut Vec<String>) {
         for agent in self.agents_from(0) {
             let held = self.agent(agent);
             let legs: Vec<_> = self.agent_legs(agent).map(|leg| self.leg(leg)).collect();
-            let used: u32 = legs.iter().map(|leg| leg.cost).sum();
-            check(faults, used == held.used, || format!("{agent:?} uses {used} units, not {}", held.used));
+            let units =
+                |out: bool| legs.iter().filter(|leg| leg.interrupted.is_some() == out).map(|leg| leg.cost).sum();
+            let units: (u32, u32) = (units(false), units(true));
+            check(faults, units == (held.used, held.claimed), || {
+                format!("{agent:?} uses and claims {units:?} units, not {:?}", (held.used, held.claimed))
+            });
+            let out = legs.iter().filter(|leg| leg.interrupted.is_some()).all(|leg| leg.state == LegState::OnHold);
+            check(faults, out && self.to_return(agent).is_empty(), || format!("{agent:?} is interrupted by nothing"));
             let count = |of: fn(LegState) -> bool| legs.iter().filter(|leg| of(leg.state)).count() as u32;
             let counted = (
                 count(|state| state == LegState::Offered),
@@ -160,6 +178,10 @@ impl State {
                 format!("{agent:?} has {counted:?} offered, busy and wrapping legs, not as counted")
             });
             let (said, derived) = (held.routing, held.derive_routing());
+            for cause in Rest::ALL.into_iter().filter(|cause| held.resting & cause.bit() != 0) {
+                let until = self.rests_until(agent, cause);
+                check(faults, until.is_none_or(|at| at > now), || format!("{agent:?} rests past {until:?}: {cause:?}"));
+            }
             check(faults, said == derived, || format!("{agent:?} is said {said:?}, but is {derived:?}"));
         }
     }
@@ -167,10 +189,9 @@ impl State {
     /// The lines: whoever should stand in one does, and nobody else, in order.
     fn audit_lines(&self, faults: &mut Vec<String>) {
         for (id, class) in self.index().iter() {
-            let channel = self.channel(class.channel);
             let should = self.agents_from(0).filter(|&agent| {
                 let held = self.agent(agent);
-                self.meets(agent, id) && held.takes_offers() && held.has_room(class.channel, channel.cost, channel.max)
+                self.meets(agent, id) && held.may_be_offered() && self.has_room(held, class.channel)
             });
             let mut should: Vec<_> = should.map(|agent| self.line_rank(agent)).collect();
             should.sort_unstable();
@@ -181,8 +202,8 @@ impl State {
 
     /// Invariant 4: no agent with room stays idle while a contact he may take waits.
     fn audit_work_conservation(&self, faults: &mut Vec<String>) {
-        for (id, contact) in self.contacts_from(0) {
-            if self.state_of(contact) != ContactState::Queued {
+        for (id, _) in self.contacts_from(0) {
+            if !self.wants(id) {
                 continue;
             }
             let free = self.agents_from(0).find(|&agent| self.refused(id, agent).is_none());

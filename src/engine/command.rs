@@ -84,6 +84,8 @@ pub struct ContactChange {
     pub attributes: Option<Attributes>,
     /// The conversation.
     pub conversation_id: Option<Text>,
+    /// The agent to be tried first where steps say so; empty for none.
+    pub preferred_agent_id: Option<Text>,
     /// The priority.
     pub priority: Option<i32>,
     /// The requirement; re-evaluated at once while it waits.
@@ -220,6 +222,15 @@ pub enum Command {
         /// Who he is.
         profile: Arc<AgentProfile>,
     },
+    /// A supervisor changes what an agent can do.
+    SetAgentSkills {
+        /// The agent's id.
+        agent_id: Text,
+        /// Levels by skill, 0 taking one away.
+        skills: Vec<(Text, u8)>,
+        /// When the levels before return; never when none.
+        until: Option<Time>,
+    },
     /// Deletes an agent, or marks him to go with his last leg.
     DeleteAgent {
         /// The agent's id.
@@ -247,6 +258,15 @@ pub enum Command {
         agent_id: Text,
         /// What to.
         presence: Presence,
+    },
+    /// Opens or closes a queue by hand.
+    SetQueueOpen {
+        /// The queue's id.
+        queue: Text,
+        /// What to; none takes back what was set.
+        open: Option<bool>,
+        /// When that ends by itself.
+        until: Option<Time>,
     },
     /// Forgets a customer: what identifies him goes from every contact, and from the journal.
     ForgetCustomer {
@@ -292,6 +312,22 @@ pub enum Command {
         reason: DeclineReason,
         /// How long the pair is barred; the tenant's `retry_time` when none.
         retry_time: Option<Span>,
+    },
+    /// An agent takes a waiting contact out of line.
+    PickContact {
+        /// The agent's id.
+        agent_id: Text,
+        /// The contact's id.
+        contact_id: Text,
+    },
+    /// A supervisor gives a waiting contact to an agent.
+    AssignContact {
+        /// The contact's id.
+        contact_id: Text,
+        /// The agent's id.
+        agent_id: Text,
+        /// Whether or not he is eligible and has room.
+        force: bool,
     },
     /// An offer could not be written to any stream of its agent.
     FailOffer {

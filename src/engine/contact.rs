@@ -58,6 +58,8 @@ pub struct ContactProfile {
     pub conversation_id: Text,
     /// The channel's id.
     pub channel: Text,
+    /// The agent to be tried first where the queue's steps say so; empty when none.
+    pub preferred_agent_id: Text,
     /// The customer's part.
     pub customer: Option<Arc<Customer>>,
     /// Attributes that identify nobody.
@@ -131,6 +133,8 @@ pub enum Reason {
     QueueRemoved,
     /// Its queue had no waiting place left.
     QueueFull,
+    /// Its queue was closed when it came.
+    QueueClosed,
     /// An overflow rule refused it.
     Rule,
     /// An overflow rule sent it outside.
@@ -253,6 +257,20 @@ pub enum FailCause {
     SessionLost,
 }
 
+/// Why a leg began without an offer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum AssignCause {
+    /// The contact was created for this agent.
+    #[default]
+    Direct,
+    /// A supervisor gave it to him.
+    Forced,
+    /// He picked it.
+    Picked,
+    /// It was transferred to him and stays direct work.
+    Transferred,
+}
+
 /// Why a leg ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum EndCause {
@@ -326,14 +344,24 @@ pub struct Entry {
     pub only: Option<AgentId>,
     /// Until when it is open to him alone.
     pub only_until: Time,
+    /// Offers of it that are open.
+    pub offers: u16,
     /// Declines in this entry since the memory was last cleared.
     pub declines: u32,
     /// The last wait reached at which more agents could take it.
     pub reached: Span,
     /// The overflow rules of its queue that have acted in this entry, a bit each.
     pub acted: u32,
+    /// The relaxation step in force, counted from 0.
+    pub step: u8,
+    /// The steps passed over, a bit each.
+    pub skipped: u32,
+    /// How much earlier than they say later steps begin, for those that were cut short.
+    pub advanced: Span,
+    /// Whether the time of the last step is over and overflow rules have been looked at for it.
+    pub exhausted: bool,
     /// The rules it began with, by `State::entry_rules`; a reload leaves them.
-    pub(super) rules: u32,
+    pub rules: u32,
 }
 
 impl Entry {
@@ -362,11 +390,11 @@ pub struct Contact {
     /// Its channel.
     pub channel: ChannelId,
     /// Who began it: the profile's, kept here because every event asks for it.
-    pub(super) direction: Direction,
+    pub direction: Direction,
     /// -100..100, higher first.
     pub priority: i8,
     /// The gateway whose session keeps it, by its handle; [`NONE`] when there is none.
-    pub(super) gateway: u32,
+    pub gateway: u32,
     /// Place among its gateway's contacts.
     pub gateway_links: (u32, u32),
     /// Place in its class' order of waiting.
@@ -378,18 +406,18 @@ pub struct Contact {
     /// `arrival` less age credit: what orders it.
     pub adjusted_arrival: Time,
     /// When it is due, before its first entry; when that began, from then on.
-    pub(super) begin: MaybeTime,
+    pub begin: MaybeTime,
     /// When it ends by itself if not answered.
     pub expire: MaybeTime,
     /// The queue of its last or coming entry, by its handle; [`NONE`] when there is none.
-    pub(super) queue: u32,
+    pub queue: u32,
     /// When its first entry was answered.
     pub answered: MaybeTime,
     /// The entry that is open.
     pub entry: Option<Entry>,
     /// The leg that decides its state once answered, or its direct leg.
     pub owner: Option<LegId>,
-    /// The leg of the open entry: an offer, or what it was accepted into.
+    /// The leg of the open entry: an offer (the newest of several), or what it was accepted into.
     pub entry_leg: Option<LegId>,
     /// Newest leg; the others follow by `Leg::older`.
     pub last_leg: Option<LegId>,
@@ -402,7 +430,7 @@ pub struct Contact {
     /// The agents it is not offered to just now: newest bar (slot), the others follow by `Bar::next`.
     pub bars: u32,
     /// The agent a direct contact is for, by his handle; [`NONE`] when there is none.
-    pub(super) direct: u32,
+    pub direct: u32,
     /// Digest of the request that created it.
     pub digest: [u8; 16],
     /// Outcome, once the customer's part is over.
@@ -478,6 +506,10 @@ pub struct Leg {
     pub cost: u32,
     /// The channel, for the agent's count.
     pub channel: ChannelId,
+    /// The leg that interrupted it: it is ON_HOLD, holds no units and keeps a claim to them.
+    pub interrupted: Option<LegId>,
+    /// Whether it was offered to several agents at once.
+    pub broadcast: bool,
     /// Whether it was ever CONNECTED.
     pub connected_once: bool,
     /// Whether `max_handle` was passed and said.

@@ -4,12 +4,15 @@
 //! after) stands beside it in [`Recorded`].
 
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 
-use super::agent::{AgentProfile, Fault, Presence, Routing};
+use super::agent::{AgentProfile, Fault, Presence, Rest, Routing, SkillOverride, UpsertCause};
 use super::command::{ContactChange, NewContact, RequestStamp};
 use super::contact::{
-    ContactState, Customer, DeclineReason, Direction, EndCause, FailCause, Outcome, Reason, SurveyKind, SurveyResult,
+    AssignCause, ContactState, Customer, DeclineReason, Direction, EndCause, FailCause, Outcome, Reason, SurveyKind,
+    SurveyResult,
 };
+use super::estimate::Estimate;
 use super::id::{AgentId, BarId, ChannelId, ContactId, GatewayId, LegId, QueueId, Text};
 use super::policy::{Action, Policy, PolicyChange, Trigger};
 use super::time::{Span, Time};
@@ -42,10 +45,14 @@ pub struct Facts {
     pub queue: Option<QueueId>,
     /// Number of the entry, 1 for the contact's first.
     pub entry: u32,
+    /// The relaxation step the entry was in.
+    pub step: u8,
     /// Measured wait of the entry, up to this event.
     pub wait: Span,
     /// Time PARKED in the entry, up to this event.
     pub parked: Span,
+    /// How long the entry that begins is likely to wait; none while too little was seen.
+    pub estimate: Option<Estimate>,
     /// Since the customer arrived.
     pub since_arrival: Span,
     /// The agent the event is about, also by its leg.
@@ -62,6 +69,8 @@ pub struct Facts {
     pub wrap_up: Span,
     /// Whether this ends the last leg of an answered entry: the entry is handled.
     pub handled: bool,
+    /// Whether this leaves the agent with more units in use than he has: work he was given, or a capacity that was lowered.
+    pub over_capacity: bool,
 }
 
 /// Why an entry began.
@@ -139,6 +148,24 @@ pub enum Event {
         /// The wait.
         wait: Span,
     },
+    /// A relaxation step began, or was passed over: more agents may take a contact.
+    ContactRelaxed {
+        /// The contact.
+        contact: ContactId,
+        /// The step before, counted from 0.
+        before: u8,
+        /// The step now in force.
+        after: u8,
+        /// The steps passed over so far, a bit each.
+        skipped: u32,
+        /// How much earlier than they say later steps begin.
+        advanced: Span,
+    },
+    /// The time of a queue's last step is over for a contact: overflow rules are looked at.
+    StepsExhausted {
+        /// The contact.
+        contact: ContactId,
+    },
     /// A file says what the policy in force says already.
     PolicySourced {
         /// SHA-256 of the file.
@@ -150,6 +177,21 @@ pub enum Event {
         customer: Arc<Customer>,
         /// Contacts concerned.
         contacts: u32,
+    },
+    /// A queue was opened or closed by hand, or that has ended.
+    QueueOpenChanged {
+        /// The queue.
+        queue: QueueId,
+        /// Whether it was open.
+        before: bool,
+        /// Whether it is.
+        after: bool,
+        /// What it is set to; none when nothing is set any more.
+        set: Option<bool>,
+        /// When that ends by itself.
+        until: Option<Time>,
+        /// Whether it ended by itself.
+        by_clock: bool,
     },
     /// The engine was brought back from its journal. Offer, connect, wrap-up, bar and NOT_RESPONDING deadlines, and a lost
     /// gateway's grace, moved by the outage; leases start anew.
@@ -312,6 +354,8 @@ pub enum Event {
         expires: Time,
         /// Measured wait so far.
         wait: Span,
+        /// Whether it is offered to several at once.
+        broadcast: bool,
     },
     /// The agent took it; the leg is ASSIGNED.
     OfferAccepted {
@@ -341,6 +385,15 @@ pub enum Event {
         leg: LegId,
         /// Until when the pair is barred.
         barred: Option<(BarId, Time)>,
+    },
+    /// Another agent won.
+    OfferRescinded {
+        /// The contact.
+        contact: ContactId,
+        /// The leg.
+        leg: LegId,
+        /// Who.
+        winner: AgentId,
     },
     /// The contact left.
     OfferCancelled {
@@ -379,6 +432,8 @@ pub enum Event {
         cost: u32,
         /// When it must be connected.
         connect_by: Time,
+        /// Why.
+        cause: AssignCause,
     },
     /// Customer and agent talk.
     LegConnected {
@@ -395,6 +450,8 @@ pub enum Event {
         contact: ContactId,
         /// The leg.
         leg: LegId,
+        /// The leg that interrupts it; none when the gateway asked.
+        by: Option<LegId>,
     },
     /// The customer is back.
     LegResumed {
@@ -402,6 +459,8 @@ pub enum Event {
         contact: ContactId,
         /// The leg.
         leg: LegId,
+        /// Whether it was interrupted, and nothing that interrupted it is left.
+        interrupted: bool,
     },
     /// The agent wraps up.
     LegWrapUpStarted {
@@ -440,8 +499,12 @@ pub enum Event {
     AgentUpserted {
         /// The agent.
         agent: AgentId,
-        /// Who he is.
+        /// Who he is, with what was set over it for a time.
         profile: Arc<AgentProfile>,
+        /// Why.
+        cause: UpsertCause,
+        /// What was set over it.
+        overrides: Vec<SkillOverride>,
     },
     /// An agent is to go with his last leg.
     AgentRemoved {
@@ -503,6 +566,22 @@ pub enum Event {
         /// The agent.
         agent: AgentId,
     },
+    /// An agent gets no new offers for a while.
+    AgentRestStarted {
+        /// The agent.
+        agent: AgentId,
+        /// Why.
+        cause: Rest,
+        /// When that is over by itself; none while he works.
+        until: Option<Time>,
+    },
+    /// An agent gets new offers again, as far as this cause is concerned.
+    AgentRestEnded {
+        /// The agent.
+        agent: AgentId,
+        /// Why he rested.
+        cause: Rest,
+    },
     /// An agent's session is alive again.
     AgentSessionOpened {
         /// The agent.
@@ -554,6 +633,8 @@ impl Event {
             | NoWillingAgent { contact }
             | BarLifted { contact, .. }
             | WaitReached { contact, .. }
+            | ContactRelaxed { contact, .. }
+            | StepsExhausted { contact }
             | ContactOverflowed { contact, .. }
             | ContactEnded { contact, .. }
             | ContactClosed { contact, .. }
@@ -562,6 +643,7 @@ impl Event {
             | OfferAccepted { contact, .. }
             | OfferDeclined { contact, .. }
             | OfferExpired { contact, .. }
+            | OfferRescinded { contact, .. }
             | OfferCancelled { contact, .. }
             | OfferRevoked { contact, .. }
             | OfferFailed { contact, .. }
@@ -585,6 +667,7 @@ impl Event {
             | OfferAccepted { leg, .. }
             | OfferDeclined { leg, .. }
             | OfferExpired { leg, .. }
+            | OfferRescinded { leg, .. }
             | OfferCancelled { leg, .. }
             | OfferRevoked { leg, .. }
             | OfferFailed { leg, .. }
@@ -617,6 +700,8 @@ impl Event {
             | AgentRoutingChanged { agent, .. }
             | AgentNotResponding { agent, .. }
             | AgentResponding { agent }
+            | AgentRestStarted { agent, .. }
+            | AgentRestEnded { agent, .. }
             | AgentSessionOpened { agent }
             | AgentSessionLost { agent } => Some(agent),
             _ => None,

@@ -6,10 +6,11 @@
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
-use super::agent::Agent;
+use super::agent::{Agent, Rest};
 use super::id::{AgentId, ContactId};
 use super::rank::AgentRank;
 use super::state::State;
+use super::time::Time;
 
 /// Why an agent is not a candidate, in the order in which it is judged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -24,8 +25,16 @@ pub enum Refused {
     SessionLost,
     /// He is NOT_RESPONDING.
     NotResponding,
+    /// His occupancy of late is above his team's bound.
+    MaxOccupancy,
+    /// He was offered as many contacts as his team's rate allows.
+    OfferRate,
     /// He has no room for one more contact of the channel.
     NoRoom,
+    /// He holds a contact of a channel that is never mixed with this one.
+    ChannelMix,
+    /// An offer of it is open to him.
+    Offered,
     /// The pair is barred for a while.
     Barred,
     /// It has not waited long enough for his team.
@@ -58,7 +67,7 @@ impl State {
             Some(only) => only == agent,
             None => self.registry().band(candidate.team, entry.queue).is_some(),
         };
-        let channel = self.channel(held.channel);
+        let room = self.has_room(candidate, held.channel);
         let rules = [
             (!member || candidate.deleted, Refused::NotMember),
             (!self.qualifies(candidate, entry.class), Refused::Requirement),
@@ -70,7 +79,11 @@ impl State {
             ),
             (!candidate.session, Refused::SessionLost),
             (candidate.not_responding.is_some(), Refused::NotResponding),
-            (!candidate.has_room(held.channel, channel.cost, channel.max), Refused::NoRoom),
+            (candidate.resting & Rest::MaxOccupancy.bit() != 0, Refused::MaxOccupancy),
+            (candidate.resting & Rest::OfferRate.bit() != 0, Refused::OfferRate),
+            (!room && self.mixes(candidate, held.channel), Refused::NoRoom),
+            (!room, Refused::ChannelMix),
+            (self.is_offered(held, agent), Refused::Offered),
             (self.barred(held, agent), Refused::Barred),
             (entry.only.is_none() && !self.delay_over(&entry, candidate.team), Refused::Delay),
             (entry.only.is_none() && !self.lent(&entry, candidate.team), Refused::Reserved),
@@ -82,31 +95,37 @@ impl State {
     #[must_use]
     pub fn candidates_for(&self, contact: ContactId) -> Candidates {
         let mut found = Candidates::default();
-        let mut ranks: Vec<AgentRank> = Vec::new();
+        let mut ranks: Vec<(u8, AgentRank)> = Vec::new();
         for agent in self.agents_from(0) {
             match self.refused(contact, agent) {
                 Some(reason) => *found.refused.entry(reason).or_default() += 1,
-                None => ranks.push(self.agent_rank(contact, agent)),
+                None => ranks.push((self.step_of(contact, agent), self.agent_rank(contact, agent))),
             }
         }
         ranks.sort_unstable();
         found.eligible = ranks.len() as u32;
-        found.winner = ranks.first().copied();
-        found.runner_up = ranks.get(1).copied();
+        found.winner = ranks.first().map(|found| found.1);
+        found.runner_up = ranks.get(1).map(|found| found.1);
         found
     }
 
-    /// How an agent ranks for a contact that waits: by its queue's selection, then by since when he is idle.
+    /// How an agent ranks for a contact that waits, among those of one step ([`Self::step_of`]): by its queue's selection, then by since when he is idle.
     #[must_use]
     pub fn agent_rank(&self, contact: ContactId, agent: AgentId) -> AgentRank {
         let held = self.contact(contact);
-        let selection = held.entry.map(|entry| self.queue(entry.queue).selection).unwrap_or_default();
-        AgentRank { key: self.agent_key(held, selection, agent), ..self.line_rank(agent) }
+        let line = self.line_rank(agent);
+        held.entry.map_or(line, |entry| self.rank_agent(held, self.queue(entry.queue), line))
     }
 
     /// How an agent stands in line: since when he is idle, then his handle.
     #[must_use]
     pub fn line_rank(&self, agent: AgentId) -> AgentRank {
-        AgentRank { key: 0, idle_since: self.agent(agent).idle_since.unwrap_or_default(), agent }
+        AgentRank {
+            interrupts: false,
+            key: 0,
+            clock: Time(0),
+            idle_since: self.agent(agent).idle_since.unwrap_or_default(),
+            agent,
+        }
     }
 }

@@ -39,6 +39,8 @@ pub const AGING: i64 = 1_000_000_000;
 pub const KEEP_IDLE: u32 = AGENTS as u32;
 /// Overflow rules per queue: which of them acted is kept in one word per entry.
 pub const OVERFLOW_RULES: usize = 32;
+/// Steps per queue: which of them were passed over is kept in one word per entry.
+pub const STEPS: usize = 16;
 /// Groups of queues per tenant: an arrival looks at each group of its queue.
 pub const QUEUE_GROUPS: usize = 1_000;
 /// Agents looked at per event while the pool of a class never seen is filled, so that no step is long.
@@ -53,6 +55,10 @@ pub const LEGS_PER_CONTACT: u32 = 64;
 pub const ARRIVAL_AGE: Span = Span::from_secs(86_400);
 /// How far ahead a callback may be asked for.
 pub const CALLBACK_AHEAD: Span = Span::from_secs(30 * 86_400);
+/// How far ahead the end of a skill set for a time may lie.
+pub const SKILL_OVERRIDE: Span = Span::from_secs(30 * 86_400);
+/// Agents a contact is offered to at once at most: fewer than the legs kept of it.
+pub const BROADCAST: u32 = 50;
 /// Contacts one MoveContacts may name.
 pub const MOVE_NAMES: usize = 1_000;
 /// Longest age credit: as far as an arrival may lie back.
@@ -69,8 +75,13 @@ pub const SWEEP: usize = 256;
 pub const GATEWAY_SWEEP: usize = 64;
 /// Waiting contacts looked at to tell a position; past it the position is not told.
 pub const POSITION_SEARCH: u32 = 10_000;
-/// Requirement texts longer than this are refused.
+/// Offers an `offer_rate_limit` may allow: the instants of as many are kept per agent.
+pub const OFFER_RATE: u32 = 1_000;
+/// Operations of one score: each is looked at for every agent in line.
+pub const SCORE_OPERATIONS: usize = 64;
+/// Requirement texts and scores longer than this are refused.
 pub const REQUIREMENT_BYTES: usize = 4096;
 
+const _: () = assert!(BROADCAST < LEGS_PER_CONTACT);
 const _: () = assert!(REQUEST_ID_BYTES <= ID_BYTES && CONFIG_ID_BYTES <= ID_BYTES);
 const _: () = assert!(SKILL_LEVEL < u8::MAX && CHANNELS < u8::MAX as usize);

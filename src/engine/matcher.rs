@@ -18,6 +18,7 @@ use super::pools::{Asks, LineId, PoolId, Pools, RosterId, Run};
 use super::rank::{AgentRank, Aging, ContactRank};
 use super::requirement::Requirement;
 use super::slab::{Chunked, Slab};
+use super::state::Asked;
 use super::table::{IdTable, hash_bytes};
 use super::time::Time;
 
@@ -138,12 +139,15 @@ pub struct Class {
     pub channel: ChannelId,
     /// The contact's own requirement, beside the queue's.
     pub requirement: Option<Arc<Requirement>>,
+    /// Whether that is all that is asked, the steps of the queue having been worked in.
+    pub whole: bool,
     /// Skill levels that queue and contact ask for together, each skill once, sorted.
     pub(super) levels: Vec<(SkillId, u8)>,
     /// What they ask beyond skill levels.
     pub(super) rest: Vec<Arc<Requirement>>,
     /// The skills they name, each once, sorted.
     pub(super) named: Vec<SkillId>,
+    pool: PoolId,
     /// The lines in which those who may serve it stand.
     pub(super) lines: Vec<LineId>,
     /// Whether others stand there too: its pool is not filled yet.
@@ -204,17 +208,24 @@ impl Index {
         self.by_key.find(self.hash(queue, channel, requirement), same).map(ClassId)
     }
 
-    /// Adds a class never seen; the caller says what it asks and gives it its pool.
-    pub(super) fn add(&mut self, queue: QueueId, channel: ChannelId, requirement: Option<Arc<Requirement>>) -> ClassId {
+    /// The class of an entry, made when it was never seen; then the caller says what it asks and gives it its pool.
+    pub(super) fn class_of(&mut self, queue: QueueId, channel: ChannelId, asked: &Asked) -> ClassId {
+        let known = self.find(queue, channel, asked.requirement.as_deref());
+        known.unwrap_or_else(|| self.add(queue, channel, asked.clone()))
+    }
+
+    pub(super) fn add(&mut self, queue: QueueId, channel: ChannelId, Asked { requirement, whole }: Asked) -> ClassId {
         let class = ClassId(self.classes.len());
         self.by_key.insert(self.hash(queue, channel, requirement.as_deref()), class.0);
         self.classes.push(Class {
             queue,
             channel,
             requirement,
+            whole,
             levels: Vec::new(),
             rest: Vec::new(),
             named: Vec::new(),
+            pool: PoolId::NONE,
             lines: Vec::new(),
             mixed: false,
             waiting: Waiting::default(),
@@ -232,7 +243,15 @@ impl Index {
         let (pool, level) = self.pools.of(held.channel, &held.levels, &held.rest, rarest);
         let asks = Asks { class, queue: held.queue, level };
         self.pools.join(pool, asks);
+        self.classes[class.0].pool = pool;
         self.link(pool, asks);
+    }
+
+    /// Takes a class out of its pool: it will ask for something else.
+    pub(super) fn leave_pool(&mut self, class: ClassId) {
+        let held = &mut self.classes[class.0];
+        let lines = core::mem::take(&mut held.lines);
+        self.pools.leave(held.pool, class, &lines);
     }
 
     /// The pool filled first now has all its agents: its classes look nowhere else any more.
@@ -354,6 +373,12 @@ impl Class {
     #[must_use]
     pub fn waiting(&self) -> u32 {
         self.waiting.len()
+    }
+
+    /// What it asks, its queue and channel left aside.
+    #[must_use]
+    pub fn asked(&self) -> Asked {
+        Asked { requirement: self.requirement.clone(), whole: self.whole }
     }
 }
 

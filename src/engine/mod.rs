@@ -9,11 +9,13 @@ pub mod audit;
 pub mod command;
 pub mod contact;
 mod decide;
+pub mod estimate;
 pub mod event;
 pub mod explain;
 pub mod id;
 pub mod limits;
 pub mod matcher;
+pub mod occupancy;
 pub mod order;
 pub mod policy;
 pub mod pools;
@@ -23,6 +25,7 @@ pub mod read;
 pub mod receipts;
 pub mod reject;
 pub mod requirement;
+pub mod score;
 pub mod slab;
 pub mod state;
 pub mod table;
@@ -77,6 +80,23 @@ impl Engine {
     #[must_use]
     pub fn new(seed: u64) -> Engine {
         Engine { state: State::new(seed), scratch: Vec::with_capacity(64) }
+    }
+
+    /// An engine that stands where another stood when its state was made an image; none when the image is of no state.
+    #[must_use]
+    pub fn from_image(seed: u64, image: state::image::Image) -> Option<Engine> {
+        Some(Engine { state: State::from_image(seed, image)?, scratch: Vec::with_capacity(64) })
+    }
+
+    /// Stands where another stood when its state was made an image; false, and as before, when the image is of no state.
+    pub fn restore(&mut self, image: state::image::Image) -> bool {
+        match State::from_image(self.state.seed(), image) {
+            Some(state) => {
+                self.state = state;
+                true
+            }
+            None => false,
+        }
     }
 
     /// The state, to read.
@@ -206,6 +226,7 @@ impl Engine {
         let contact = event.contact();
         let before = contact.and_then(|contact| self.state.state_before(contact));
         let entry = contact.and_then(|contact| self.state.entry_facts(now, contact));
+        let within = self.state.is_within_capacity(event);
         self.state.evolve(now, recorded.sequence, event);
         recorded.contact_states = match (contact, before) {
             (Some(contact), Some(before)) => self.state.state_before(contact).map(|after| (before, after)),
@@ -213,6 +234,7 @@ impl Engine {
             (None, _) => None,
         };
         recorded.facts = self.state.facts(now, event, entry);
+        recorded.facts.over_capacity = self.state.carried_over(event, within);
         recorded.policy_version = self.state.policy_version();
     }
 
@@ -226,6 +248,7 @@ impl Engine {
             self.emit_all(now, &mut events, out);
             self.scratch = events;
             if quiet {
+                self.state.end_filling();
                 return;
             }
         }

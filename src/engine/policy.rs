@@ -9,6 +9,7 @@ use alloc::vec::Vec;
 use super::agent::AgentProfile;
 use super::id::Text;
 use super::requirement::Requirement;
+use super::score::Score;
 use super::time::{Span, Time};
 
 /// Everything that rules one tenant. Identical content makes no new version.
@@ -40,6 +41,61 @@ pub struct Policy {
     pub agents: Vec<Arc<AgentProfile>>,
     /// Tenant-wide times and bounds.
     pub rules: Rules,
+}
+
+impl Policy {
+    /// Whether two policies are equal, their versions left aside. Agents they share cost nothing.
+    #[must_use]
+    pub fn says_the_same(&self, other: &Policy) -> bool {
+        let Policy {
+            version: _,
+            tenant,
+            time_zone,
+            not_ready_reasons,
+            dispositions,
+            skills,
+            channels,
+            queues,
+            queue_groups,
+            reserves,
+            teams,
+            agents,
+            rules,
+        } = self;
+        let same = |(one, other): (&Arc<AgentProfile>, &Arc<AgentProfile>)| Arc::ptr_eq(one, other) || one == other;
+        *tenant == other.tenant
+            && *time_zone == other.time_zone
+            && *not_ready_reasons == other.not_ready_reasons
+            && *dispositions == other.dispositions
+            && *skills == other.skills
+            && *channels == other.channels
+            && *queue_groups == other.queue_groups
+            && *reserves == other.reserves
+            && *rules == other.rules
+            && *teams == other.teams
+            && *queues == other.queues
+            && agents.len() == other.agents.len()
+            && agents.iter().zip(&other.agents).all(same)
+    }
+
+    /// Takes from an older policy the agents that are the same in it, so that both share them.
+    pub fn share_agents(&mut self, other: &Policy) {
+        let mut known: alloc::collections::BTreeMap<&Text, &Arc<AgentProfile>> = Default::default();
+        for (at, profile) in self.agents.iter_mut().enumerate() {
+            let held = match other.agents.get(at).filter(|held| held.agent_id == profile.agent_id) {
+                Some(held) => Some(held),
+                None => {
+                    if known.is_empty() {
+                        known = other.agents.iter().map(|held| (&held.agent_id, held)).collect();
+                    }
+                    known.get(&profile.agent_id).copied()
+                }
+            };
+            if let Some(held) = held.filter(|held| **held == *profile) {
+                *profile = held.clone();
+            }
+        }
+    }
 }
 
 /// What put a policy in force.
@@ -140,6 +196,8 @@ pub struct Rules {
     /// How long a customer's coming again tells that the last contact did not resolve the matter; for reports. Default
     /// 7 d.
     pub recontact_window: Span,
+    /// Over which time of late an agent's occupancy is taken for routing. Default 1 h.
+    pub occupancy_window: Span,
 }
 
 impl Default for Rules {
@@ -156,6 +214,7 @@ impl Default for Rules {
             request_window: Span::from_secs(86_400),
             remembered_requests: 1_000_000,
             recontact_window: Span::from_secs(7 * 86_400),
+            occupancy_window: Span::from_secs(3_600),
         }
     }
 }
@@ -187,6 +246,11 @@ pub struct Channel {
     pub cost: u32,
     /// Contacts of this channel an agent holds at most, 1-1000.
     pub max: u32,
+    /// Channels whose contacts no agent holds together with this one's, nor this one's with theirs.
+    pub excludes: Vec<Text>,
+    /// Channels whose conversations give way to a contact of this one when their agent accepts it: they are ON_HOLD until
+    /// it is over. Agents who need not be interrupted come first. O(legs of an agent).
+    pub interrupts: Vec<Text>,
     /// When an accepted contact counts as connected.
     pub connect: Connect,
     /// Whether offers are accepted for the agent as they are issued.
@@ -219,6 +283,8 @@ impl Channel {
         Channel {
             cost: if live { 100 } else { 25 },
             max: if live { 1 } else { 4 },
+            excludes: Vec::new(),
+            interrupts: Vec::new(),
             connect: if live { Connect::Explicit } else { Connect::OnAccept },
             auto_accept: false,
             offer_timeout: Span::from_secs(offer_secs),
@@ -266,6 +332,12 @@ pub struct Queue {
     pub limit: Option<u32>,
     /// Who takes its contacts.
     pub selection: Selection,
+    /// Since when an agent counts as idle: what `longest_idle` goes by, and every other selection among equals.
+    pub idle_clock: IdleClock,
+    /// What `best_score` computes; nothing with another selection.
+    pub score: Option<Arc<Score>>,
+    /// To how many agents a contact is offered at once; none is one after the other. Who they are says `selection`.
+    pub broadcast: Option<Broadcast>,
     /// What waiting adds to a contact's priority, in millionths of a point per minute since its adjusted arrival.
     pub aging: i64,
     /// The most that waiting adds, in millionths; none is no bound.
@@ -281,6 +353,10 @@ pub struct Queue {
     /// What happens when the queue is long, nobody is there, or a contact waits too long, in order; at most
     /// [`super::limits::OVERFLOW_RULES`].
     pub overflow: Vec<Overflow>,
+    /// How what it asks is relaxed while a contact waits, in order of `after`; at most [`super::limits::STEPS`].
+    pub steps: Vec<Step>,
+    /// What follows the last step.
+    pub exhausted: Exhausted,
     /// Overrides the channel's `max_wait`.
     pub max_wait: Option<Span>,
     /// An abandonment before this wait is counted as short.
@@ -301,6 +377,9 @@ impl Queue {
             require: None,
             limit: None,
             selection: Selection::default(),
+            idle_clock: IdleClock::default(),
+            score: None,
+            broadcast: None,
             aging: 0,
             aging_cap: None,
             max_wait_first: None,
@@ -308,12 +387,77 @@ impl Queue {
             expected_handle: Span::from_secs(300),
             expected_patience: None,
             overflow: Vec::new(),
+            steps: Vec::new(),
+            exhausted: Exhausted::StayOnLast,
             max_wait: None,
             short_abandon: Span::from_secs(5),
             wrap_up: WrapUp::None,
             service_level: ServiceLevel { threshold: Span::from_secs(20), target_ppm: 800_000 },
         }
     }
+}
+
+impl Queue {
+    /// Whether anything it asks is relaxed while a contact waits.
+    #[must_use]
+    pub fn relaxes(&self) -> bool {
+        !self.steps.is_empty() || self.exhausted != Exhausted::StayOnLast
+    }
+
+    /// Whether two versions of a queue ask the same of agents, at every step.
+    #[must_use]
+    pub fn asks_alike(&self, other: &Queue) -> bool {
+        (&self.require, &self.steps, self.exhausted) == (&other.require, &other.steps, other.exhausted)
+    }
+
+    /// The step a wait leads to by the clock alone: where entries stand once other steps come into force.
+    #[must_use]
+    pub fn step_at(&self, wait: Span) -> u8 {
+        let implicit = self.steps.first().is_none_or(|first| !first.after.is_zero());
+        let any = match self.exhausted {
+            Exhausted::AnyInQueue(after) => Some(after),
+            Exhausted::StayOnLast | Exhausted::Overflow(_) => None,
+        };
+        let begins = implicit.then_some(Span::ZERO).into_iter().chain(self.steps.iter().map(|step| step.after));
+        let begins: Vec<Span> = begins.chain(any).collect();
+        begins.iter().rposition(|after| *after <= wait).unwrap_or(0) as u8
+    }
+}
+
+/// One relaxation step. Whoever meets any step that has begun may take the contact, those of an earlier step first.
+///
+/// The first one is step 0 when its `after` is zero; else the queue's own requirement is step 0 before it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Step {
+    /// The measured wait at which it begins, earlier by what steps before it were cut short.
+    pub after: Span,
+    /// What it asks instead of the queue's `require`; none is the same as the queue.
+    pub require: Option<Arc<Requirement>>,
+    /// Skills, and attributes as `attr.NAME`, that it does not ask for although the contact does.
+    pub drop: Vec<Text>,
+    /// Whether only the contact's preferred agent may take it by this step.
+    pub prefer: bool,
+    /// When it is passed over, judged as it would begin.
+    pub skip_if: Option<SkipIf>,
+}
+
+/// When a step is passed over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SkipIf {
+    /// Nobody of a team that serves the queue who meets what the step asks is signed in; what the contact asks by itself
+    /// is left aside.
+    NobodySignedIn,
+}
+
+/// What follows the last step of a queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exhausted {
+    /// Nothing: it stays.
+    StayOnLast,
+    /// From this wait on anyone whose team serves the queue, whatever queue and contact ask.
+    AnyInQueue(Span),
+    /// At this wait the overflow rules for [`Trigger::StepsExhausted`] act.
+    Overflow(Span),
 }
 
 /// Queues that share waiting places.
@@ -337,7 +481,7 @@ pub struct Overflow {
     pub action: Action,
 }
 
-/// What sets off an overflow rule. The first two are judged when a contact comes in and nobody can take it at once.
+/// What sets off an overflow rule. Length and nobody signed in are judged when a contact comes in and nobody can take it at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trigger {
     /// So many others are QUEUED or PARKED already; none is as many as there are places for.
@@ -348,6 +492,10 @@ pub enum Trigger {
     Wait(Span),
     /// It was declined as often as `max_declines` says.
     NoWillingAgent,
+    /// The time of the queue's last step is over: see [`Exhausted::Overflow`].
+    StepsExhausted,
+    /// A contact comes to a queue that was closed by hand: judged first, whoever could take it.
+    QueueClosed,
 }
 
 /// What an overflow rule does.
@@ -386,36 +534,48 @@ impl Membership {
     }
 }
 
-/// Who takes a contact among the agents eligible for it with room. What is equal goes to the longest idle, then to the
-/// agent known first. `longest_idle` by the clock `Any` reads the first of a line that is kept in order; every other one
-/// looks at all who stand in it: O(agents idle for the requirement).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// Who takes a contact among the agents eligible for it with room, n of them standing in line.
+///
+/// Ties: (what the selection measures, since when idle by the queue's [`IdleClock`], since when idle, the agent's number
+/// by order of first sight), the least first, as in [`super::rank::AgentRank`]. `longest_idle` by the clock `Any` reads
+/// the first of a line that is kept in order: O(1). Every other one looks at all in line, O(n) times what is said of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Selection {
-    /// The one who has been idle longest, by a clock.
-    LongestIdle(IdleClock),
-    /// The lowest rank of his team's membership in the queue.
+    /// The one who has been idle longest. O(1) by the clock `Any`, else O(n).
+    #[default]
+    LongestIdle,
+    /// The lowest rank of his team's membership in the queue. O(1) each.
     Ranked,
-    /// The least used share of his capacity, units reserved by offers included.
+    /// The lowest occupancy over `Rules::occupancy_window`, in parts per million ([`super::occupancy`]). O(1) each, and
+    /// 150 bytes per agent from the first queue that asks for it.
+    LeastOccupied,
+    /// The least used share of his capacity, units reserved by offers included, in parts per million. O(1) each.
     LeastLoaded,
-    /// The highest sum of levels in the skills that queue and contact name.
+    /// The highest sum of levels in the skills that queue and contact name. O(skills he has) each.
     BestSkilled,
     /// The least scarce in all he could do beside: the lowest sum of 1 / (agents signed in who have it) over his other
-    /// skills.
+    /// skills, in millionths. O(skills he has) each.
     LeastSkilled,
-    /// The fewest legs CONNECTED since he signed in.
+    /// The fewest legs CONNECTED since he signed in. O(1) each.
     FewestContacts,
-    /// The next after the one last offered a contact of this queue, by the order in which agents became known.
+    /// The next after the one last offered a contact of this queue, by the order in which agents became known. O(1) each.
     RoundRobin,
-    /// The first in the configuration's list of agents; others after them.
+    /// The first in the configuration's list of agents; others after them. O(1) each.
     Ordered,
-    /// Anyone, all alike: drawn by the contact's creation number, its leg and the agent.
+    /// Anyone, all alike: drawn by the contact's creation number, its leg and the agent. O(1) each.
     Random,
+    /// The highest value of the queue's [`Score`]. O(parts of the expression) each.
+    BestScore,
 }
 
-impl Default for Selection {
-    fn default() -> Selection {
-        Selection::LongestIdle(IdleClock::Any)
-    }
+/// Offers to several agents at once: the first to accept wins, and the others are RESCINDED. Each offer reserves its
+/// agent's capacity. Cost of a match: as its selection, once per agent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Broadcast {
+    /// When fewer stay open, others are offered it too, up to `max`.
+    pub min: u32,
+    /// To so many at once at most, 1-[`super::limits::BROADCAST`].
+    pub max: u32,
 }
 
 /// Since when an agent is idle.
@@ -457,8 +617,35 @@ pub struct Reserve {
     pub queue: Text,
     /// How many stay idle.
     pub keep_idle: u32,
-    /// A contact that has waited this long in its entry may take them too; none is never.
+    /// A contact that has waited this long in its entry may take them too, whatever else is said here; none is never.
     pub release_after: Option<Span>,
+    /// Lends only while each of the team's own queues keeps its service-level target: of its last 100 entries that were
+    /// answered, abandoned (short abandonments left out) or expired, the target's share was answered in time.
+    pub lender_within_target: bool,
+    /// Lends only from when many of the queue wait until few do.
+    pub hysteresis: Option<Hysteresis>,
+}
+
+/// When help begins and when it ends (FQR-T, Perry & Whitt 2009), so that two queues do not help each other at once.
+/// What counts is the excess: those QUEUED in the queue less `ratio` x those QUEUED in the lender's own queues, which are
+/// all its team serves but those it has reserves for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hysteresis {
+    /// Help begins when the excess is above this.
+    pub start: u32,
+    /// Help ends when the excess is no longer above this; at most `start`.
+    pub stop: u32,
+    /// What one of the lender's own counts, in parts per million.
+    pub ratio_ppm: u32,
+}
+
+/// So many offers in any span of this length.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OfferRate {
+    /// How many, 1 to [`super::limits::OFFER_RATE`].
+    pub offers: u32,
+    /// In how long a time.
+    pub per: Span,
 }
 
 /// A team: agents who serve the same queues.
@@ -478,8 +665,42 @@ pub struct Team {
     pub contact_order: ContactOrder,
     /// What it serves.
     pub queues: Vec<Membership>,
+    /// Occupancy of late, in parts per million, above which an agent gets no new offers until, idle, he has come down to
+    /// it; none is no bound. Noted whenever something of his changes: O(1), and 150 bytes per agent.
+    pub max_occupancy: Option<u32>,
+    /// Offers an agent gets at most in a time; none is no bound. O(1), and eight bytes per offer and agent.
+    pub offer_rate_limit: Option<OfferRate>,
     /// What an hour of one of its agents costs, in millionths of the tenant's currency; for reports.
     pub cost_per_hour: u64,
+    /// When its agents are due to work; for reports.
+    pub shifts: Vec<Shift>,
+}
+
+/// When agents of a team are due to work. Times are seconds since midnight by the clock on the wall of the tenant's zone;
+/// past 86 400 they are of the next day.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Shift {
+    /// Whose it is, by id; everybody's of the team when empty.
+    pub agents: Vec<Text>,
+    /// The days of the week on which it begins, a bit each, Monday the lowest.
+    pub days: u8,
+    /// When it begins.
+    pub from: u32,
+    /// When it ends, later than that.
+    pub to: u32,
+    /// Its breaks, each inside it.
+    pub breaks: Vec<ShiftBreak>,
+}
+
+/// A break in a shift.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ShiftBreak {
+    /// When it begins.
+    pub from: u32,
+    /// When it ends, later than that.
+    pub to: u32,
+    /// The NOT_READY reason it is taken with; any when empty.
+    pub reason: Text,
 }
 
 impl Team {

@@ -29,6 +29,11 @@ pub struct RosterId(pub u32);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct PoolId(u32);
 
+impl PoolId {
+    /// No pool yet.
+    pub(super) const NONE: PoolId = PoolId(u32::MAX);
+}
+
 /// A line of a pool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LineId(u32);
@@ -140,9 +145,31 @@ pub(super) struct Pools {
     growing: VecDeque<Growth>,
     lines: Chunked<Line>,
     places: Places,
+    /// Compound pools that no class asks for any more.
+    forsaken: u32,
 }
 
 impl Pools {
+    /// Takes over rosters never seen; those known before stay as they are.
+    pub(super) fn know_rosters(&mut self, rosters: &[Vec<bool>]) {
+        self.rosters.extend(rosters.iter().skip(self.rosters.len()).cloned());
+    }
+
+    /// How many compound pools agents stand in for nothing.
+    pub(super) fn forsaken(&self) -> u32 {
+        self.forsaken
+    }
+
+    /// Takes a class out of its pool and the lines it looks at.
+    pub(super) fn leave(&mut self, pool: PoolId, class: ClassId, lines: &[LineId]) {
+        let asks = &mut self.pools[pool.0].asks;
+        asks.retain(|asks| asks.class != class);
+        self.forsaken += u32::from(asks.is_empty() && pool.0 >= self.plain);
+        for line in lines {
+            self.lines[line.0].classes.retain(|held| *held != class);
+        }
+    }
+
     /// Forgets all pools, lines and places, and makes the plain pools anew.
     pub(super) fn reset(&mut self, rosters: Vec<Vec<bool>>, channels: usize, skills: usize) {
         let since = core::mem::take(&mut self.places.since);
@@ -336,7 +363,7 @@ impl Pools {
     pub(super) fn line(&self, line: LineId) -> impl Iterator<Item = AgentRank> + '_ {
         self.lines[line.0].idle.iter(&self.places).map(|place| {
             let (idle_since, agent) = self.places.key(place);
-            AgentRank { key: 0, idle_since, agent: AgentId(agent) }
+            AgentRank { interrupts: false, key: 0, clock: Time(0), idle_since, agent: AgentId(agent) }
         })
     }
 

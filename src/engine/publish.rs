@@ -9,7 +9,7 @@ use super::agent::AgentProfile;
 use super::contact::{ContactProfile, EndCause, OfferState};
 use super::event::{Event, Recorded};
 use super::id::{AgentId, ContactId, QueueId, Text};
-use super::requirement::Requirement;
+use super::requirement::{Expr, Requirement};
 use super::state::State;
 use super::time::{Span, Time};
 
@@ -26,12 +26,25 @@ pub struct Published {
     pub queue: Text,
     /// The other queue a transfer names.
     pub other_queue: Option<Text>,
-    /// The other agent a transfer or a restriction names.
+    /// The other agent a transfer or a restriction names, or who won.
     pub other_agent: Option<Text>,
     /// What became of a contact that is CLOSED.
     pub totals: Option<Box<Totals>>,
     /// The gateway a gateway's event names.
     pub gateway: Option<Text>,
+    /// What a step that begins changes.
+    pub relaxed: Option<Box<Relaxed>>,
+}
+
+/// What a contact asks of an agent before and after a step began, its queue's part included.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Relaxed {
+    /// Before.
+    pub before: Expr,
+    /// After.
+    pub after: Expr,
+    /// When the next step begins, or the last is over; none when nothing more comes.
+    pub next_step: Option<Time>,
 }
 
 impl Published {
@@ -117,6 +130,7 @@ impl State {
         let (other_queue, other_agent) = match event {
             Event::ContactTransferred { to, to_agent, .. } => (*to, *to_agent),
             Event::ContactMoved { to, .. } => (Some(*to), None),
+            Event::OfferRescinded { winner, .. } => (None, Some(*winner)),
             Event::ContactQueued { only, .. } => (None, only.map(|(agent, _)| agent)),
             _ => (None, None),
         };
@@ -134,6 +148,14 @@ impl State {
             other_queue: other_queue.map(queue),
             other_agent: other_agent.map(agent_id),
             gateway,
+            relaxed: match event {
+                Event::ContactRelaxed { contact, before, .. } => Some(Box::new(Relaxed {
+                    before: self.asks(*contact, Some(*before)),
+                    after: self.asks(*contact, None),
+                    next_step: self.next_step(*contact),
+                })),
+                _ => None,
+            },
             totals: match event {
                 Event::ContactClosed { contact, .. } => self.totals(*contact).map(Box::new),
                 _ => None,

@@ -26,8 +26,12 @@ pub struct ContactRank {
 /// How an agent ranks for a contact.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct AgentRank {
+    /// Whether a conversation of his would have to give way.
+    pub interrupts: bool,
     /// What the queue's selection measures, lower first; 0 for the longest idle.
     pub key: i64,
+    /// Since when he is idle by the queue's `idle_clock`; 0 by the clock `any`, which is the next field.
+    pub clock: Time,
     /// Since when he is idle.
     pub idle_since: Time,
     /// His handle.

@@ -5,8 +5,9 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::agent::{AgentProfile, Presence, Routing};
+use super::agent::{AgentProfile, Presence, Routing, SkillOverride};
 use super::contact::{ContactProfile, ContactState, EndCause, LegState, OfferState, Outcome, Reason};
+use super::estimate::Estimate;
 use super::event::{Event, Facts};
 use super::id::{AgentId, ContactId, LegId, QueueId, Text};
 use super::requirement::Requirement;
@@ -35,6 +36,8 @@ pub struct LegView {
     pub state: LegState,
     /// What became of its offer.
     pub offer: OfferState,
+    /// Whether it was offered to several agents at once.
+    pub broadcast: bool,
     /// Units it holds.
     pub cost: u32,
     /// When it began.
@@ -82,12 +85,16 @@ pub struct ContactView {
     pub outcome: Option<(Outcome, Reason)>,
     /// 1 for the first in line; 0 when not waiting, or past [`limits::POSITION_SEARCH`].
     pub position: u32,
+    /// How long it is likely still to wait; none when it does not wait in line, or too little was seen.
+    pub estimate: Option<Estimate>,
     /// Measured wait of the open entry.
     pub wait: Span,
     /// Time PARKED in the open entry.
     pub parked: Span,
     /// Entries begun.
     pub entries: u32,
+    /// The relaxation step in force, counted from 0.
+    pub step: u8,
     /// Number of the leg that decides its state once answered; 0 when none.
     pub owner: u32,
     /// How much earlier than its arrival it is ordered.
@@ -134,6 +141,8 @@ pub struct AgentView {
     pub agent: AgentId,
     /// Who he is.
     pub profile: Arc<AgentProfile>,
+    /// What was set over it for a time, sorted by skill.
+    pub overrides: Vec<SkillOverride>,
     /// What he chose.
     pub presence: Presence,
     /// What waits for his last leg.
@@ -166,17 +175,31 @@ pub struct AgentView {
     pub legs: Vec<LegView>,
 }
 
+/// How an open entry stands.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct EntryFacts {
+    queue: QueueId,
+    number: u32,
+    step: u8,
+    wait: Span,
+    parked: Span,
+}
+
 impl State {
-    /// Queue, number, wait and parked time of a contact's open entry.
-    pub(super) fn entry_facts(&self, now: Time, contact: ContactId) -> Option<(QueueId, u32, Span, Span)> {
+    /// How a contact's open entry stands.
+    pub(super) fn entry_facts(&self, now: Time, contact: ContactId) -> Option<EntryFacts> {
         let held = self.try_contact(contact)?;
         let entry = held.entry.as_ref()?;
-        Some((entry.queue, held.entries, entry.wait(now), entry.parked_for(now)))
+        let (wait, parked) = (entry.wait(now), entry.parked_for(now));
+        Some(EntryFacts { queue: entry.queue, number: held.entries, step: entry.step, wait, parked })
     }
 
     /// What stands beside an event just taken in; `entry` is how the contact's entry stood before it.
-    pub(super) fn facts(&self, now: Time, event: &Event, entry: Option<(QueueId, u32, Span, Span)>) -> Facts {
+    pub(super) fn facts(&self, now: Time, event: &Event, entry: Option<EntryFacts>) -> Facts {
         let mut facts = Facts { agent: event.agent(), ..Facts::default() };
+        if let Event::QueueOpenChanged { queue, .. } = event {
+            facts.queue = Some(*queue);
+        }
         let Some((id, contact)) = event.contact().and_then(|id| Some((id, self.try_contact(id)?))) else {
             return facts;
         };
@@ -185,8 +208,12 @@ impl State {
         facts.since_arrival = now.since(contact.arrival);
         facts.queue = contact.queue();
         let entry = if matches!(event, Event::ContactQueued { .. }) { None } else { entry };
-        if let Some((queue, number, wait, parked)) = entry.or_else(|| self.entry_facts(now, id)) {
-            (facts.queue, facts.entry, facts.wait, facts.parked) = (Some(queue), number, wait, parked);
+        if let Some(entry) = entry.or_else(|| self.entry_facts(now, id)) {
+            (facts.queue, facts.entry, facts.step) = (Some(entry.queue), entry.number, entry.step);
+            (facts.wait, facts.parked) = (entry.wait, entry.parked);
+        }
+        if let Event::ContactQueued { .. } = event {
+            facts.estimate = self.estimate_at_end(id);
         }
         if let Event::SurveySubmitted { queue, .. } = event {
             (facts.queue, facts.entry) = (*queue, 0);
@@ -205,6 +232,30 @@ impl State {
             }
         }
         facts
+    }
+
+    /// Whether the agent an event is about uses no more units than he has, before it; also when he is new.
+    pub(super) fn is_within_capacity(&self, event: &Event) -> bool {
+        match event {
+            Event::AgentUpserted { agent, .. } if agent.0 < self.agent_slots() => !self.is_over_capacity(*agent),
+            _ => true,
+        }
+    }
+
+    /// Whether an event just taken in carried an agent past his capacity: each piece of work given to him beyond it does,
+    /// and a capacity that was lowered does once.
+    pub(super) fn carried_over(&self, event: &Event, within: bool) -> bool {
+        match event {
+            Event::LegAssigned { agent, .. } | Event::AgentUpserted { agent, .. } => {
+                within && self.is_over_capacity(*agent)
+            }
+            _ => false,
+        }
+    }
+
+    fn is_over_capacity(&self, agent: AgentId) -> bool {
+        let held = self.agent(agent);
+        held.used > held.capacity
     }
 
     /// One contact by its id. Linear in its legs; the position looks at no more than [`limits::POSITION_SEARCH`] others.
@@ -238,9 +289,11 @@ impl State {
             agent_id: held.direct().filter(|_| held.queue == super::contact::NONE).map_or_else(Text::default, agent_id),
             outcome: held.outcome,
             position: self.position(now, contact),
+            estimate: self.estimate(now, contact),
             wait: held.entry.as_ref().map_or(Span::ZERO, |entry| entry.wait(now)),
             parked: held.entry.as_ref().map_or(Span::ZERO, |entry| entry.parked_for(now)),
             entries: held.entries,
+            step: held.entry.map_or(0, |entry| entry.step),
             owner: held.owner.map_or(0, |leg| self.leg(leg).number),
             age_credit: held.arrival.since(held.adjusted_arrival),
             arrival: held.arrival,
@@ -290,6 +343,7 @@ impl State {
             queue: held.queue.map_or_else(Text::default, |queue| self.queue_id(queue).clone()),
             state: held.state,
             offer: held.offer,
+            broadcast: held.broadcast,
             cost: held.cost,
             begun: held.begun,
             deadline: held.deadline.get().filter(|_| held.state != LegState::Ended),
@@ -323,6 +377,7 @@ impl State {
         AgentView {
             agent,
             profile: held.profile.clone(),
+            overrides: held.overrides.clone(),
             presence: held.presence.clone(),
             next_presence: held.next_presence.clone(),
             routing: held.routing,

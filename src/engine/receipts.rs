@@ -140,6 +140,30 @@ impl Receipts {
         }
     }
 
+    /// What is remembered as plain data, oldest first: the request, its first answer, and when that was given; at 0 for one
+    /// whose id came again.
+    pub(super) fn image(&self) -> Vec<(Arc<RequestStamp>, Reply, Time)> {
+        let (mut all, mut slot) = (Vec::with_capacity(self.len() as usize), self.oldest);
+        while slot != NONE {
+            let Receipt { stamp, first, time, newer } = self.held.at(slot);
+            all.push((stamp.clone(), *first, *time));
+            slot = *newer;
+        }
+        all
+    }
+
+    /// Remembers what [`Self::image`] says.
+    pub(super) fn recall(&mut self, all: Vec<(Arc<RequestStamp>, Reply, Time)>) {
+        for (stamp, first, time) in all {
+            let hash = self.hash(&stamp);
+            let slot = self.held.insert(Receipt { stamp, first, time, newer: NONE }).slot;
+            if time != Time(0) {
+                self.by_id.insert(hash, slot);
+            }
+            self.append(slot);
+        }
+    }
+
     /// The sequences and digests remembered, oldest first, for comparing two engines.
     #[must_use]
     pub fn snapshot(&self) -> Vec<(u64, [u8; 16])> {

@@ -83,6 +83,15 @@ pub enum Reject {
     AgentSignedOut,
     /// The agent is signed out, or goes, and cannot be given work.
     AgentUnavailable,
+    /// The agent may not serve the contact: his team does not list its queue, or he does not meet what it asks.
+    AgentIneligible,
+    /// The agent has no room for one more contact of the channel.
+    AgentNoRoom,
+    /// The queue is closed.
+    QueueClosed {
+        /// Which.
+        queue: Text,
+    },
     /// The queue has no waiting place left, and nobody who could take the contact at once.
     QueueFull {
         /// Which.
@@ -90,6 +99,8 @@ pub enum Reject {
     },
     /// The agent is not wrapping up this contact.
     NotWrappingUp,
+    /// The conversation was interrupted for another contact of its agent, and goes on when that is over.
+    LegInterrupted,
     /// A bound of the engine is reached.
     LimitReached {
         /// Which.

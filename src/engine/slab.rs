@@ -390,6 +390,55 @@ impl<T> Slab<T> {
     }
 }
 
+/// A slab as plain data.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SlabImage<T> {
+    /// Every slot in order: its generation, and what is in it.
+    pub slots: Vec<(u32, Option<T>)>,
+    /// Vacant slots in the order in which they will be used again.
+    pub free: Vec<u32>,
+}
+
+impl<T> Default for SlabImage<T> {
+    fn default() -> Self {
+        SlabImage { slots: Vec::new(), free: Vec::new() }
+    }
+}
+
+impl<T> Slab<T> {
+    /// The slab as plain data, each value as `of` gives it. O(slots).
+    pub fn image<U>(&self, mut of: impl FnMut(&T) -> U) -> SlabImage<U> {
+        let slots = self.slots.iter().map(|slot| (slot.generation.get(), slot.value.as_ref().map(&mut of))).collect();
+        let mut free = Vec::new();
+        let mut next = self.free;
+        while next != NIL {
+            free.push(next);
+            next = self.slots[next].next_free;
+        }
+        SlabImage { slots, free }
+    }
+
+    /// The slab that [`Self::image`] is of; none when there is no such slab. O(slots).
+    #[must_use]
+    pub fn from_image(image: SlabImage<T>) -> Option<Slab<T>> {
+        let mut slab = Slab::new();
+        for (generation, value) in image.slots {
+            slab.len += u32::from(value.is_some());
+            slab.slots.push(Slot { generation: NonZeroU32::new(generation)?, next_free: NIL, value });
+        }
+        let mut seen = alloc::vec![false; slab.slots.len() as usize];
+        for slot in image.free.into_iter().rev() {
+            let vacant = slab.slots.get(slot).is_some_and(|held| held.value.is_none());
+            if !vacant || core::mem::replace(&mut seen[slot as usize], true) {
+                return None;
+            }
+            slab.slots[slot].next_free = slab.free;
+            slab.free = slot;
+        }
+        Some(slab)
+    }
+}
+
 impl<T> Default for Slab<T> {
     fn default() -> Self {
         Self::new()

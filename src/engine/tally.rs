@@ -85,6 +85,18 @@ impl Tally {
         self.queues.get(queue.index()).map_or(Books::default(), |books| books[direction as usize])
     }
 
+    /// The books by queue and direction, as plain data.
+    #[must_use]
+    pub fn image(&self) -> Vec<[Books; Direction::COUNT]> {
+        self.queues.clone()
+    }
+
+    /// The tally that [`Self::image`] is of.
+    #[must_use]
+    pub fn from_image(queues: Vec<[Books; Direction::COUNT]>) -> Tally {
+        Tally { queues }
+    }
+
     fn of(&mut self, queue: QueueId, direction: Direction) -> &mut Books {
         if self.queues.len() <= queue.index() {
             self.queues.resize(queue.index() + 1, [Books::default(); Direction::COUNT]);

@@ -167,6 +167,11 @@ impl<const KINDS: usize, T: Copy + Ord> Timers<KINDS, T> {
         Some(self.take(position).time)
     }
 
+    /// Every deadline (time, kind, slot), in no order.
+    pub fn iter(&self) -> impl Iterator<Item = (T, u8, u32)> + '_ {
+        self.heap.iter().map(|held| (held.time, held.owner.kind(), held.owner.slot()))
+    }
+
     /// Checks every invariant. O(n + slots); for audits and tests.
     ///
     /// # Panics

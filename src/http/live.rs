@@ -13,12 +13,12 @@ use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
-use serde_json::Value;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 
 use crate::engine::time::Time;
 use crate::view::json;
+use crate::view::snapshot::Snapshot;
 use crate::view::{View, Views};
 
 /// Time between two events.
@@ -64,9 +64,14 @@ impl Live {
         self.views.find(asked.tenant.as_deref().unwrap_or("default"))
     }
 
-    async fn take(&self, view: &Arc<View>) -> Option<Value> {
+    /// The snapshot, and what is made of it, made where it holds nobody up.
+    async fn take<T: Send + 'static>(
+        &self,
+        view: &Arc<View>,
+        make: impl FnOnce(Arc<Snapshot>) -> T + Send + 'static,
+    ) -> Option<T> {
         let (view, now) = (view.clone(), (self.now)());
-        tokio::task::spawn_blocking(move || json::snapshot(&view.snapshot(now))).await.ok()
+        tokio::task::spawn_blocking(move || make(view.snapshot(now))).await.ok()
     }
 
     /// The changes of a tenant from now on; its ticks begin with the first viewer.
@@ -83,7 +88,7 @@ impl Live {
     }
 
     async fn tick(self, feed: Arc<Feed>) {
-        let mut last = self.take(&feed.view).await.unwrap_or(Value::Null);
+        let mut last: Arc<Snapshot> = self.take(&feed.view, |taken| taken).await.unwrap_or_default();
         let mut ticks = tokio::time::interval(TICK);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
@@ -94,10 +99,12 @@ impl Live {
                     return feeds.retain(|held| !Arc::ptr_eq(held, &feed));
                 }
             }
-            let Some(now) = self.take(&feed.view).await else { continue };
-            if let Some(diff) = json::diff(&last, &now) {
+            let before = last.clone();
+            let look = move |now: Arc<Snapshot>| (json::diff(&before, &now).map(|diff| diff.to_string()), now);
+            let Some((diff, now)) = self.take(&feed.view, look).await else { continue };
+            if let Some(diff) = diff {
                 // Nobody listening any more is seen at the next tick.
-                let _ = feed.changes.send(diff.to_string().into());
+                let _ = feed.changes.send(diff.into());
             }
             last = now;
         }
@@ -110,10 +117,8 @@ fn unknown() -> Response {
 
 pub(super) async fn snapshot(State(live): State<Live>, Query(asked): Query<Asked>) -> Response {
     let Some(view) = live.find(&asked) else { return unknown() };
-    match live.take(&view).await {
-        Some(taken) => {
-            ([(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, "no-store")], format!("{taken}\n")).into_response()
-        }
+    match live.take(&view, |taken| format!("{}\n", json::snapshot(&taken))).await {
+        Some(page) => ([(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, "no-store")], page).into_response(),
         None => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }
 }
@@ -138,8 +143,8 @@ async fn tell(
 ) {
     loop {
         let mut changes = live.follow(&view);
-        let Some(whole) = live.take(&view).await else { return };
-        let first = Event::default().event("snapshot").retry(RETRY).data(whole.to_string());
+        let Some(whole) = live.take(&view, |taken| json::snapshot(&taken).to_string()).await else { return };
+        let first = Event::default().event("snapshot").retry(RETRY).data(whole);
         if outbox.send(Ok(first)).await.is_err() {
             return;
         }

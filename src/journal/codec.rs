@@ -6,20 +6,26 @@
 //! that writes anything its predecessor cannot read; the golden files in `tests/journal/` hold what each version wrote,
 //! and `tests/journal_format.rs` says what to do when they no longer fit.
 
-use super::wire::{Malformed, Reader, Wire, Writer, names, record, variants};
-use crate::engine::agent::{AgentProfile, AgentType, Fault, Presence, Routing};
+use std::sync::Arc;
+
+use super::frame::{FRAME, Frame};
+use crate::engine::agent::{AgentProfile, AgentType, Fault, Presence, Rest, Routing, SkillOverride, UpsertCause};
 use crate::engine::command::{ChangeCause, ContactChange, NewContact, RequestStamp};
 use crate::engine::contact::{
-    ContactProfile, Customer, DeclineReason, Direction, EndCause, FailCause, Outcome, Reason, SurveyKind, SurveyResult,
+    AssignCause, ContactProfile, Customer, DeclineReason, Direction, EndCause, FailCause, Outcome, Reason, SurveyKind,
+    SurveyResult,
 };
 use crate::engine::event::{Answer, EntryCause, EntryExit, Event, Facts, Recorded};
 use crate::engine::id::Text;
 use crate::engine::policy::{
-    Action, Channel, Connect, ContactOrder, IdleClock, Membership, Overflow, Policy, PolicyChange, PolicyTrigger,
-    Queue, QueueGroup, RemovedQueue, Reserve, Rules, Selection, ServiceLevel, Skill, Team, Trigger, WrapUp,
+    Action, Broadcast, Channel, Connect, ContactOrder, Exhausted, Hysteresis, IdleClock, Membership, OfferRate,
+    Overflow, Policy, PolicyChange, PolicyTrigger, Queue, QueueGroup, RemovedQueue, Reserve, Rules, Selection,
+    ServiceLevel, Shift, ShiftBreak, Skill, SkipIf, Step, Team, Trigger, WrapUp,
 };
 use crate::engine::requirement::{Comparison, Expr, Requirement, Value};
+use crate::engine::score::{Operation, Score, ScoreExpr};
 use crate::engine::time::Time;
+use crate::wire::{Malformed, Reader, Seal, Wire, Writer, names, record, variants};
 
 /// The version written. Those from [`OLDEST`] on are read; later ones are refused.
 pub const VERSION: u16 = 1;
@@ -41,21 +47,21 @@ variants!(Event, EVENTS {
     12 = ContactEnded { contact, outcome, reason, exit, disposition }
     13 = ContactClosed { contact, outcome, reason, queue }
     14 = ContactForgotten { contact }
-    15 = OfferIssued { contact, leg, agent, cost, expires, wait }
+    15 = OfferIssued { contact, leg, agent, cost, expires, wait, broadcast }
     16 = OfferAccepted { contact, leg, connect_by }
     17 = OfferDeclined { contact, leg, reason, barred }
     18 = OfferExpired { contact, leg, barred }
     19 = OfferCancelled { contact, leg }
     20 = OfferRevoked { contact, leg }
     21 = OfferFailed { contact, leg, cause, barred }
-    22 = LegAssigned { contact, leg, agent, cost, connect_by }
+    22 = LegAssigned { contact, leg, agent, cost, connect_by, cause }
     23 = LegConnected { contact, leg, answer }
-    24 = LegHeld { contact, leg }
-    25 = LegResumed { contact, leg }
+    24 = LegHeld { contact, leg, by }
+    25 = LegResumed { contact, leg, interrupted }
     26 = LegWrapUpStarted { contact, leg, until, cause }
     27 = LegEnded { contact, leg, cause, barred, disposition, resolved }
     28 = MaxHandlePassed { contact, leg }
-    29 = AgentUpserted { agent, profile }
+    29 = AgentUpserted { agent, profile, cause, overrides }
     30 = AgentRemoved { agent }
     31 = AgentDeleted { agent }
     32 = AgentSignedIn { agent, presence, lease }
@@ -76,13 +82,28 @@ variants!(Event, EVENTS {
     47 = WaitReached { contact, wait }
     48 = CustomerForgotten { customer, contacts }
     49 = ContactOverflowed { contact, rule, trigger, action }
+    50 = QueueOpenChanged { queue, before, after, set, until, by_clock }
+    51 = ContactRelaxed { contact, before, after, skipped, advanced }
+    52 = StepsExhausted { contact }
+    53 = OfferRescinded { contact, leg, winner }
+    54 = AgentRestStarted { agent, cause, until }
+    55 = AgentRestEnded { agent, cause }
 });
 
 // ---- what events hold
 
 record!(RequestStamp { method, request_id, digest });
 record!(NewContact { profile, digest, queue, agent_id, priority, requirement, age_credit, arrival, schedule, expire });
-record!(ContactChange { customer, attributes, conversation_id, priority, requirement, expire, cause });
+record!(ContactChange {
+    customer,
+    attributes,
+    conversation_id,
+    priority,
+    requirement,
+    expire,
+    cause,
+    preferred_agent_id,
+});
 record!(ContactProfile {
     contact_id,
     gateway_id,
@@ -92,6 +113,7 @@ record!(ContactProfile {
     channel,
     customer,
     attributes,
+    preferred_agent_id,
 });
 record!(AgentProfile {
     agent_id,
@@ -104,6 +126,7 @@ record!(AgentProfile {
     capacity,
     managed_by_config,
 });
+record!(SkillOverride { skill, level, configured, until });
 record!(EntryExit { queue, wait, within_threshold, short });
 record!(Answer { queue, wait, within_threshold });
 record!(Policy {
@@ -135,12 +158,15 @@ record!(Rules {
     request_window,
     remembered_requests,
     recontact_window,
+    occupancy_window,
 });
 record!(Skill { id, display_name });
 record!(Channel {
     id,
     cost,
     max,
+    excludes,
+    interrupts,
     connect,
     auto_accept,
     offer_timeout,
@@ -161,6 +187,8 @@ record!(Queue {
     service_level,
     limit,
     selection,
+    idle_clock,
+    score,
     aging,
     aging_cap,
     max_wait_first,
@@ -168,22 +196,47 @@ record!(Queue {
     expected_handle,
     expected_patience,
     overflow,
+    broadcast,
+    steps,
+    exhausted,
 });
+record!(Broadcast { min, max });
+record!(Step { after, require, drop, prefer, skip_if });
 record!(Overflow { trigger, action });
 record!(QueueGroup { id, queues, limit });
-record!(Reserve { team, queue, keep_idle, release_after });
+record!(Reserve { team, queue, keep_idle, release_after, lender_within_target, hysteresis });
+record!(Hysteresis { start, stop, ratio_ppm });
 record!(Membership { queue, priority, delay, rank, ratio_ppm });
-record!(Team { id, display_name, parent, leader, site, queues, cost_per_hour, contact_order });
+record!(Team {
+    id,
+    display_name,
+    parent,
+    leader,
+    site,
+    queues,
+    cost_per_hour,
+    contact_order,
+    shifts,
+    max_occupancy,
+    offer_rate_limit
+});
+record!(OfferRate { offers, per });
+record!(Shift { agents, days, from, to, breaks });
+record!(ShiftBreak { from, to, reason });
 record!(Requirement { text, expr });
+record!(Score { text, expr });
 
 names!(Direction { 0 = Inbound, 1 = Outbound, 2 = Callback, 3 = Internal });
 names!(AgentType { 0 = Human, 1 = Ai });
+names!(UpsertCause { 0 = Request, 1 = Config, 2 = Skills, 3 = SkillsExpired });
 names!(Fault { 0 = Expired, 1 = Delivery, 2 = Connect });
+names!(Rest { 0 = MaxOccupancy, 1 = OfferRate });
 names!(Routing {
     0 = Draining, 1 = OffQueue, 2 = NotResponding, 3 = Offering, 4 = Busy, 5 = WrapUp, 6 = Idle,
 });
 names!(DeclineReason { 0 = Rejected, 1 = Busy, 2 = Unreachable });
 names!(FailCause { 0 = Delivery, 1 = SessionLost });
+names!(AssignCause { 0 = Direct, 1 = Forced, 2 = Picked, 3 = Transferred });
 names!(EndCause {
     0 = Offer, 1 = Completed, 2 = Transferred, 3 = Requeued, 4 = ConnectTimeout, 5 = AgentUnreachable, 6 = MediaFailed,
     7 = SessionLost, 8 = ContactLeft,
@@ -194,6 +247,7 @@ names!(Outcome {
 names!(Reason {
     0 = None, 1 = CustomerLeft, 2 = System, 3 = GatewayLost, 4 = NoAnswer, 5 = SessionLost, 6 = MaxWait, 7 = ExpireTime,
     8 = QueueRemoved, 9 = QueueFull, 10 = Callback, 11 = Rule, 12 = External,
+    13 = QueueClosed,
 });
 names!(EntryCause { 0 = Arrived, 1 = Scheduled, 2 = Transferred, 3 = Requeued, 4 = Moved, 5 = Overflowed });
 names!(ChangeCause { 0 = Client, 1 = Supervisor, 2 = Transferred, 3 = Overflow });
@@ -232,11 +286,14 @@ macro_rules! holders {
 
 holders!(Presence { 0 = Offline, 1 = Available, 2 = NotReady(reason) });
 holders!(Selection {
-    0 = LongestIdle(clock), 1 = Ranked, 2 = LeastLoaded, 3 = BestSkilled, 4 = LeastSkilled, 5 = FewestContacts,
-    6 = RoundRobin, 7 = Ordered, 8 = Random,
+    0 = LongestIdle, 1 = Ranked, 2 = LeastLoaded, 3 = BestSkilled, 4 = LeastSkilled, 5 = FewestContacts, 6 = RoundRobin,
+    7 = Ordered, 8 = Random, 9 = LeastOccupied, 10 = BestScore,
 });
-holders!(Trigger { 0 = QueueLength(length), 1 = NobodySignedIn, 2 = Wait(span), 3 = NoWillingAgent });
+holders!(Trigger { 0 = QueueLength(length), 1 = NobodySignedIn, 2 = Wait(span), 3 = NoWillingAgent, 4 = QueueClosed, 5 = StepsExhausted });
+holders!(Exhausted { 0 = StayOnLast, 1 = AnyInQueue(after), 2 = Overflow(after) });
+names!(SkipIf { 0 = NobodySignedIn });
 holders!(Action { 0 = Queue(queue), 1 = Priority(priority), 2 = External(destination), 3 = Refuse });
+holders!(Operation { 0 = Add, 1 = Subtract, 2 = Multiply, 3 = Compare(comparison) });
 holders!(WrapUp { 0 = None, 1 = Timed(span), 2 = Manual(span) });
 holders!(Value { 0 = Str(text), 1 = Int(number), 2 = Bool(truth), 3 = Decimal(millionths), 4 = List(texts) });
 
@@ -285,6 +342,37 @@ impl Wire for Expr {
     }
 }
 
+impl Wire for ScoreExpr {
+    fn put(&self, out: &mut Writer) {
+        match self {
+            ScoreExpr::Number(number) => tagged(out, 0, number),
+            ScoreExpr::Literal(text) => tagged(out, 1, text),
+            ScoreExpr::Skill(skill) => tagged(out, 2, skill),
+            ScoreExpr::Agent(name) => tagged(out, 3, name),
+            ScoreExpr::Contact(name) => tagged(out, 4, name),
+            ScoreExpr::Both(parts) => {
+                tagged(out, 5, &parts.0);
+                parts.1.put(out);
+                parts.2.put(out);
+            }
+        }
+    }
+
+    fn get(from: &mut Reader<'_>) -> Result<Self, Malformed> {
+        from.nested(|from| {
+            Ok(match from.take(1)?[0] {
+                0 => ScoreExpr::Number(Wire::get(from)?),
+                1 => ScoreExpr::Literal(Wire::get(from)?),
+                2 => ScoreExpr::Skill(Wire::get(from)?),
+                3 => ScoreExpr::Agent(Wire::get(from)?),
+                4 => ScoreExpr::Contact(Wire::get(from)?),
+                5 => ScoreExpr::Both(Arc::new((Wire::get(from)?, Wire::get(from)?, Wire::get(from)?))),
+                _ => return Err(from.fault("is no ScoreExpr this version knows")),
+            })
+        })
+    }
+}
+
 fn tagged(out: &mut Writer, tag: u8, value: &impl Wire) {
     out.bytes.push(tag);
     value.put(out);
@@ -305,7 +393,7 @@ impl Wire for Customer {
             address.put(out);
             attributes.put(out);
         };
-        match out.vault.clone() {
+        match out.vault.clone().filter(|_| *self != Customer::default()) {
             None => {
                 out.bytes.push(CLEAR);
                 fields(out);
@@ -378,6 +466,33 @@ pub fn put_batch(tenant: &Text, time: Time, events: &[Recorded], out: &mut Write
     }
     let length = u32::try_from(out.bytes.len() - start - 4).expect("a batch is smaller than 4 GiB");
     out.bytes[start..start + 4].copy_from_slice(&length.to_le_bytes());
+}
+
+/// Hands over every event of a frame at `offset` of a file, with its tenant, in order.
+///
+/// # Errors
+/// What is not as this version reads it, or what `see` refuses.
+pub fn each_event(
+    frame: &Frame<'_>,
+    (version, offset): (u16, u64),
+    vault: Option<&dyn Seal>,
+    see: &mut dyn FnMut(&str, &mut Recorded) -> Result<(), String>,
+) -> Result<(), String> {
+    let inside = |fault: Malformed| format!("byte {}: {}", offset as usize + FRAME + fault.at, fault.what);
+    let mut batches = Reader::new(frame.payload, version).with(vault);
+    for _ in 0..frame.batches {
+        let batch = get_batch(&mut batches, version).map_err(inside)?;
+        let (tenant, mut verdict) = (batch.tenant, Ok(()));
+        batch
+            .each(|recorded| {
+                if verdict.is_ok() {
+                    verdict = see(tenant, recorded);
+                }
+            })
+            .map_err(inside)?;
+        verdict?;
+    }
+    Ok(())
 }
 
 /// Reads the batch at the reader's place and steps over it.

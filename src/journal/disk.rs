@@ -3,7 +3,7 @@
 //! Everything the journal does to the outside goes through [`Disk`], so that tests can break any of it at any point.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io;
+use std::io::{self, Read};
 use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -20,6 +20,21 @@ pub trait Disk: Send + Sync {
     /// # Errors
     /// When it is not there or cannot be read.
     fn read(&self, name: &str) -> io::Result<Vec<u8>>;
+
+    /// The first bytes of a file; fewer when it is shorter.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    fn read_first(&self, name: &str, count: usize) -> io::Result<Vec<u8>> {
+        let mut bytes = self.read(name)?;
+        bytes.truncate(count);
+        Ok(bytes)
+    }
+
+    /// Bytes that can still be written; none when that cannot be told.
+    fn free(&self) -> Option<u64> {
+        None
+    }
 
     /// Opens a file that exists, to be written.
     ///
@@ -132,6 +147,17 @@ impl Disk for Directory {
 
     fn read(&self, name: &str) -> io::Result<Vec<u8>> {
         fs::read(self.path.join(name))
+    }
+
+    fn read_first(&self, name: &str, count: usize) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::with_capacity(count);
+        File::open(self.path.join(name))?.take(count as u64).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    fn free(&self) -> Option<u64> {
+        let disk = rustix::fs::statvfs(&self.path).ok()?;
+        disk.f_bavail.checked_mul(disk.f_frsize)
     }
 
     fn open(&self, name: &str) -> io::Result<Box<dyn DiskFile>> {

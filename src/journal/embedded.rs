@@ -17,11 +17,13 @@ use super::disk::{Directory, Disk};
 use super::frame::{self, CellId, FRAME, HEADER};
 use super::log::{self, Log, Trouble};
 use super::scan::{self, Damage, Found, Segment};
+use super::snapshot::{self, Head, MakeBeside, Snapshot, Unusable};
+use super::taker::Taker;
 use super::vault::Vault;
-use super::wire::{Reader, Writer};
-use super::{Batch, Completion, Fault, Journal, Notify, Position};
+use super::{Batch, Completion, Fault, Journal, Monitor, Notify, Position, Start};
 use crate::engine::event::{Event, Recorded};
-use crate::engine::time::Time;
+use crate::engine::time::{Span, Time};
+use crate::wire::{Malformed, Reader, Seal, Writer};
 
 /// Batches in a commit from which on work is taken to keep coming.
 const BUSY: u32 = 4;
@@ -45,6 +47,24 @@ pub enum Durability {
 /// What happened to a commit, for the metrics.
 pub type Observe = Arc<dyn Fn(Duration) + Send + Sync>;
 
+/// How long, and in what form, a journal keeps what is past.
+#[derive(Clone)]
+pub struct Keep {
+    /// Bytes of segments after which a snapshot is made: about what a start has to read. No fewer than the last snapshot
+    /// has, so that snapshots are never most of what is written.
+    pub snapshot_bytes: u64,
+    /// How long segments that a snapshot stands for stay.
+    pub retention: Span,
+    /// What is folded beside the states, and saved with them.
+    pub beside: Option<MakeBeside>,
+}
+
+impl Default for Keep {
+    fn default() -> Keep {
+        Keep { snapshot_bytes: 16 << 20, retention: Span::from_secs(8 * 86_400), beside: None }
+    }
+}
+
 /// How a journal is kept.
 #[derive(Clone)]
 pub struct Options {
@@ -60,6 +80,8 @@ pub struct Options {
     pub nanos: Arc<dyn Fn() -> u64 + Send + Sync>,
     /// Told how long each commit took, from the first of its batches being handed over until it was durable.
     pub observe: Observe,
+    /// What is past.
+    pub keep: Keep,
 }
 
 /// Why a journal cannot be opened.
@@ -82,13 +104,15 @@ impl std::fmt::Display for OpenError {
 
 impl std::error::Error for OpenError {}
 
-/// What the writer and the thread share.
-struct Shared {
+/// What the writer and the threads share.
+pub(super) struct Shared {
     state: Mutex<State>,
     changed: Condvar,
+    /// A segment is full, or it is to stop: for the thread that makes snapshots.
+    pub(super) sealed: Condvar,
 }
 
-struct State {
+pub(super) struct State {
     /// Batches that wait, after room for a frame's head.
     waiting: Writer,
     batches: u32,
@@ -98,20 +122,34 @@ struct State {
     time: Time,
     /// Whether the time alone is to be written.
     mark: bool,
-    appended: u64,
-    durable: u64,
-    segments: Vec<Segment>,
+    pub(super) appended: u64,
+    pub(super) durable: u64,
+    /// Time of the last batch made durable since it was opened.
+    pub(super) committed: Option<Time>,
+    pub(super) segments: Vec<Segment>,
+    /// The snapshots that are good, oldest first.
+    pub(super) snapshots: Vec<Kept>,
     /// What was not durable is lost, and the writer has not been told.
-    lost: bool,
+    pub(super) lost: bool,
     /// The disk fails.
-    broken: bool,
+    pub(super) broken: bool,
     /// A frame does not fit on the disk.
-    stuck: bool,
+    pub(super) stuck: bool,
     /// There is no reserve: only what ends work is taken.
-    scarce: bool,
+    pub(super) scarce: bool,
     /// The thread sleeps until there is something to do; while it waits for more to come it is not woken for it.
     asleep: bool,
-    stop: bool,
+    pub(super) stop: bool,
+}
+
+/// A snapshot that is good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Kept {
+    pub(super) number: u64,
+    /// Its bytes.
+    pub(super) size: u64,
+    /// Time of the last thing before it.
+    pub(super) time: Time,
 }
 
 /// The journal on this machine's disk.
@@ -123,13 +161,16 @@ pub struct EmbeddedJournal {
     vault: Arc<Vault>,
     start: Option<(Log, Options)>,
     thread: Option<JoinHandle<()>>,
+    taker: Option<JoinHandle<()>>,
+    /// The snapshot from which the next replay goes on.
+    from: Option<u64>,
     last: Time,
     found: Option<Found>,
 }
 
 impl EmbeddedJournal {
-    /// Opens the journal in a directory, or begins one there. All of it is read and checked. The directory is this
-    /// process's alone until the journal is dropped.
+    /// Opens the journal in a directory, or begins one there. All of it from its newest snapshot on is read and checked; a
+    /// snapshot that is damaged is said and left aside. The directory is this process's alone until the journal is dropped.
     ///
     /// # Errors
     /// When another process has it, it cannot be read or written, or it does not fit together.
@@ -147,8 +188,10 @@ impl EmbeddedJournal {
     /// # Errors
     /// As [`Self::open`].
     pub fn on(disk: Arc<dyn Disk>, options: Options) -> Result<EmbeddedJournal, OpenError> {
-        let found = scan::scan(disk.as_ref(), &mut |_, _, _| Ok(())).map_err(OpenError::Damage)?;
         let io = |error| OpenError::Io(PathBuf::new(), error);
+        let snapshots = good_snapshots(disk.as_ref()).map_err(OpenError::Damage)?;
+        let newest = snapshots.last().map(|(head, _)| head);
+        let found = scan::scan(disk.as_ref(), (newest, None), &mut |_, _, _| Ok(())).map_err(OpenError::Damage)?;
         let vault = Arc::new(Vault::open(disk.clone()).map_err(io)?);
         let (size, sync) = (options.segment_bytes, options.durability == Durability::Fsync);
         let log = match found.clone() {
@@ -170,7 +213,9 @@ impl EmbeddedJournal {
             mark: false,
             appended: position,
             durable: position,
+            committed: None,
             segments: log.segments(),
+            snapshots: snapshots.iter().map(|(_, kept)| *kept).collect(),
             lost: false,
             broken: false,
             stuck: false,
@@ -179,13 +224,15 @@ impl EmbeddedJournal {
             stop: false,
         };
         Ok(EmbeddedJournal {
-            shared: Arc::new(Shared { state: Mutex::new(state), changed: Condvar::new() }),
+            shared: Arc::new(Shared { state: Mutex::new(state), changed: Condvar::new(), sealed: Condvar::new() }),
             disk,
             nanos: options.nanos.clone(),
             waiting_bytes: options.waiting_bytes,
             vault,
             start: Some((log, options)),
             thread: None,
+            taker: None,
+            from: None,
             last: found.as_ref().map_or(Time(0), |found| found.time),
             found,
         })
@@ -197,13 +244,57 @@ impl EmbeddedJournal {
         self.found.as_ref()
     }
 
+    /// Looks at it while it works.
+    #[must_use]
+    pub fn monitor(&self) -> Monitor {
+        let found = self.found.as_ref().map_or(0, |found| found.position);
+        Monitor { shared: self.shared.clone(), disk: self.disk.clone(), found }
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.shared.state()
     }
 }
 
+/// The snapshots that are good, oldest first. One that is damaged is said: an older one, or the segments from the first,
+/// say the same.
+///
+/// # Errors
+/// When one does not belong here, or what a damaged one stood for is gone.
+fn good_snapshots(disk: &dyn Disk) -> Result<Vec<(Head, Kept)>, Damage> {
+    let listed =
+        |error: io::Error| Damage { file: disk.place(""), offset: None, what: format!("cannot be read: {error}") };
+    let mut good: Vec<(Head, Kept)> = Vec::new();
+    let mut bad = None;
+    for number in snapshot::list(disk).map_err(listed)?.into_iter().rev() {
+        let head = match good.is_empty() {
+            // Of those before one that is good no more is read than what they are.
+            false => snapshot::peek(disk, number),
+            true => match Snapshot::read(disk, number) {
+                Ok(snapshot) => Some(snapshot.head),
+                Err(Unusable { damage, stops: true }) => return Err(damage),
+                Err(Unusable { damage, .. }) => {
+                    error!(%damage, "a snapshot is damaged and not used");
+                    bad.get_or_insert(damage);
+                    None
+                }
+            },
+        };
+        good.extend(head.map(|head| (head, Kept { number, size: head.size(), time: head.time })));
+    }
+    good.reverse();
+    let first = disk.list().map_err(listed)?.iter().filter_map(|name| frame::segment_number(name)).min();
+    match bad {
+        Some(damage) if good.is_empty() && first != Some(1) => {
+            let what = format!("{}; no other snapshot is whole, and what came before it is gone", damage.what);
+            Err(Damage { what, ..damage })
+        }
+        _ => Ok(good),
+    }
+}
+
 impl Shared {
-    fn state(&self) -> MutexGuard<'_, State> {
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -231,10 +322,13 @@ fn new_cell() -> io::Result<CellId> {
 impl Journal for EmbeddedJournal {
     fn attach(&mut self, notify: Notify) {
         let Some((log, options)) = self.start.take() else { return };
-        let (shared, vault) = (self.shared.clone(), self.vault.clone());
+        let (shared, vault, keep) = (self.shared.clone(), self.vault.clone(), options.keep.clone());
         let thread = std::thread::Builder::new().name("usher-journal".into());
         let work = move || Committer { shared, log, vault, options, notify }.run();
         self.thread = Some(thread.spawn(work).expect("a process may have a thread"));
+        let taker = Taker { shared: self.shared.clone(), disk: self.disk.clone(), vault: self.vault.clone(), keep };
+        let thread = std::thread::Builder::new().name("usher-snapshot".into());
+        self.taker = Some(thread.spawn(move || taker.run()).expect("a process may have a thread"));
     }
 
     fn ready(&self) -> Result<(), Fault> {
@@ -295,8 +389,29 @@ impl Journal for EmbeddedJournal {
         self.last
     }
 
+    fn begin(&mut self, tenant: &str) -> Result<Option<Start>, Fault> {
+        self.from = None;
+        let kept: Vec<Kept> = self.state().snapshots.iter().rev().copied().collect();
+        let whole = self.state().segments.first().is_none_or(|first| first.number == 1);
+        for Kept { number, .. } in kept {
+            let read = Snapshot::read(self.disk.as_ref(), number).map_err(|unusable| unusable.damage.to_string());
+            match read.and_then(|snapshot| self.start_of(&snapshot, tenant)) {
+                Ok(start) => {
+                    self.from = Some(number);
+                    return Ok(start);
+                }
+                Err(fault) => {
+                    error!(file = %self.disk.place(&snapshot::name(number)), %fault, "a snapshot is not used")
+                }
+            }
+        }
+        if whole { Ok(None) } else { Err(Fault::Corrupt) }
+    }
+
     fn replay(&mut self, tenant: &str, fold: &mut dyn FnMut(&mut Recorded)) -> Result<(), Fault> {
-        let segments = self.state().segments.clone();
+        let from = self.from.unwrap_or(0);
+        let segments: Vec<Segment> =
+            self.state().segments.iter().filter(|segment| segment.number >= from).copied().collect();
         // Whoever was forgotten and can still be read: the end came before his key was destroyed.
         let mut forgotten = Vec::new();
         let mut fold = |recorded: &mut Recorded| {
@@ -315,7 +430,7 @@ impl Journal for EmbeddedJournal {
                 Fault::Unavailable
             })?;
             let end = usize::try_from(segment.end).unwrap_or(usize::MAX).min(bytes.len());
-            each_batch(&bytes[..end], (segment.version, &self.vault), tenant, &mut fold).map_err(
+            each_batch(&bytes[..end], (segment.version, self.vault.as_ref()), tenant, &mut fold).map_err(
                 |(offset, what)| {
                     told(&format!("offset {offset}: {what}"));
                     Fault::Corrupt
@@ -324,6 +439,16 @@ impl Journal for EmbeddedJournal {
         }
         forgotten.iter().for_each(|customer| self.vault.forget(tenant, customer));
         Ok(())
+    }
+}
+
+impl EmbeddedJournal {
+    fn start_of(&self, snapshot: &Snapshot, tenant: &str) -> Result<Option<Start>, String> {
+        let said = |fault: Malformed| format!("offset {}: {}", fault.at, fault.what);
+        let Some(held) = snapshot.tenant(tenant).map_err(said)? else { return Ok(None) };
+        let image = held.image(Some(self.vault.as_ref())).map_err(said)?;
+        let keys: Arc<dyn Seal> = self.vault.clone();
+        Ok(Some(Start { image, beside: held.beside.to_vec(), version: snapshot.head.version, keys: Some(keys) }))
     }
 }
 
@@ -337,7 +462,7 @@ fn each_batch(
     let mut at = HEADER;
     while at < bytes.len() {
         let frame = frame::read(&bytes[at..]).map_err(|what| (at, what))?;
-        let inside = |fault: super::wire::Malformed| (at + FRAME + fault.at, fault.what);
+        let inside = |fault: Malformed| (at + FRAME + fault.at, fault.what);
         let mut batches = Reader::new(frame.payload, version).with(Some(vault));
         for _ in 0..frame.batches {
             let batch = codec::get_batch(&mut batches, version).map_err(inside)?;
@@ -354,6 +479,10 @@ impl Drop for EmbeddedJournal {
     fn drop(&mut self) {
         self.state().stop = true;
         self.shared.changed.notify_all();
+        self.shared.sealed.notify_all();
+        if self.taker.take().is_some_and(|thread| thread.join().is_err()) {
+            error!("the thread that makes snapshots has met a bug");
+        }
         if let Some(thread) = self.thread.take()
             && thread.join().is_err()
         {
@@ -463,7 +592,7 @@ impl Committer {
                     if let Err(fault) = self.vault.shred() {
                         error!(%fault, "a forgotten customer's key is not destroyed yet; it will be tried again");
                     }
-                    self.told();
+                    self.told((load.batches > 0).then_some(load.time));
                     return true;
                 }
                 Err(Trouble::Failed(fault)) => {
@@ -485,15 +614,31 @@ impl Committer {
         }
     }
 
-    fn told(&mut self) {
+    fn told(&mut self, committed: Option<Time>) {
         let mut state = self.shared.state();
+        state.committed = committed.or(state.committed);
         if std::mem::take(&mut state.stuck) {
             info!("the journal's disk has room again");
         }
         state.durable = self.log.position();
-        state.segments = self.log.segments();
+        self.follow(&mut state);
         drop(state);
         (self.notify)(Completion::Durable(Position(self.log.position())));
+    }
+
+    /// Notes how far the segments have come.
+    fn follow(&self, state: &mut State) {
+        let (sealed, open) = self.log.ends();
+        match state.segments.last_mut() {
+            Some(last) if last.number == open.number => *last = open,
+            last => {
+                let from = last.map_or(0, |last| last.number);
+                state.segments.pop();
+                state.segments.extend(sealed.iter().filter(|segment| segment.number >= from));
+                state.segments.push(open);
+                self.shared.sealed.notify_all();
+            }
+        }
     }
 
     /// The disk has failed: what was not durable is lost. Stays until a new segment can be begun, or it is to stop.
@@ -516,7 +661,7 @@ impl Committer {
             match renewed {
                 Ok(()) => {
                     state.broken = false;
-                    state.segments = self.log.segments();
+                    self.follow(&mut state);
                     info!("the journal is written again");
                     return;
                 }

@@ -196,6 +196,11 @@ impl Log {
         all
     }
 
+    /// The segments before the one that is written, and that one.
+    pub(super) fn ends(&self) -> (&[Segment], Segment) {
+        (&self.sealed, self.segment)
+    }
+
     /// Position of the last batch.
     pub(super) fn position(&self) -> u64 {
         self.position

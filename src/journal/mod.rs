@@ -4,8 +4,10 @@
 //! durable (the output-commit rule). Appending never waits: it gives a [`Position`], and durability is told later, by
 //! what [`Journal::commit`] returns or by a [`Completion`]. The journal knows nothing of who reads its batches.
 //!
-//! `embedded.rs` keeps it on this machine's disk: `codec.rs` and `wire.rs` are the format of events, `frame.rs` that of
-//! segments, `vault.rs` the keys of what identifies customers; `log.rs` writes them, `scan.rs` reads and checks them, `disk.rs` is all that either asks of the outside.
+//! `embedded.rs` keeps it on this machine's disk: `codec.rs` is the format of events, `frame.rs` that of
+//! segments, `vault.rs` the keys of what identifies customers; `log.rs` writes them, `scan.rs` reads and checks them, `snapshot.rs`
+//! has states as they stood between two of them, `state.rs` their format, `taker.rs` the thread that makes them and lets
+//! go of what is old; `disk.rs` is all that any of them asks of the outside.
 //! `tool.rs` is what can be done to it by hand. `memory.rs` keeps nothing.
 
 pub mod codec;
@@ -14,20 +16,26 @@ mod embedded;
 pub mod frame;
 mod log;
 mod memory;
+mod monitor;
 pub mod scan;
+pub mod snapshot;
+mod state;
+mod taker;
 pub mod tool;
 pub mod vault;
-pub mod wire;
 
 use std::fmt;
 use std::sync::Arc;
 
 use crate::engine::event::Recorded;
 use crate::engine::id::Text;
+use crate::engine::state::image::Image;
 use crate::engine::time::Time;
+use crate::wire::{Reader, Seal};
 
-pub use embedded::{Durability, EmbeddedJournal, Observe, OpenError, Options};
+pub use embedded::{Durability, EmbeddedJournal, Keep, Observe, OpenError, Options};
 pub use memory::MemoryJournal;
+pub use monitor::{Condition, Monitor};
 
 /// How far the journal has come: batches ever appended, over all tenants. 0 is before the first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -97,6 +105,26 @@ pub enum Completion {
 /// How completions reach whoever hosts the shard. Called from the journal's own thread; must not block.
 pub type Notify = Arc<dyn Fn(Completion) + Send + Sync>;
 
+/// A tenant as it stood at a snapshot.
+pub struct Start {
+    /// Its state.
+    pub image: Image,
+    /// What was kept beside it, written by this version of the format under these keys; empty when nothing was.
+    pub beside: Vec<u8>,
+    /// See `beside`.
+    pub version: u16,
+    /// See `beside`.
+    pub keys: Option<Arc<dyn Seal>>,
+}
+
+impl Start {
+    /// Reads what was kept beside the state.
+    #[must_use]
+    pub fn beside(&self) -> Reader<'_> {
+        Reader::new(&self.beside, self.version).with(self.keys.as_deref())
+    }
+}
+
 /// An append-only record of every tenant's batches, in one order.
 pub trait Journal: Send {
     /// Where completions that come after [`Self::commit`] has returned are to be told. Called once, before the first
@@ -148,7 +176,18 @@ pub trait Journal: Send {
         Time(0)
     }
 
-    /// Hands a tenant's durable events to `fold`, from the first on, in order. Linear in their number. What stood beside
+    /// The tenant as it stood at the journal's newest snapshot that is good; none when it has none of it. What
+    /// [`Self::replay`] hands over then begins after it.
+    ///
+    /// # Errors
+    /// As [`Self::replay`].
+    fn begin(&mut self, tenant: &str) -> Result<Option<Start>, Fault> {
+        let _ = tenant;
+        Ok(None)
+    }
+
+    /// Hands a tenant's durable events to `fold`, from the first on or from where [`Self::begin`] stood, in order. Linear in
+    /// their number. What stood beside
     /// an event may be left out; the engine finds it again.
     ///
     /// # Errors

@@ -10,6 +10,7 @@ use std::io;
 
 use super::disk::{Disk, DiskFile};
 use super::frame::{self, CellId, Chain, Frame, HEADER, Header};
+use super::snapshot::Head;
 use crate::engine::time::Time;
 
 /// The name of the file that says how far was told.
@@ -152,11 +153,19 @@ impl MarkFile {
 /// Who is shown every frame: the segment's header, the frame's offset, the frame.
 pub type See<'a> = &'a mut dyn FnMut(&Header, u64, &Frame<'_>) -> Result<(), String>;
 
-/// Reads a whole journal and checks all of it. None when there is none.
+/// Where to read from and to: from a snapshot on or from the first segment; up to a segment, that one left out, or to the
+/// end.
+pub type Range<'a> = (Option<&'a Head>, Option<u64>);
+
+/// From the first segment to the end.
+pub const WHOLE: Range<'_> = (None, None);
+
+/// Reads a journal and checks all of it from where it is asked; of segments before that only the headers are looked at.
+/// None when there is none.
 ///
 /// # Errors
 /// The first thing that does not fit.
-pub fn scan(disk: &dyn Disk, see: See<'_>) -> Result<Option<Found>, Damage> {
+pub fn scan(disk: &dyn Disk, (from, until): Range<'_>, see: See<'_>) -> Result<Option<Found>, Damage> {
     let at = |name: &str, offset: Option<u64>, what: String| Damage { file: disk.place(name), offset, what };
     let broken = |name: &str, error: io::Error| at(name, None, format!("cannot be read: {error}"));
     let names = disk.list().map_err(|error| broken("", error))?;
@@ -164,13 +173,17 @@ pub fn scan(disk: &dyn Disk, see: See<'_>) -> Result<Option<Found>, Damage> {
     numbers.sort_unstable();
     let mark = Mark::read(disk).map_err(|error| broken(MARK, error))?;
     let last = numbers.last().copied().unwrap_or(0);
-    if let Some(missing) = (1..=last.max(mark.map_or(0, |mark| mark.segment))).find(|wanted| !numbers.contains(wanted))
-    {
+    // What a snapshot stands for may be gone, the oldest first.
+    let begin = from.map_or(1, |from| from.number);
+    let first = numbers.first().copied().unwrap_or(1).min(begin);
+    let missing = |wanted: &u64| numbers.binary_search(wanted).is_err();
+    if let Some(missing) = (first..=last.max(mark.map_or(0, |mark| mark.segment))).find(missing) {
         return Err(at(&frame::segment_name(missing), None, "is missing".into()));
     }
-    let mut reading: Option<Reading> = None;
+    let mut reading = from.map(Reading::after);
+    archived(disk, &numbers, begin, reading.as_mut())?;
     let mut next: Option<(Header, Vec<u8>)> = None;
-    for number in numbers {
+    for number in numbers.into_iter().filter(|&number| number >= begin && until.is_none_or(|until| number < until)) {
         let name = frame::segment_name(number);
         let (header, bytes) = match next.take() {
             Some(read) => read,
@@ -197,6 +210,32 @@ pub fn scan(disk: &dyn Disk, see: See<'_>) -> Result<Option<Found>, Damage> {
     Ok(reading.map(|reading| reading.found))
 }
 
+/// Looks at the headers of segments that a snapshot stands for: they are this journal's, and each says where the one before
+/// it ends.
+fn archived(disk: &dyn Disk, numbers: &[u64], begin: u64, reading: Option<&mut Reading>) -> Result<(), Damage> {
+    let Some(reading) = reading else { return Ok(()) };
+    let mut before: Option<Header> = None;
+    for &number in numbers.iter().filter(|&&number| number <= begin) {
+        let name = frame::segment_name(number);
+        let at = |what: String| Damage { file: disk.place(&name), offset: None, what };
+        let bytes = disk.read_first(&name, HEADER).map_err(|error| at(format!("cannot be read: {error}")))?;
+        let header = Header::decode(&bytes).map_err(at)?;
+        if header.number != number {
+            return Err(at(format!("is segment {} under another name", header.number)));
+        }
+        let found = &mut reading.found;
+        if header.cell != found.cell {
+            return Err(at(format!("belongs to journal {}, and this is {}", hex(&header.cell), hex(&found.cell))));
+        }
+        if let Some(before) = before {
+            let (number, version) = (before.number, before.version);
+            found.segments.push(Segment { number, version, end: header.before });
+        }
+        before = Some(header);
+    }
+    Ok(())
+}
+
 /// A segment's header and bytes.
 fn head(disk: &dyn Disk, number: u64) -> Result<(Header, Vec<u8>), Damage> {
     let name = frame::segment_name(number);
@@ -218,6 +257,12 @@ type Fault = (u64, String);
 impl Reading {
     fn new(first: &Header) -> Reading {
         let Header { cell, epoch, position, time, chain, .. } = *first;
+        Reading { found: Found { cell, epoch, segments: Vec::new(), position, time, chain, torn: 0, frames: 0 } }
+    }
+
+    /// What follows a snapshot.
+    fn after(snapshot: &Head) -> Reading {
+        let Head { cell, epoch, position, time, chain, .. } = *snapshot;
         Reading { found: Found { cell, epoch, segments: Vec::new(), position, time, chain, torn: 0, frames: 0 } }
     }
 

@@ -14,7 +14,7 @@ use ring::rand::{SecureRandom, SystemRandom};
 
 use super::disk::{Disk, DiskFile};
 use super::frame::array;
-use super::wire::Writer;
+use crate::wire::{Seal, Writer};
 
 /// The file of keys.
 pub const KEYS: &str = "keys";
@@ -88,54 +88,6 @@ impl Vault {
         self.len() == 0
     }
 
-    /// Writes `plain` under the customer's key; a new one if he has none.
-    ///
-    /// # Panics
-    /// When the system gives no random numbers any more.
-    pub fn seal(&self, tenant: &str, customer: &str, mut plain: Vec<u8>, out: &mut Writer) {
-        let mut held = self.held();
-        let id = held.id(tenant, customer);
-        let secret = match held.keys.get(&id) {
-            Some(entry) => entry.secret,
-            None => {
-                let secret = random(&self.chance).expect("the system gives random numbers");
-                held.add(id, secret);
-                secret
-            }
-        };
-        drop(held);
-        let nonce: [u8; NONCE_LEN] = random(&self.chance).expect("the system gives random numbers");
-        key(&secret)
-            .seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::from(id), &mut plain)
-            .expect("a customer's part is far below the cipher's bound");
-        out.bytes.extend_from_slice(&id);
-        out.bytes.extend_from_slice(&nonce);
-        out.blob(&plain);
-    }
-
-    /// What was sealed; none when its key is gone.
-    #[must_use]
-    pub fn reveal(&self, id: &KeyId, nonce: [u8; NONCE_LEN], sealed: &[u8]) -> Option<Vec<u8>> {
-        let secret = self.held().keys.get(id)?.secret;
-        let mut bytes = sealed.to_vec();
-        let nonce = Nonce::assume_unique_for_key(nonce);
-        let plain = key(&secret).open_in_place(nonce, Aad::from(*id), &mut bytes).ok()?.len();
-        bytes.truncate(plain);
-        Some(bytes)
-    }
-
-    /// From now on nothing under the customer's key can be read; [`Self::shred`] makes it so on the disk.
-    pub fn forget(&self, tenant: &str, customer: &str) {
-        let mut held = self.held();
-        let id = held.id(tenant, customer);
-        if let Some(entry) = held.keys.remove(&id) {
-            match held.fresh.iter().position(|fresh| *fresh == id) {
-                Some(at) => drop(held.fresh.swap_remove(at)),
-                None => held.gone.push(entry.slot),
-            }
-        }
-    }
-
     /// Makes new keys durable: before anything under them is.
     ///
     /// # Errors
@@ -202,6 +154,12 @@ impl Vault {
         }
     }
 
+    /// Whether there are keys to be destroyed on the disk.
+    #[must_use]
+    pub fn owes(&self) -> bool {
+        !self.held().gone.is_empty()
+    }
+
     /// The file, with room for that many entries.
     fn with_file(
         &self,
@@ -249,6 +207,74 @@ impl Vault {
                 Ok((file, ROOM as u64))
             }
             Err(error) => Err(error),
+        }
+    }
+}
+
+/// The keys there are, and no new ones: for what is written a second time. Whoever was forgotten since stays so.
+pub(super) struct Known(pub(super) Arc<Vault>);
+
+impl Seal for Known {
+    fn seal(&self, tenant: &str, customer: &str, plain: Vec<u8>, out: &mut Writer) {
+        let (id, secret) = {
+            let held = self.0.held();
+            let id = held.id(tenant, customer);
+            (id, held.keys.get(&id).map(|entry| entry.secret))
+        };
+        match secret {
+            Some(secret) => put_sealed(&self.0.chance, (&id, &secret), plain, out),
+            None => {
+                out.bytes.extend_from_slice(&id);
+                out.bytes.extend_from_slice(&[0; NONCE_LEN]);
+                out.blob(&[]);
+            }
+        }
+    }
+
+    fn reveal(&self, id: &KeyId, nonce: [u8; NONCE_LEN], sealed: &[u8]) -> Option<Vec<u8>> {
+        self.0.reveal(id, nonce, sealed)
+    }
+
+    fn forget(&self, tenant: &str, customer: &str) {
+        self.0.forget(tenant, customer);
+    }
+}
+
+impl Seal for Vault {
+    /// Panics when the system gives no random numbers any more.
+    fn seal(&self, tenant: &str, customer: &str, plain: Vec<u8>, out: &mut Writer) {
+        let mut held = self.held();
+        let id = held.id(tenant, customer);
+        let secret = match held.keys.get(&id) {
+            Some(entry) => entry.secret,
+            None => {
+                let secret = random(&self.chance).expect("the system gives random numbers");
+                held.add(id, secret);
+                secret
+            }
+        };
+        drop(held);
+        put_sealed(&self.chance, (&id, &secret), plain, out);
+    }
+
+    fn reveal(&self, id: &KeyId, nonce: [u8; NONCE_LEN], sealed: &[u8]) -> Option<Vec<u8>> {
+        let secret = self.held().keys.get(id)?.secret;
+        let mut bytes = sealed.to_vec();
+        let nonce = Nonce::assume_unique_for_key(nonce);
+        let plain = key(&secret).open_in_place(nonce, Aad::from(*id), &mut bytes).ok()?.len();
+        bytes.truncate(plain);
+        Some(bytes)
+    }
+
+    /// [`Vault::shred`] makes it so on the disk.
+    fn forget(&self, tenant: &str, customer: &str) {
+        let mut held = self.held();
+        let id = held.id(tenant, customer);
+        if let Some(entry) = held.keys.remove(&id) {
+            match held.fresh.iter().position(|fresh| *fresh == id) {
+                Some(at) => drop(held.fresh.swap_remove(at)),
+                None => held.gone.push(entry.slot),
+            }
         }
     }
 }
@@ -323,6 +349,17 @@ fn read(bytes: &[u8]) -> io::Result<Held> {
     }
     held.free.reverse();
     Ok(held)
+}
+
+/// Writes a customer's part under his key, with the key's name.
+fn put_sealed(chance: &SystemRandom, (id, secret): (&KeyId, &Secret), mut plain: Vec<u8>, out: &mut Writer) {
+    let nonce: [u8; NONCE_LEN] = random(chance).expect("the system gives random numbers");
+    key(secret)
+        .seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::from(*id), &mut plain)
+        .expect("a customer's part is far below the cipher's bound");
+    out.bytes.extend_from_slice(id);
+    out.bytes.extend_from_slice(&nonce);
+    out.blob(&plain);
 }
 
 fn key(secret: &Secret) -> LessSafeKey {

@@ -139,16 +139,27 @@ pub struct Reload {
     report: Report,
     /// The settings the process started with, without tenants; locked while a change is under way.
     started: Mutex<Config>,
+    /// Hash of the file as it was last looked at to an end: its content is in force, or has faults that were told.
+    settled: Mutex<Option<[u8; 32]>>,
+    /// Why the last attempt was refused; empty when it was not.
+    last_error: std::sync::Mutex<String>,
 }
 
 /// One tenant's part on its way.
 struct Step {
     policy: Arc<Policy>,
     change: PolicyChange,
-    before: Arc<Policy>,
+    compared: Compared,
     preview: PolicyPreview,
     sequence: u64,
     repeated: bool,
+}
+
+/// A policy beside the one in force.
+struct Compared {
+    policy: Arc<Policy>,
+    differences: Vec<diff::Difference>,
+    digest: [u8; 16],
 }
 
 impl Reload {
@@ -156,7 +167,8 @@ impl Reload {
     #[must_use]
     pub fn new(shard: ShardHandle, config: &Config, report: Report) -> Reload {
         let settings = Config { tenants: Vec::new(), ..config.clone() };
-        Reload { shard, report, started: Mutex::new(settings) }
+        let (settled, last_error) = (Mutex::new(None), std::sync::Mutex::default());
+        Reload { shard, report, started: Mutex::new(settings), settled, last_error }
     }
 
     /// Puts the configuration in force that a server starts with. A tenant to which this very file was the last one applied
@@ -186,21 +198,39 @@ impl Reload {
     }
 
     /// Reads a file again and applies it. One that was applied already is applied again when that was asked for by
-    /// hand, since something else may be in force by now; one whose change was only noticed is left alone then.
+    /// hand, since something else may be in force by now; one whose change was only noticed is left alone then, and is
+    /// not even parsed when it is as it was when last looked at.
     pub async fn again(&self, path: &Path, trigger: PolicyTrigger) {
+        let mut settled = self.settled.lock().await;
         let file = path.to_owned();
-        let read = tokio::task::spawn_blocking(move || config::load(&file)).await;
-        let read =
-            read.unwrap_or_else(|_| Err(Faults::whole("the file", "cannot be read: its reader broke off".into())));
+        let known = settled.filter(|_| trigger == PolicyTrigger::File);
+        let read = move || {
+            let text = config::text_of(&file)?;
+            let hash = config::hash(&text);
+            let name = file.display().to_string();
+            Ok((hash, (known != Some(hash)).then(|| config::parse(&text, &name))))
+        };
+        let read = tokio::task::spawn_blocking(read).await;
+        let broke = || Err(Faults::whole("the file", "cannot be read: its reader broke off".into()));
+        let (hash, read) = match read.unwrap_or_else(|_| broke()) {
+            Ok((_, None)) => return,
+            Ok((hash, Some(read))) => (Some(hash), read),
+            Err(faults) => (None, Err(faults)),
+        };
         let ask = Ask { trigger, ..Ask::default() };
         let applied = match read {
-            Ok(config) if trigger == PolicyTrigger::File && self.knows(&config).await => return,
+            Ok(config) if trigger == PolicyTrigger::File && self.knows(&config).await => {
+                *settled = hash;
+                return;
+            }
             Ok(config) => self.apply_config(config, &ask, true).await,
             Err(faults) => {
-                (self.report)(trigger, Ended::Refused);
+                self.ended(trigger, Ended::Refused, faults.to_string());
                 Err(Refusal::Faults(faults))
             }
         };
+        // What a tenant did not take it may take later; anything else stays as it is until the file changes.
+        *settled = hash.filter(|_| !matches!(applied, Err(Refusal::Tenant { .. })));
         tell(path, &applied);
     }
 
@@ -231,7 +261,7 @@ impl Reload {
             Ok(config) => self.apply_config(config, ask, false).await,
             Err(faults) => {
                 if !ask.dry_run {
-                    (self.report)(ask.trigger, Ended::Refused);
+                    self.ended(ask.trigger, Ended::Refused, faults.to_string());
                 }
                 Err(Refusal::Faults(faults))
             }
@@ -319,11 +349,7 @@ impl Reload {
         let send = !ask.dry_run && !steps.iter().any(|step| step.repeated);
         let mut done = Vec::new();
         for mut step in steps {
-            let (before, after) = (step.before.clone(), step.policy.clone());
-            let compared =
-                tokio::task::spawn_blocking(move || (diff::policies(&before, &after), canonical::digest(&after)));
-            let (differences, digest) = compared.await.expect("comparing policies does not panic");
-            let tenant = step.policy.tenant.clone();
+            let (tenant, digest) = (step.policy.tenant.clone(), step.compared.digest);
             if send {
                 let own = ask.tenant == tenant;
                 let command = Command::ApplyPolicy {
@@ -336,9 +362,26 @@ impl Reload {
                 let answer = answer.map_err(|why| Refusal::Tenant { tenant: tenant.clone(), why })?;
                 step.sequence = answer.reply.sequence;
             }
+            let differences = step.compared.differences;
             done.push(TenantChange { tenant, preview: step.preview, differences, sequence: step.sequence });
         }
         Ok(done)
+    }
+
+    /// Compares a policy with the one in force, beside the writer. One that is the same is neither written out nor
+    /// looked at key by key; one that is not shares the agents that are, so that the writer compares no more than it
+    /// must.
+    async fn compare(policy: Arc<Policy>, before: Arc<Policy>) -> Compared {
+        let compare = move || {
+            let mut policy = Arc::unwrap_or_clone(policy);
+            policy.share_agents(&before);
+            let (differences, digest) = match policy.says_the_same(&before) {
+                true => (Vec::new(), [0; 16]),
+                false => (diff::policies(&before, &policy), canonical::digest(&policy)),
+            };
+            Compared { policy: Arc::new(policy), differences, digest }
+        };
+        tokio::task::spawn_blocking(compare).await.expect("comparing policies does not panic")
     }
 
     /// What one tenant says to its part; a tenant that is new is opened when the change is meant.
@@ -347,14 +390,20 @@ impl Reload {
         if !self.shard.tenants().contains(&tenant) {
             if ask.dry_run {
                 let preview = PolicyPreview { version_after: 1, ..PolicyPreview::default() };
-                return Ok(Step { before: Arc::default(), policy, change, preview, sequence: 0, repeated: false });
+                let compared = Reload::compare(policy, Arc::default()).await;
+                let policy = compared.policy.clone();
+                return Ok(Step { policy, change, compared, preview, sequence: 0, repeated: false });
             }
             self.shard.open(&tenant);
         }
+        let failed = |why| Refusal::Tenant { tenant: tenant.clone(), why };
+        // One change is under way at a time, so what is in force now is what it replaces.
+        let before = self.shard.query(&tenant, |state, _| state.policy().clone()).await.map_err(failed)?;
+        let compared = Reload::compare(policy, before).await;
         let own = ask.tenant == tenant;
         let (expected, stamp) = (if own { ask.expected_version } else { 0 }, ask.stamp.clone().filter(|_| own));
-        let asked = policy;
-        let look = move |state: &State, now| -> Result<Step, Reject> {
+        let (asked, removed) = (compared.policy.clone(), change.clone());
+        let look = move |state: &State, now| -> Result<(PolicyPreview, u64, bool), Reject> {
             let repeated = match stamp {
                 Some(stamp) => state.receipts().find(now, &stamp)?,
                 None => None,
@@ -364,27 +413,37 @@ impl Reload {
                 Some(_) => {
                     PolicyPreview { version_before: version, version_after: version, ..PolicyPreview::default() }
                 }
-                None => state.preview_policy(&asked, &change, expected)?,
+                None => state.preview_policy(&asked, &removed, expected)?,
             };
-            let sequence = repeated.map_or(state.sequence(), |first| first.sequence);
-            let before = state.policy().clone();
-            Ok(Step { policy: asked, change, before, preview, sequence, repeated: repeated.is_some() })
+            Ok((preview, repeated.map_or(state.sequence(), |first| first.sequence), repeated.is_some()))
         };
         let looked = self.shard.query(&tenant, look).await;
-        let looked = looked.and_then(|step| step.map_err(Refused::Reject));
-        looked.map_err(|why| Refusal::Tenant { tenant, why })
+        let (preview, sequence, repeated) = looked.and_then(|step| step.map_err(Refused::Reject)).map_err(failed)?;
+        let policy = compared.policy.clone();
+        Ok(Step { policy, change, compared, preview, sequence, repeated })
     }
 
     fn count(&self, ask: &Ask, applied: &Result<Vec<TenantChange>, Refusal>) {
         if ask.dry_run {
             return;
         }
-        let ended = match applied {
-            Ok(tenants) if tenants.iter().any(TenantChange::changes) => Ended::Applied,
-            Ok(_) => Ended::Unchanged,
-            Err(_) => Ended::Refused,
+        let (ended, error) = match applied {
+            Ok(tenants) if tenants.iter().any(TenantChange::changes) => (Ended::Applied, String::new()),
+            Ok(_) => (Ended::Unchanged, String::new()),
+            Err(refusal) => (Ended::Refused, refusal.to_string()),
         };
-        (self.report)(ask.trigger, ended);
+        self.ended(ask.trigger, ended, error);
+    }
+
+    fn ended(&self, trigger: PolicyTrigger, ended: Ended, error: String) {
+        *self.last_error.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = error;
+        (self.report)(trigger, ended);
+    }
+
+    /// Why the last attempt to change something was refused; empty when it was not.
+    #[must_use]
+    pub fn last_error(&self) -> String {
+        self.last_error.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
     }
 }
 

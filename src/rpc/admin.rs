@@ -126,8 +126,9 @@ impl AdminService for Edge {
         Ok(Response::new(pb::DrainResponse { stop_time: Some(time(now + grace)), sequence }))
     }
 
-    super::later_methods! {
-        get_status(GetStatusRequest) -> GetStatusResponse, "GetStatus";
+    async fn get_status(&self, request: Request<pb::GetStatusRequest>) -> Answer<pb::GetStatusResponse> {
+        let status = self.condition(&request.into_inner().tenant).await?;
+        Ok(Response::new(pb::GetStatusResponse { status: Some(status) }))
     }
 }
 

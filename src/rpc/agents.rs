@@ -139,7 +139,7 @@ impl Edge {
 }
 
 /// A skill a requirement names and the policy in force does not have.
-fn unknown_skill(state: &State, asked: &Requirement) -> Option<Text> {
+pub(super) fn unknown_skill(state: &State, asked: &Requirement) -> Option<Text> {
     let mut unknown = None;
     asked.expr.each_skill(&mut |skill| {
         if !state.policy().skills.iter().any(|known| known.id == *skill) {
@@ -181,11 +181,11 @@ impl AgentService for Edge {
         set_presence(SetPresenceRequest) -> SetPresenceResponse;
         accept_offer(AcceptOfferRequest) -> AcceptOfferResponse;
         decline_offer(DeclineOfferRequest) -> DeclineOfferResponse;
+        pick_contact(PickContactRequest) -> PickContactResponse;
         complete_wrap_up(CompleteWrapUpRequest) -> CompleteWrapUpResponse;
     }
 
     super::later_methods! {
-        pick_contact(PickContactRequest) -> PickContactResponse, "PickContact";
         handoff_contact(HandoffContactRequest) -> HandoffContactResponse, "HandoffContact";
     }
 

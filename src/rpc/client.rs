@@ -5,6 +5,7 @@ use std::time::Duration;
 use anyhow::Context;
 use tonic::transport::{Channel, Endpoint};
 use usher_proto::v1 as pb;
+use usher_proto::v1::admin_service_client::AdminServiceClient;
 use usher_proto::v1::supervisor_service_client::SupervisorServiceClient;
 
 /// How long a connection may take.
@@ -165,8 +166,13 @@ async fn agents(client: &mut SupervisorServiceClient<Channel>, tenant: &str, day
                 Cell::Number(not_ready, 0),
                 share(row.occupancy),
                 share(row.capacity_use),
+                share(row.adherence),
                 number(row.handled_per_signed_in_hour, 1),
+                number(row.handled_per_productive_hour, 1),
+                number(row.resolved_per_signed_in_hour, 1),
+                number(row.resolved_per_productive_hour, 1),
                 Cell::Count(row.not_responding),
+                Cell::Text(outliers(&row.outliers)),
             ];
             cells.extend(figure_cells(&row.figures.unwrap_or_default(), &row.kpis.unwrap_or_default()));
             table.rows.push(cells);
@@ -178,6 +184,12 @@ async fn agents(client: &mut SupervisorServiceClient<Channel>, tenant: &str, day
     }
 }
 
+/// The figures in which an agent stands out, each with how many standard deviations he is away from his peers.
+fn outliers(found: &[pb::Outlier]) -> String {
+    let words = found.iter().map(|outlier| format!("{} {:+.1}", outlier.figure, outlier.deviations));
+    words.collect::<Vec<_>>().join(", ")
+}
+
 const fn shown(name: &'static str, head: &'static str) -> Column {
     Column { name, head: Some(head) }
 }
@@ -186,7 +198,7 @@ const fn kept(name: &'static str) -> Column {
     Column { name, head: None }
 }
 
-const AGENT_COLUMNS: [Column; 11] = [
+const AGENT_COLUMNS: [Column; 16] = [
     shown("agent", "agent"),
     shown("team", "team"),
     shown("signed_in_seconds", "signed in"),
@@ -196,8 +208,13 @@ const AGENT_COLUMNS: [Column; 11] = [
     shown("not_ready_seconds", "not ready"),
     shown("occupancy", "occ %"),
     kept("capacity_use"),
+    shown("adherence", "adh. %"),
     shown("handled_per_signed_in_hour", "per h"),
+    kept("handled_per_productive_hour"),
+    kept("resolved_per_signed_in_hour"),
+    kept("resolved_per_productive_hour"),
     kept("not_responding"),
+    kept("outliers"),
 ];
 
 /// The columns of figures: those of tables first by importance, all of them in JSON and CSV.
@@ -319,6 +336,8 @@ fn share(given: Option<f64>) -> Cell {
 pub struct Status {
     /// The tenant.
     pub tenant: String,
+    /// How the server is, with names.
+    pub server: Vec<(&'static str, Cell)>,
     /// Facts with their names.
     pub facts: Vec<(&'static str, Cell)>,
     /// The queues.
@@ -339,12 +358,15 @@ pub fn status(
 ) -> anyhow::Result<()> {
     ask(async {
         let mut client = connect(addr).await?;
+        let mut admin = AdminServiceClient::new(channel(addr, Some(ANSWER)).await?);
         loop {
+            let asked = pb::GetStatusRequest { tenant: tenant.to_owned() };
+            let server = admin.get_status(asked).await.map_err(refused)?.into_inner().status.unwrap_or_default();
             let asked = pb::GetSnapshotRequest { tenant: tenant.to_owned(), ..Default::default() };
             let mut request = tonic::Request::new(asked);
             request.set_timeout(ANSWER);
             let taken = client.get_snapshot(request).await.map_err(refused)?.into_inner();
-            let more = show(&status_of(&taken.snapshot.unwrap_or_default()))?;
+            let more = show(&status_of(&taken.snapshot.unwrap_or_default(), &server))?;
             match every.filter(|_| more) {
                 Some(every) => tokio::time::sleep(every).await,
                 None => return Ok(()),
@@ -353,7 +375,35 @@ pub fn status(
     })
 }
 
-fn status_of(taken: &pb::Snapshot) -> Status {
+/// How the server is, in a line.
+fn server_of(status: &pb::ServerStatus) -> Vec<(&'static str, Cell)> {
+    let journal = status.journal.clone().unwrap_or_default();
+    let micros = |time: prost_types::Timestamp| time.seconds * 1_000_000 + i64::from(time.nanos) / 1_000;
+    let now = status.server_time.map_or(0, micros);
+    let ago = |time: Option<prost_types::Timestamp>| {
+        time.map_or(Cell::None, |time| Cell::Number((now - micros(time)).max(0) as f64 / 1e6, 1))
+    };
+    let state = status.state().as_str_name().trim_start_matches("SERVER_STATE_").to_lowercase();
+    let text = |text: &str| if text.is_empty() { Cell::None } else { Cell::Text(text.to_owned()) };
+    let megabytes = |bytes: i64| Cell::Number(bytes as f64 / 1e6, 1);
+    vec![
+        ("version", text(&status.version)),
+        ("state", Cell::Text(state)),
+        ("up_seconds", ago(status.start_time)),
+        ("stuck", Cell::Count(status.tenants.iter().map(|tenant| tenant.stuck).sum())),
+        ("journal", text(&journal.backend)),
+        ("durability", text(&journal.durability)),
+        ("last_commit_seconds_ago", ago(journal.last_commit_time)),
+        ("lag", Cell::Count(journal.lag)),
+        ("segments", Cell::Count(journal.segments)),
+        ("journal_mb", megabytes(journal.bytes)),
+        ("free_mb", if journal.free_bytes > 0 { megabytes(journal.free_bytes) } else { Cell::None }),
+        ("snapshot_seconds_ago", ago(journal.last_snapshot_time)),
+        ("journal_error", text(&journal.error)),
+    ]
+}
+
+fn status_of(taken: &pb::Snapshot, server: &pb::ServerStatus) -> Status {
     let agents = taken.agent_counts.clone().unwrap_or_default();
     let waiting = |view: &pb::DirectionSnapshot| {
         let waiting = view.waiting.clone().unwrap_or_default();
@@ -410,7 +460,8 @@ fn status_of(taken: &pb::Snapshot) -> Status {
             number(seconds(kpis.average_speed_of_answer.as_ref()), 1),
         ]);
     }
-    Status { tenant: taken.tenant.clone(), facts, queues, teams: team_table(&taken.teams) }
+    let server = server_of(server);
+    Status { tenant: taken.tenant.clone(), server, facts, queues, teams: team_table(&taken.teams) }
 }
 
 fn team_table(teams: &[pb::TeamSnapshot]) -> Table {

@@ -1,17 +1,22 @@
 //! `ContactService`: what gateways call.
 
+use std::sync::Arc;
+
 use tonic::{Request, Response, Status, Streaming};
 use usher_proto::v1::contact_service_server::ContactService;
 use usher_proto::v1::{self as pb};
 
-use super::convert::{input, output};
+use super::agents::unknown_skill;
+use super::convert::{input, output, span};
 use super::session::{self, contact::Session};
 use super::status::{Problem, rejected};
 use super::{Edge, names, verbs, watch};
 use crate::engine::contact::{Contact, ContactState, Direction};
-use crate::engine::id::ContactId;
+use crate::engine::id::{ContactId, Text};
 use crate::engine::reject::Reject;
-use crate::engine::state::State;
+use crate::engine::requirement::Requirement;
+use crate::engine::state::{State, WaitView};
+use crate::engine::time::Time;
 
 type Answer<T> = Result<Response<T>, Status>;
 
@@ -27,6 +32,54 @@ impl Edge {
             let (view, sequence) = found?.await?;
             let view = view.ok_or_else(|| rejected(&Reject::ContactNotFound))?;
             Ok(pb::GetContactResponse { contact: Some(output::contact(&view)), sequence })
+        }
+    }
+
+    /// `EstimateWait`: handed in when this returns.
+    pub(super) fn estimate_wait(
+        &self,
+        request: pb::EstimateWaitRequest,
+    ) -> impl Future<Output = Result<pb::EstimateWaitResponse, Problem>> + Send + use<> {
+        let told = self.wait_subject(request.subject).map(|subject| {
+            self.query(&request.tenant, move |state, now| {
+                let found = subject.look(state, now)?;
+                Ok((state.queue_id(found.queue).to_string(), found))
+            })
+        });
+        async {
+            let (queue, WaitView { estimate, position, waiting, eligible, .. }) =
+                told?.await?.map_err(|reject: Reject| of_hypothetical(rejected(&reject)))?;
+            Ok(pb::EstimateWaitResponse {
+                estimated_wait: estimate.as_ref().map(output::estimated_wait),
+                mean: estimate.map(|estimate| span(estimate.mean())),
+                position: position as i32,
+                waiting: waiting as i32,
+                eligible_agents: eligible as i32,
+                queue,
+            })
+        }
+    }
+
+    fn wait_subject(&self, subject: Option<pb::estimate_wait_request::Subject>) -> Result<WaitSubject, Problem> {
+        use pb::estimate_wait_request::Subject;
+        match subject.ok_or_else(|| Problem::field("subject", "be set"))? {
+            Subject::ContactId(contact_id) => Ok(WaitSubject::Waiting(input::id("contact_id", contact_id)?)),
+            Subject::Hypothetical(asked) => {
+                // What it is judged by one day is in order today.
+                input::attributes("hypothetical.attributes", asked.attributes)?;
+                Ok(WaitSubject::Coming {
+                    channel: input::id("hypothetical.channel", asked.channel)?,
+                    queue: input::id("hypothetical.queue", asked.queue)?,
+                    priority: i8::try_from(asked.priority)
+                        .ok()
+                        .filter(|priority| (-100..=100).contains(priority))
+                        .ok_or_else(|| Problem::field("hypothetical.priority", "be -100 to 100"))?,
+                    requirement: self.context.requirements.either(
+                        ("hypothetical.requirements", &asked.requirements),
+                        ("hypothetical.requirement", asked.requirement.as_ref()),
+                    )?,
+                })
+            }
         }
     }
 
@@ -78,6 +131,46 @@ impl Edge {
                 contacts: contacts.iter().map(output::contact).collect(),
                 next_page_token: next.map_or_else(String::new, |id| watch::token(id.to_u64(), listed)),
             })
+        }
+    }
+}
+
+/// Names in a hypothetical contact are the request's fault when they are unknown.
+fn of_hypothetical(problem: Problem) -> Problem {
+    match problem.reason {
+        "CHANNEL_NOT_FOUND" | "QUEUE_NOT_FOUND" => problem.under("hypothetical"),
+        "SKILL_NOT_FOUND" => verbs::unknown_skill(problem, "hypothetical.requirements"),
+        _ => problem,
+    }
+}
+
+/// Whose wait is asked for.
+enum WaitSubject {
+    /// A contact that waits.
+    Waiting(Text),
+    /// One that would come now.
+    Coming { channel: Text, queue: Text, priority: i8, requirement: Option<Arc<Requirement>> },
+}
+
+impl WaitSubject {
+    fn look(&self, state: &State, now: Time) -> Result<WaitView, Reject> {
+        match self {
+            WaitSubject::Waiting(contact_id) => {
+                let contact = state.find_contact(contact_id).ok_or(Reject::ContactNotFound)?;
+                state.wait_of(now, contact).ok_or_else(|| match state.contact_state(contact) {
+                    ContactState::Closed => Reject::ContactClosed,
+                    at => Reject::ContactState { state: at },
+                })
+            }
+            WaitSubject::Coming { channel, queue, priority, requirement } => {
+                let found = state.find_queue(queue).ok_or_else(|| Reject::QueueNotFound { queue: queue.clone() })?;
+                let channel =
+                    state.find_channel(channel).ok_or_else(|| Reject::ChannelNotFound { channel: channel.clone() })?;
+                if let Some(skill) = requirement.as_ref().and_then(|asked| unknown_skill(state, asked)) {
+                    return Err(Reject::SkillNotFound { skill });
+                }
+                Ok(state.wait_on_arrival(now, (found, channel), *priority, requirement.as_ref()))
+            }
         }
     }
 }
@@ -212,6 +305,10 @@ impl ContactService for Edge {
         Ok(Response::new(Edge::get_contact(self, request.into_inner()).await?))
     }
 
+    async fn estimate_wait(&self, request: Request<pb::EstimateWaitRequest>) -> Answer<pb::EstimateWaitResponse> {
+        Ok(Response::new(Edge::estimate_wait(self, request.into_inner()).await?))
+    }
+
     async fn list_contacts(&self, request: Request<pb::ListContactsRequest>) -> Answer<pb::ListContactsResponse> {
         Ok(Response::new(Edge::list_contacts(self, request.into_inner()).await?))
     }
@@ -230,7 +327,6 @@ impl ContactService for Edge {
     super::later_methods! {
         reclassify_contact(ReclassifyContactRequest) -> ReclassifyContactResponse, "ReclassifyContact";
         consult_contact(ConsultContactRequest) -> ConsultContactResponse, "ConsultContact";
-        estimate_wait(EstimateWaitRequest) -> EstimateWaitResponse, "EstimateWait";
         explain_contact(ExplainContactRequest) -> ExplainContactResponse, "ExplainContact";
     }
 

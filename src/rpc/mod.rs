@@ -6,11 +6,14 @@
 mod admin;
 pub mod against;
 mod agents;
+mod board;
 pub mod client;
+mod condition;
 mod contacts;
 pub mod convert;
 mod deadline;
 pub mod health;
+pub mod import;
 pub mod names;
 mod reports;
 mod serve;
@@ -20,7 +23,8 @@ mod supervisor;
 pub mod verbs;
 mod watch;
 
-pub use serve::{Options, serve};
+pub use condition::{Journal, Machine, Probe};
+pub use serve::{Options, Rooms, serve};
 
 use std::sync::Arc;
 
@@ -78,12 +82,14 @@ pub struct Edge {
     reload: Arc<Reload>,
     context: Arc<Context>,
     options: Arc<Options>,
+    probe: Probe,
+    boards: Arc<board::Boards>,
 }
 
 impl Edge {
-    fn new(shard: ShardHandle, views: Arc<Views>, reload: Arc<Reload>, options: Options) -> Edge {
+    fn new((shard, views, reload, probe): Rooms, options: Options) -> Edge {
         let context = Arc::new(Context::new(shard.now()));
-        Edge { shard, views, reload, context, options: Arc::new(options) }
+        Edge { shard, views, reload, context, options: Arc::new(options), probe, boards: Arc::default() }
     }
 
     /// What supervisors look at of a tenant.

@@ -2,11 +2,11 @@
 
 use usher_proto::v1;
 
-use crate::engine::agent::{AgentType, Fault, Presence, Routing};
+use crate::engine::agent::{AgentType, Fault, Presence, Rest, Routing, UpsertCause};
 use crate::engine::command::ChangeCause;
 use crate::engine::contact::{
-    CancelCause, ContactState, DeclineReason, Direction, EndCause, LegState, OfferState, Outcome, Reason, RequeueCause,
-    SurveyKind, SurveyResult,
+    AssignCause, CancelCause, ContactState, DeclineReason, Direction, EndCause, LegState, OfferState, Outcome, Reason,
+    RequeueCause, SurveyKind, SurveyResult,
 };
 use crate::engine::event::EntryCause;
 use crate::engine::policy::PolicyTrigger;
@@ -102,6 +102,8 @@ pub fn trigger_to(trigger: Trigger) -> v1::OverflowTrigger {
         Trigger::NobodySignedIn => v1::OverflowTrigger::NobodySignedIn,
         Trigger::Wait(_) => v1::OverflowTrigger::Wait,
         Trigger::NoWillingAgent => v1::OverflowTrigger::NoWillingAgent,
+        Trigger::StepsExhausted => v1::OverflowTrigger::StepsExhausted,
+        Trigger::QueueClosed => v1::OverflowTrigger::QueueClosed,
     }
 }
 
@@ -159,6 +161,26 @@ pub fn offer_state_to(state: OfferState) -> v1::OfferState {
         OfferState::Cancelled => v1::OfferState::Cancelled,
         OfferState::Revoked => v1::OfferState::Revoked,
         OfferState::Failed => v1::OfferState::Failed,
+    }
+}
+
+/// Why an agent was created or changed.
+pub fn upsert_cause_to(cause: UpsertCause) -> v1::AgentUpsertCause {
+    match cause {
+        UpsertCause::Request => v1::AgentUpsertCause::Request,
+        UpsertCause::Config => v1::AgentUpsertCause::Config,
+        UpsertCause::Skills => v1::AgentUpsertCause::Skills,
+        UpsertCause::SkillsExpired => v1::AgentUpsertCause::SkillsExpired,
+    }
+}
+
+/// Why a leg began without an offer.
+pub fn assign_cause_to(cause: AssignCause) -> v1::AssignCause {
+    match cause {
+        AssignCause::Direct => v1::AssignCause::Direct,
+        AssignCause::Forced => v1::AssignCause::Forced,
+        AssignCause::Picked => v1::AssignCause::Picked,
+        AssignCause::Transferred => v1::AssignCause::Transferred,
     }
 }
 
@@ -231,7 +253,15 @@ pub fn agent_type_from(agent_type: i32) -> Option<AgentType> {
     })
 }
 
-/// Why an agent does not respond.
+/// Why an agent rests.
+pub fn rest_to(cause: Rest) -> v1::RestCause {
+    match cause {
+        Rest::MaxOccupancy => v1::RestCause::MaxOccupancy,
+        Rest::OfferRate => v1::RestCause::OfferRate,
+    }
+}
+
+/// What an agent failed at.
 pub fn fault_to(fault: Fault) -> v1::AgentFault {
     match fault {
         Fault::Expired => v1::AgentFault::OfferExpired,

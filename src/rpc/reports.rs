@@ -2,6 +2,7 @@
 //! the stream; nothing here decides or changes anything.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -9,6 +10,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use tonic::{Code, Status};
 use usher_proto::v1::{self as pb, watch_snapshot_response};
 
+use super::board::{Wanted, Watcher};
 use super::convert::event::event;
 use super::convert::{input, output, view};
 use super::session::wanted;
@@ -76,18 +78,24 @@ impl Edge {
         });
         let (taken, mut shown) = taken.await.map_err(|_| refused(Refused::QueryFailed))?;
         if rows.agents {
-            let rows = rows.clone();
-            let page = self.query(tenant, move |state, now| {
-                let all = usize::MAX;
-                let (agents, _) = state.agents_page(now, None, all, &|view| {
-                    rows.team(&taken, view.profile.team.as_deref().unwrap_or_default())
-                });
-                agents
-            });
-            shown.agents = page.await?.iter().map(output::agent).collect();
-            shown.agents.sort_by(|one, other| one.agent_id.cmp(&other.agent_id));
+            shown.agents = self.take_agents(tenant, rows, taken).await?;
         }
         Ok(shown)
+    }
+
+    /// The agents wanted, sorted by id.
+    async fn take_agents(&self, tenant: &str, rows: &Rows, taken: Arc<Snapshot>) -> Result<Vec<pb::Agent>, Problem> {
+        let rows = rows.clone();
+        let page = self.query(tenant, move |state, now| {
+            let all = usize::MAX;
+            let (agents, _) = state.agents_page(now, None, all, &|view| {
+                rows.team(&taken, view.profile.team.as_deref().unwrap_or_default())
+            });
+            agents
+        });
+        let mut agents: Vec<pb::Agent> = page.await?.iter().map(output::agent).collect();
+        agents.sort_by(|one, other| one.agent_id.cmp(&other.agent_id));
+        Ok(agents)
     }
 
     pub(super) async fn get_snapshot(
@@ -346,73 +354,60 @@ fn record_query(request: &pb::ListContactRecordsRequest) -> Result<RecordQuery, 
 
 // ---- the stream of snapshots
 
-/// The rows of `now` that differ from those of `before`, and the keys that are gone.
-macro_rules! changed {
-    ($before:expr, $now:expr, $key:ident) => {{
-        let before: BTreeMap<&str, _> = $before.iter().map(|row| (row.$key.as_str(), row)).collect();
-        let now: BTreeSet<&str> = $now.iter().map(|row| row.$key.as_str()).collect();
-        let changed = $now.iter().filter(|row| before.get(row.$key.as_str()).is_none_or(|old| *old != *row));
-        let gone = before.keys().filter(|key| !now.contains(*key)).map(|key| (*key).to_owned());
-        (changed.cloned().collect::<Vec<_>>(), gone.collect::<Vec<String>>())
-    }};
+/// One stream of snapshots: where it has looked up to, and the agents it has shown.
+struct SnapshotWatch {
+    edge: Edge,
+    tenant: String,
+    rows: Rows,
+    watcher: Watcher,
+    agents: BTreeMap<String, pb::Agent>,
 }
 
-/// What changed between two snapshots; none when nothing but the time did.
-fn diff(before: &pb::Snapshot, now: &pb::Snapshot) -> Option<pb::SnapshotDiff> {
-    let (queues, removed_queues) = changed!(before.queues, now.queues, queue);
-    let (channels, removed_channels) = changed!(before.channels, now.channels, channel);
-    let (teams, removed_teams) = changed!(before.teams, now.teams, team);
-    let (skills, removed_skills) = changed!(before.skills, now.skills, skill);
-    let (agents, removed_agents) = changed!(before.agents, now.agents, agent_id);
-    let changed = pb::Snapshot { queues, channels, teams, skills, agents, ..now.clone_head() };
-    let same_head = pb::Snapshot { sequence: 0, snapshot_time: None, ..before.clone_head() }
-        == pb::Snapshot { sequence: 0, snapshot_time: None, ..now.clone_head() };
-    let rows = changed.queues.len()
-        + changed.channels.len()
-        + changed.teams.len()
-        + changed.skills.len()
-        + changed.agents.len();
-    let gone = removed_queues.len()
-        + removed_channels.len()
-        + removed_teams.len()
-        + removed_skills.len()
-        + removed_agents.len();
-    if same_head && rows + gone == 0 {
-        return None;
-    }
-    Some(pb::SnapshotDiff {
-        sequence: now.sequence,
-        snapshot_time: now.snapshot_time,
-        policy_version: now.policy_version,
-        changed: Some(changed),
-        removed_queues,
-        removed_channels,
-        removed_teams,
-        removed_skills,
-        removed_agents,
-    })
-}
-
-/// A snapshot without its rows.
-trait Head {
-    fn clone_head(&self) -> Self;
-}
-
-impl Head for pb::Snapshot {
-    fn clone_head(&self) -> pb::Snapshot {
-        pb::Snapshot {
-            tenant: self.tenant.clone(),
-            sequence: self.sequence,
-            snapshot_time: self.snapshot_time,
-            policy_version: self.policy_version,
-            day_start_time: self.day_start_time,
-            totals: self.totals.clone(),
-            agent_counts: self.agent_counts.clone(),
-            direct_contacts: self.direct_contacts,
-            scheduled_contacts: self.scheduled_contacts,
-            stuck: self.stuck,
-            ..pb::Snapshot::default()
+impl SnapshotWatch {
+    /// What changed since it last looked; none when nothing but the time did.
+    async fn look(mut self) -> Result<(SnapshotWatch, Option<pb::SnapshotDiff>), Problem> {
+        let (held, now, rows) = (self.edge.view(&self.tenant)?, self.edge.shard.now(), self.rows.clone());
+        let mut watcher = self.watcher;
+        // Rows are made and copied where they hold nobody up.
+        let looked = tokio::task::spawn_blocking(move || {
+            let taken = held.snapshot(now);
+            let queues = |queue: &str| rows.queues.is_empty() || rows.queues.contains(queue);
+            let teams = |team: &str| rows.teams.is_empty() || rows.teams.contains(team);
+            let diff = watcher.look(&taken, &Wanted { queues: &queues, teams: &teams });
+            (watcher, taken, diff)
+        });
+        let (watcher, taken, mut diff) = looked.await.map_err(|_| refused(Refused::QueryFailed))?;
+        self.watcher = watcher;
+        if self.rows.agents {
+            let agents = self.edge.take_agents(&self.tenant, &self.rows, taken.clone()).await?;
+            let now: BTreeMap<String, pb::Agent> =
+                agents.into_iter().map(|agent| (agent.agent_id.clone(), agent)).collect();
+            let changed: Vec<pb::Agent> = now
+                .iter()
+                .filter(|(id, agent)| self.agents.get(*id) != Some(agent))
+                .map(|(_, it)| it.clone())
+                .collect();
+            let gone: Vec<String> = self.agents.keys().filter(|id| !now.contains_key(*id)).cloned().collect();
+            if !(changed.is_empty() && gone.is_empty()) {
+                let told = diff.get_or_insert_with(|| still(&taken));
+                told.changed.get_or_insert_with(|| view::head(&taken)).agents = changed;
+                told.removed_agents = gone;
+            }
+            self.agents = now;
         }
+        Ok((self, diff))
+    }
+}
+
+/// A diff in which nothing has changed yet.
+fn still(taken: &Snapshot) -> pb::SnapshotDiff {
+    let head = view::head(taken);
+    pb::SnapshotDiff {
+        sequence: head.sequence,
+        snapshot_time: head.snapshot_time,
+        policy_version: head.policy_version,
+        changed: Some(head),
+        ..pb::SnapshotDiff::default()
     }
 }
 
@@ -428,7 +423,11 @@ pub(super) async fn watch_snapshot(
     }
     let rows = Rows::new(request.queues, request.teams, request.include_agents);
     let tenant = input::tenant(&request.tenant).to_owned();
-    let mut last = edge.take_snapshot(&tenant, &rows).await?;
+    let watcher = edge.boards.watch(edge.view(&tenant)?.tenant());
+    let watch = SnapshotWatch { edge: edge.clone(), tenant: tenant.clone(), rows, watcher, agents: BTreeMap::new() };
+    // The first look shows everything.
+    let (mut watch, whole) = watch.look().await?;
+    let whole = whole.and_then(|diff| diff.changed).unwrap_or_default();
     // One that may wait: what comes meanwhile is in the next.
     let (outbox, inbox) = mpsc::channel(1);
     // The end of the shard's streams is this one's end: it says when the server drains.
@@ -436,7 +435,7 @@ pub(super) async fn watch_snapshot(
     let order = Order { capacity: 1, only: Some(none), ..Order::new(Topic::Everything) };
     let ((), mut alive) = edge.shard.subscribe(&tenant, order, |_, _| ()).await.map_err(refused)?;
     tokio::spawn(async move {
-        let whole = pb::WatchSnapshotResponse { item: Some(Item::Snapshot(last.clone())) };
+        let whole = pb::WatchSnapshotResponse { item: Some(Item::Snapshot(whole)) };
         if outbox.send(Ok(whole)).await.is_err() {
             return;
         }
@@ -454,17 +453,19 @@ pub(super) async fn watch_snapshot(
                     return;
                 }
             }
-            let message = match edge.take_snapshot(&tenant, &rows).await {
-                Ok(now) => {
-                    let Some(diff) = diff(&last, &now) else { continue };
-                    last = now;
-                    Ok(pb::WatchSnapshotResponse { item: Some(Item::Diff(diff)) })
+            // There must be room before it looks: what a slow reader has not taken is in what he gets next.
+            let Ok(room) = outbox.reserve().await else { return };
+            match watch.look().await {
+                Ok((looked, diff)) => {
+                    watch = looked;
+                    if let Some(diff) = diff {
+                        room.send(Ok(pb::WatchSnapshotResponse { item: Some(Item::Diff(diff)) }));
+                    }
                 }
-                Err(problem) => Err(Status::from(problem)),
-            };
-            let over = message.is_err();
-            if outbox.send(message).await.is_err() || over {
-                return;
+                Err(problem) => {
+                    room.send(Err(Status::from(problem)));
+                    return;
+                }
             }
         }
     });

@@ -11,8 +11,8 @@ use usher_proto::v1::agent_service_server::AgentServiceServer;
 use usher_proto::v1::contact_service_server::ContactServiceServer;
 use usher_proto::v1::supervisor_service_server::SupervisorServiceServer;
 
-use super::Edge;
 use super::deadline::Deadlines;
+use super::{Edge, Probe};
 use crate::reload::Reload;
 use crate::shard::ShardHandle;
 use crate::view::Views;
@@ -42,19 +42,22 @@ pub struct Options {
     pub keepalive_timeout: Duration,
 }
 
+/// What is behind the services.
+pub type Rooms = (ShardHandle, Arc<Views>, Arc<Reload>, Probe);
+
 /// Serves until `shutdown` resolves, then lets what is under way end.
 ///
 /// # Errors
 /// When the listener or the reflection data fails.
 pub async fn serve(
     listener: TcpListener,
-    (shard, views, reload): (ShardHandle, Arc<Views>, Arc<Reload>),
+    rooms: Rooms,
     options: Options,
     health: tonic_health::server::HealthReporter,
     health_service: tonic_health::pb::health_server::HealthServer<impl tonic_health::pb::health_server::Health>,
     shutdown: impl Future<Output = ()>,
 ) -> anyhow::Result<()> {
-    let edge = Edge::new(shard, views, reload, options.clone());
+    let edge = Edge::new(rooms, options.clone());
     let most = options.max_message_bytes;
     let contacts = ContactServiceServer::new(edge.clone()).max_decoding_message_size(most);
     let agents = AgentServiceServer::new(edge.clone()).max_decoding_message_size(most);

@@ -182,12 +182,29 @@ pub fn rejected(reject: &Reject) -> Problem {
         Reject::AgentUnavailable => {
             Problem::new(FailedPrecondition, "AGENT_UNAVAILABLE", "the agent cannot be given work now")
         }
+        Reject::AgentIneligible => Problem::new(
+            FailedPrecondition,
+            "AGENT_INELIGIBLE",
+            "the agent's team does not serve the contact's queue, or he does not meet what is asked",
+        ),
+        Reject::AgentNoRoom => Problem::new(
+            FailedPrecondition,
+            "AGENT_NO_ROOM",
+            "the agent has no room for one more contact of the channel",
+        ),
+        Reject::QueueClosed { queue } => {
+            Problem::new(FailedPrecondition, "QUEUE_CLOSED", format!("queue {queue:?} is closed")).with("queue", queue)
+        }
         Reject::QueueFull { queue } => {
             Problem::new(FailedPrecondition, "QUEUE_FULL", format!("queue {queue:?} has no waiting place left"))
                 .with("queue", queue)
         }
         Reject::NotWrappingUp => {
             Problem::new(FailedPrecondition, "NOT_WRAPPING_UP", "the agent has no leg of this contact to wrap up")
+        }
+        Reject::LegInterrupted => {
+            let words = "the conversation was interrupted and goes on when what interrupted it is over";
+            Problem::new(FailedPrecondition, "LEG_INTERRUPTED", words)
         }
         Reject::LimitReached { limit, max } => {
             Problem::new(ResourceExhausted, "LIMIT_REACHED", format!("{limit} are limited to {max}"))

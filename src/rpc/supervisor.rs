@@ -4,12 +4,13 @@ use tonic::{Request, Response, Status};
 use usher_proto::v1::supervisor_service_server::SupervisorService;
 use usher_proto::v1::{self as pb};
 
-use super::convert::output;
+use super::convert::{output, time};
 use super::status::Problem;
 use super::verbs::{self, Verb};
 use super::{Edge, reports, watch};
 use crate::engine;
 use crate::engine::command::Command;
+use crate::engine::id::QueueId;
 use crate::engine::reject::Reject;
 use crate::shard::Refused;
 
@@ -43,6 +44,8 @@ impl SupervisorService for Edge {
         delete_agent(DeleteAgentRequest) -> DeleteAgentResponse;
         set_contact_priority(SetContactPriorityRequest) -> SetContactPriorityResponse;
         set_agent_presence(SetAgentPresenceRequest) -> SetAgentPresenceResponse;
+        assign_contact(AssignContactRequest) -> AssignContactResponse;
+        set_agent_skills(SetAgentSkillsRequest) -> SetAgentSkillsResponse;
     }
 
     async fn move_contacts(&self, request: Request<pb::MoveContactsRequest>) -> Answer<pb::MoveContactsResponse> {
@@ -60,6 +63,18 @@ impl SupervisorService for Edge {
         Ok(Response::new(self.verb(&tenant, request, false).await.map_err(named)?))
     }
 
+    async fn set_queue_open(&self, request: Request<pb::SetQueueOpenRequest>) -> Answer<pb::SetQueueOpenResponse> {
+        let mut request = request.into_inner();
+        let (tenant, name) = (std::mem::take(&mut request.tenant), request.queue.clone());
+        let done = self.verb(&tenant, request, false).await?;
+        let gate = self.query(&tenant, move |state, _| {
+            let found = (0..state.queue_count() as u32).map(QueueId).find(|&queue| **state.queue_id(queue) == *name);
+            found.map(|queue| (state.is_open(queue), state.gate(queue).until))
+        });
+        let (open, until) = gate.await?.unwrap_or((true, None));
+        Ok(Response::new(pb::SetQueueOpenResponse { open, expire_time: until.map(time), ..done }))
+    }
+
     async fn upsert_agent(&self, request: Request<pb::UpsertAgentRequest>) -> Answer<pb::UpsertAgentResponse> {
         if request.get_ref().validate_only {
             return Ok(Response::new(self.validate_agent(request.into_inner()).await?));
@@ -68,9 +83,6 @@ impl SupervisorService for Edge {
     }
 
     super::later_methods! {
-        assign_contact(AssignContactRequest) -> AssignContactResponse, "AssignContact";
-        set_agent_skills(SetAgentSkillsRequest) -> SetAgentSkillsResponse, "SetAgentSkills";
-        set_queue_open(SetQueueOpenRequest) -> SetQueueOpenResponse, "SetQueueOpen";
         monitor_contact(MonitorContactRequest) -> MonitorContactResponse, "MonitorContact";
     }
 

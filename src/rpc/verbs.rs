@@ -78,9 +78,11 @@ stamped! {
     CompleteContactRequest CancelContactRequest TransferContactRequest RequeueContactRequest ParkContactRequest
     UnparkContactRequest UpsertAgentRequest DeleteAgentRequest SignInRequest SignOutRequest SetPresenceRequest
     AcceptOfferRequest DeclineOfferRequest CompleteWrapUpRequest SetAgentPresenceRequest SetContactPriorityRequest
+    PickContactRequest AssignContactRequest SetQueueOpenRequest
+    SetAgentSkillsRequest
     MoveContactsRequest SubmitSurveyRequest RequestCallbackRequest ForgetCustomerRequest
 }
-addressed! { GetContactRequest ListContactsRequest GetAgentRequest HeartbeatRequest }
+addressed! { EstimateWaitRequest GetContactRequest ListContactsRequest GetAgentRequest HeartbeatRequest }
 
 /// A mutation of `usher.v1`.
 pub trait Verb: prost::Message + Stamped + Sized {
@@ -388,8 +390,8 @@ impl Verb for v1::AcceptOfferRequest {
         Ok(Command::AcceptOffer { agent_id: agent_id(self.agent_id)?, offer: offer(&self.offer_id)? })
     }
     fn render(done: Done) -> v1::AcceptOfferResponse {
-        let leg_number = done.leg.as_ref().map_or(0, |leg| leg.number as i32);
-        v1::AcceptOfferResponse { contact: contact_of(&done), sequence: done.reply.sequence, leg_number }
+        let (sequence, leg_number) = (done.reply.sequence, leg_number(&done));
+        v1::AcceptOfferResponse { contact: contact_of(&done), sequence, leg_number }
     }
 }
 
@@ -415,11 +417,58 @@ impl Verb for v1::DeclineOfferRequest {
     }
 }
 
+/// A reply that shows the contact and the leg it began with an agent.
+fn begun(contact: Show) -> Show {
+    Show { newest_leg: true, ..contact }
+}
+
+fn leg_number(done: &Done) -> i32 {
+    done.leg.as_ref().map_or(0, |leg| leg.number as i32)
+}
+
+impl Verb for v1::PickContactRequest {
+    type Response = v1::PickContactResponse;
+    const METHOD: u16 = 28;
+    fn show(&self, brief: bool) -> Show {
+        begun(contact_in(brief))
+    }
+    fn command(self, _: &Context) -> Result<Command, Problem> {
+        Ok(Command::PickContact { agent_id: agent_id(self.agent_id)?, contact_id: contact_id(self.contact_id)? })
+    }
+    fn render(done: Done) -> v1::PickContactResponse {
+        let (sequence, leg_number) = (done.reply.sequence, leg_number(&done));
+        v1::PickContactResponse { contact: contact_of(&done), sequence, leg_number }
+    }
+}
+
+impl Verb for v1::AssignContactRequest {
+    type Response = v1::AssignContactResponse;
+    const METHOD: u16 = 40;
+    fn show(&self, brief: bool) -> Show {
+        begun(Show { agent: true, ..contact_in(brief) })
+    }
+    fn command(self, _: &Context) -> Result<Command, Problem> {
+        let (contact_id, agent_id) = (contact_id(self.contact_id)?, agent_id(self.agent_id)?);
+        Ok(Command::AssignContact { contact_id, agent_id, force: self.force.unwrap_or(true) })
+    }
+    fn render(done: Done) -> v1::AssignContactResponse {
+        let (sequence, leg_number) = (done.reply.sequence, leg_number(&done));
+        let over_capacity = done.agent.as_ref().is_some_and(|agent| agent.used > agent.profile.capacity);
+        v1::AssignContactResponse { contact: contact_of(&done), sequence, leg_number, over_capacity }
+    }
+}
+
 agent_verb!(SetAgentPresenceRequest, SetAgentPresenceResponse, 27, |verb| {
     Ok(Command::SetAgentPresence {
         agent_id: agent_id(verb.agent_id)?,
         presence: input::presence("presence", verb.presence, verb.reason)?,
     })
+});
+
+agent_verb!(SetAgentSkillsRequest, SetAgentSkillsResponse, 42, |verb| {
+    let agent_id = agent_id(verb.agent_id)?;
+    let skills = input::skill_levels("skills", verb.skills, 0)?;
+    Ok(Command::SetAgentSkills { agent_id, skills, until: input::time("expire_time", verb.expire_time)? })
 });
 
 contact_verb!(
@@ -463,6 +512,29 @@ impl Verb for v1::MoveContactsRequest {
     fn render(done: Done) -> v1::MoveContactsResponse {
         let crate::engine::Reply { sequence, moved, skipped, .. } = done.reply;
         v1::MoveContactsResponse { moved: moved as i32, sequence, skipped: skipped as i32 }
+    }
+}
+
+impl Verb for v1::SetQueueOpenRequest {
+    type Response = v1::SetQueueOpenResponse;
+    const METHOD: u16 = 41;
+    fn show(&self, _: bool) -> Show {
+        Show::NOTHING
+    }
+    fn command(self, _: &Context) -> Result<Command, Problem> {
+        let (queue, open) = (input::id("queue", self.queue)?, self.open);
+        Ok(Command::SetQueueOpen { queue, open, until: input::time("expire_time", self.expire_time)? })
+    }
+    fn render(done: Done) -> v1::SetQueueOpenResponse {
+        v1::SetQueueOpenResponse { sequence: done.reply.sequence, ..Default::default() }
+    }
+    fn problem(refusal: Refused) -> Problem {
+        let problem = refused(refusal);
+        match problem.reason {
+            // Here the queue is what the request is about.
+            "QUEUE_NOT_FOUND" => Problem { code: Code::NotFound, ..problem },
+            _ => problem,
+        }
     }
 }
 

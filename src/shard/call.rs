@@ -33,13 +33,15 @@ pub struct Show {
     pub agent: bool,
     /// A leg.
     pub leg: Option<LegId>,
+    /// The newest leg of that contact with that agent.
+    pub newest_leg: bool,
 }
 
 impl Show {
     /// The engine's own answer alone.
-    pub const NOTHING: Show = Show { contact: Detail::Nothing, agent: false, leg: None };
+    pub const NOTHING: Show = Show { contact: Detail::Nothing, agent: false, leg: None, newest_leg: false };
     /// Contact and agent.
-    pub const ALL: Show = Show { contact: Detail::Whole, agent: true, leg: None };
+    pub const ALL: Show = Show { contact: Detail::Whole, agent: true, ..Show::NOTHING };
 }
 
 /// How much of a contact is shown.

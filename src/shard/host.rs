@@ -358,6 +358,12 @@ impl ShardHandle {
         self.host.core().shard.counts()
     }
 
+    /// How often a tenant's engine was dropped and folded again. Waits for the shard.
+    #[must_use]
+    pub fn restarts(&self, tenant: &str) -> u64 {
+        self.host.core().shard.restarts(tenant)
+    }
+
     /// Streams registered. Waits for the shard.
     #[must_use]
     pub fn readers(&self) -> usize {

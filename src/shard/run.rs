@@ -14,6 +14,7 @@ use crate::engine::id::{LegId, Text};
 use crate::engine::publish::Published;
 use crate::engine::time::{Span, Time};
 use crate::journal::{Batch, Completion, Fault, Journal, Position};
+use crate::wire::{Malformed, Reader};
 
 use super::call::{Done, Envelope, Maker, Query, Refused, Reply, SeatId, Show, Work};
 use super::seat::{Seat, Status};
@@ -50,6 +51,16 @@ const PAUSE: Span = Span::from_secs(5);
 pub trait Sink: Send {
     /// One tenant's events, durable, in order.
     fn published(&mut self, tenant: &Text, events: &Arc<Vec<Published>>);
+
+    /// One tenant is brought back from a snapshot; `beside` is what was kept for readers then, written. They may have come
+    /// further already.
+    ///
+    /// # Errors
+    /// When it is not what was written.
+    fn restored(&mut self, tenant: &Text, beside: &mut Reader<'_>) -> Result<(), Malformed> {
+        let _ = (tenant, beside);
+        Ok(())
+    }
 
     /// An event of one tenant that was brought back from the journal, in order; also one that was published before.
     fn recovered(&mut self, tenant: &Text, recorded: &Recorded) {
@@ -228,6 +239,12 @@ impl Shard {
     #[must_use]
     pub fn is_stopped(&self, seat: SeatId) -> bool {
         self.seats[seat.0 as usize].is_stopped()
+    }
+
+    /// How often a tenant's engine was dropped and folded again since the shard began.
+    #[must_use]
+    pub fn restarts(&self, tenant: &str) -> u64 {
+        self.seats.iter().find(|seat| *seat.name == *tenant).map_or(0, |seat| seat.restarts)
     }
 
     /// How far behind the readers of streams are.
@@ -551,13 +568,7 @@ impl Shard {
                 continue;
             }
             let machine = (self.make)(&seat.name);
-            let (name, sink) = (seat.name.clone(), &mut self.sink);
-            let mut see = |recorded: &Recorded| {
-                if let Some(sink) = sink {
-                    sink.recovered(&name, recorded);
-                }
-            };
-            if seat.refold(machine, self.journal.as_mut(), &mut see) == Err(Fault::Unavailable) {
+            if seat.refold(machine, self.journal.as_mut(), &mut self.sink) == Err(Fault::Unavailable) {
                 self.waiting.push(id);
                 self.retry = Some(self.now + RETRY);
             }

@@ -11,12 +11,14 @@ use crate::engine::event::Recorded;
 use crate::engine::id::{LegId, Text};
 use crate::engine::publish::Published;
 use crate::engine::state::State;
+use crate::engine::state::image::Image;
 use crate::engine::time::Time;
 use crate::engine::{Engine, Reply, reject::Reject};
 use crate::journal::{Fault, Journal, Position};
 
 use super::call::{Detail, Done, Refused, Show};
 use super::publish::Publisher;
+use super::run::Sink;
 use super::stream::{Ended, Lags};
 
 /// Panics without an accepted command between them before a tenant is stopped for good.
@@ -39,6 +41,11 @@ pub trait Machine: Send {
     fn recover(&mut self, recorded: &mut Recorded);
     /// As [`Engine::resume`].
     fn resume(&mut self, now: Time, last: Time, out: &mut Vec<Recorded>);
+    /// As [`Engine::restore`]; an engine that cannot says false.
+    fn restore(&mut self, image: Image) -> bool {
+        let _ = image;
+        false
+    }
 }
 
 impl Machine for Engine {
@@ -64,6 +71,10 @@ impl Machine for Engine {
 
     fn resume(&mut self, now: Time, last: Time, out: &mut Vec<Recorded>) {
         Engine::resume(self, now, last, out);
+    }
+
+    fn restore(&mut self, image: Image) -> bool {
+        Engine::restore(self, image)
     }
 }
 
@@ -98,6 +109,8 @@ pub(super) struct Seat {
     pub(super) stands: bool,
     /// Whether it runs deadlines that an outage would move.
     pub(super) ticks: bool,
+    /// How often its engine was dropped, to be folded again.
+    pub(super) restarts: u64,
     in_a_row: u32,
 }
 
@@ -115,6 +128,7 @@ impl Seat {
             observed,
             stands: false,
             ticks: false,
+            restarts: 0,
             in_a_row: 0,
         }
     }
@@ -221,6 +235,7 @@ impl Seat {
     }
 
     fn drop_machine(&mut self) {
+        self.restarts += 1;
         let status = std::mem::replace(&mut self.status, Status::Waiting);
         // A broken engine may panic once more while it is taken apart.
         let _ = catch_unwind(AssertUnwindSafe(|| drop(status)));
@@ -244,7 +259,8 @@ impl Seat {
         self.publisher.end_all(Ended::TenantStopped);
     }
 
-    /// Brings the tenant to what the journal has of it, and shows every event of it to `see`.
+    /// Brings the tenant to what the journal has of it: from its newest snapshot, which is shown to `sink` with what was
+    /// kept beside it, and every event since, each shown too.
     ///
     /// # Errors
     /// [`Fault::Unavailable`] when the journal cannot be read now; any other stops the tenant.
@@ -252,12 +268,22 @@ impl Seat {
         &mut self,
         mut machine: Box<dyn Machine>,
         journal: &mut dyn Journal,
-        see: &mut dyn FnMut(&Recorded),
+        sink: &mut Option<Box<dyn Sink>>,
     ) -> Result<(), Fault> {
         let folded = catch_unwind(AssertUnwindSafe(|| {
+            if let Some(mut start) = journal.begin(&self.name)? {
+                if !machine.restore(std::mem::take(&mut start.image)) {
+                    return Err(Fault::Corrupt);
+                }
+                if let Some(sink) = sink {
+                    sink.restored(&self.name, &mut start.beside()).map_err(|_| Fault::Corrupt)?;
+                }
+            }
             journal.replay(&self.name, &mut |recorded| {
                 machine.recover(recorded);
-                see(recorded);
+                if let Some(sink) = sink {
+                    sink.recovered(&self.name, recorded);
+                }
             })?;
             Ok(machine.state().audit(machine.state().now()).is_ok())
         }));
@@ -303,7 +329,9 @@ fn answer(state: &State, now: Time, reply: Reply, show: Show) -> Done {
         Detail::Whole => (contact.map(|contact| Box::new(state.view_contact(now, contact))), None),
     };
     let agent = reply.agent.filter(|_| show.agent).map(|agent| Box::new(state.view_agent(now, agent)));
-    let leg = show.leg.filter(|leg| state.try_leg(*leg).is_some()).map(|leg| Box::new(state.view_leg(now, leg)));
+    let newest = || state.contact_legs(contact?).find(|(_, leg)| Some(leg.agent) == reply.agent).map(|(leg, _)| leg);
+    let leg = if show.newest_leg { newest() } else { show.leg.filter(|leg| state.try_leg(*leg).is_some()) };
+    let leg = leg.map(|leg| Box::new(state.view_leg(now, leg)));
     Done { reply, contact: whole, brief, agent, leg }
 }
 

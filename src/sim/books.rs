@@ -230,7 +230,7 @@ impl Watch for Books {
         self.cell(visit).offered += 1;
     }
 
-    fn waits(&mut self, _: Time, _: &Visit) {}
+    fn waits(&mut self, _: Time, _: &Visit, _: Option<Span>) {}
 
     fn answered(&mut self, _: Time, visit: &Visit, _: usize, wait: Span) {
         let within = self.counted(visit, wait) <= self.rules[visit.queue].0;

@@ -73,7 +73,11 @@ pub trait Watch {
     /// A queue entry began.
     fn queued(&mut self, now: Time, visit: &Visit);
     /// It was not offered to anybody in the batch of its arrival.
-    fn waits(&mut self, now: Time, visit: &Visit);
+    fn waits(&mut self, now: Time, visit: &Visit, estimate: Option<Span>);
+    /// Whether `waits` is to be told the engine's estimate of the wait.
+    fn wants_estimates(&self) -> bool {
+        false
+    }
     /// It was answered by an agent of a team, after this wait.
     fn answered(&mut self, now: Time, visit: &Visit, team: usize, wait: Span);
     /// It left unanswered, after this wait.

@@ -106,7 +106,10 @@ impl<W: Watch> Host<'_, W> {
             return Ok(());
         }
         if !customer.offered {
-            self.watch.waits(self.now, &customer.visit);
+            let state = self.engine.state();
+            let told = customer.contact.filter(|_| self.watch.wants_estimates());
+            let estimate = told.and_then(|contact| state.estimate(self.now, contact)).map(|estimate| estimate.mean());
+            self.watch.waits(self.now, &customer.visit, estimate);
         }
         let Visit { flow, serial, .. } = customer.visit;
         let who = Who { slot, spell: customer.spell };

@@ -11,6 +11,7 @@ use crate::engine::event::Event;
 use crate::engine::id::{AgentId, Text};
 use crate::engine::policy::Policy;
 use crate::engine::time::{Span, Time};
+use crate::view;
 
 /// The reason of agents not ready for a reason that configuration does not list.
 const OTHER: &str = "other";
@@ -104,6 +105,12 @@ impl AgentBooks {
             let at = self.team(&team.id);
             self.teams[at].live = true;
         }
+    }
+
+    /// Takes in an agent as a view has him; what he has in hand comes with his legs.
+    pub(super) fn restore(&mut self, now: Time, agent: AgentId, clock: &view::agents::Clock) {
+        self.upsert(now, agent, &clock.profile);
+        self.change(now, agent, |known| (known.presence, known.routing) = (clock.presence.clone(), clock.routing));
     }
 
     /// Takes in an event about an agent.

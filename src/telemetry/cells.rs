@@ -75,6 +75,7 @@ pub(super) struct Series {
     offers: [Counter; names::OFFER_RESULTS.len()],
     wait_answered: Histogram,
     wait_abandoned: Histogram,
+    estimate_error: Histogram,
     talk: Histogram,
     hold: Histogram,
     wrap_up: Histogram,
@@ -108,6 +109,7 @@ impl Series {
             offers: names::OFFER_RESULTS.map(|result| registrar.counter(&names::OFFERS, &more(&[result]))),
             wait_answered: registrar.histogram(&names::WAIT, &more(&[names::ANSWERED])),
             wait_abandoned: registrar.histogram(&names::WAIT, &more(&[names::outcome(Outcome::Abandoned)])),
+            estimate_error: histogram(&names::ESTIMATED_WAIT_ERROR),
             talk: histogram(&names::TALK),
             hold: histogram(&names::HOLD),
             wrap_up: histogram(&names::WRAP_UP),
@@ -120,6 +122,11 @@ impl Series {
         self.answered.increment(1);
         self.answered_within.increment(u64::from(answer.within_threshold));
         self.wait_answered.record(seconds(answer.wait));
+    }
+
+    /// An entry was answered that had waited and was told how long it would.
+    pub(super) fn estimated(&self, estimate: Span, wait: Span) {
+        self.estimate_error.record(seconds(Span(estimate.0.abs_diff(wait.0))));
     }
 
     /// An entry was left unanswered.

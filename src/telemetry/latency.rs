@@ -54,6 +54,12 @@ impl Latency {
         Duration::from_nanos(held.times.value_at_quantile(share))
     }
 
+    /// All of them as they stand.
+    #[must_use]
+    pub fn distribution(&self) -> Histogram<u64> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner).times.clone()
+    }
+
     /// How many there are.
     #[must_use]
     pub fn count(&self) -> u64 {

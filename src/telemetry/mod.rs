@@ -11,7 +11,7 @@ mod figures;
 pub mod latency;
 pub mod logging;
 pub mod names;
-mod process;
+pub mod process;
 mod record;
 mod reloads;
 mod text;
@@ -57,6 +57,7 @@ pub struct Telemetry {
     registrar: Registrar,
     handle: PrometheusHandle,
     tenants: Mutex<Vec<(Text, Arc<Mutex<Books>>)>>,
+    stuck: Mutex<Vec<(Text, u64)>>,
     /// Attempts to change the configuration.
     pub reloads: Reloads,
     /// Time a command took.
@@ -82,6 +83,13 @@ impl Fold {
     }
 }
 
+impl Fold {
+    /// Goes on from where a view stands that was brought back from a snapshot; counters begin where they are.
+    pub fn restore(&self, view: &crate::view::fold::Books) {
+        lock(&self.books).restore(view);
+    }
+}
+
 impl Telemetry {
     /// Nothing counted yet. `thresholds` are the service-level thresholds of the configuration in force at start.
     #[must_use]
@@ -97,9 +105,16 @@ impl Telemetry {
         more.dedup();
         more.truncate(THRESHOLDS);
         let mut builder = PrometheusBuilder::new();
-        for metric in [&names::WAIT, &names::TALK, &names::HOLD, &names::WRAP_UP, &names::HANDLE] {
-            let usual = if metric.name == names::WAIT.name { names::WAIT_BOUNDS } else { names::HANDLE_BOUNDS };
-            let mut bounds: Vec<f64> = usual.iter().chain(&more).copied().collect();
+        for metric in
+            [&names::WAIT, &names::ESTIMATED_WAIT_ERROR, &names::TALK, &names::HOLD, &names::WRAP_UP, &names::HANDLE]
+        {
+            let usual = match metric.name {
+                name if name == names::WAIT.name => names::WAIT_BOUNDS,
+                name if name == names::ESTIMATED_WAIT_ERROR.name => names::ERROR_BOUNDS,
+                _ => names::HANDLE_BOUNDS,
+            };
+            let is_wait = metric.name != names::ESTIMATED_WAIT_ERROR.name;
+            let mut bounds: Vec<f64> = usual.iter().chain(more.iter().filter(|_| is_wait)).copied().collect();
             bounds.sort_by(f64::total_cmp);
             bounds.dedup();
             let name = Matcher::Full(metric.name.into());
@@ -113,6 +128,7 @@ impl Telemetry {
             handle: recorder.handle(),
             registrar: Registrar::new(Arc::new(recorder), cap),
             tenants: Mutex::default(),
+            stuck: Mutex::default(),
             reloads: Reloads::default(),
             decisions: Latency::default(),
             offers: Latency::default(),
@@ -134,8 +150,20 @@ impl Telemetry {
         Fold { books }
     }
 
+    /// What audit sweeps found past its deadline so far, by tenant.
+    #[must_use]
+    pub fn stuck_total(&self) -> Vec<(Text, u64)> {
+        lock(&self.stuck).clone()
+    }
+
     /// Counts what an audit sweep found past its deadline.
     pub fn stuck(&self, tenant: &str, state: ContactState, several: u64) {
+        let mut found = lock(&self.stuck);
+        match found.iter_mut().find(|(known, _)| **known == *tenant) {
+            Some((_, count)) => *count += several,
+            None => found.push((tenant.into(), several)),
+        }
+        drop(found);
         if let Some((_, kind)) = names::STUCK_KINDS.iter().find(|(known, _)| *known == state) {
             self.registrar.counter(&names::STUCK, &[tenant, kind]).increment(several);
         }

@@ -114,12 +114,22 @@ metrics! {
         "Service-level threshold in force.";
     QUEUE_AGENTS = "usher_queue_agents" Gauge Count ["tenant" "queue" "state"]
         "Signed-in agents whose team lists the queue, by what their state means for routing; an agent counts in each of his queues.";
+    STEPS_BEGUN = "usher_steps_begun_total" Counter Count ["tenant" "queue" "step"]
+        "Queue entries that came to a relaxation step, in queues that have steps. Step 0 is where every entry begins.";
+    STEPS_ANSWERED = "usher_steps_answered_total" Counter Count ["tenant" "queue" "step"]
+        "Queue entries answered in a relaxation step. Share answered in it = this / begun.";
+    STEPS_SKIPPED = "usher_steps_skipped_total" Counter Count ["tenant" "queue" "step"]
+        "Queue entries for which a relaxation step was passed over: its skip_if held, or nobody it names was signed in.";
     TRANSFERS = "usher_transfers_total" Counter Count ["tenant" "queue" "channel" "direction"]
         "Transfers to a queue or an agent, in the queue they left.";
+    CAPACITY_EXCEEDED = "usher_capacity_exceeded_total" Counter Count ["tenant" "cause"]
+        "Times an agent was carried past his capacity: by work given to him (given), or by a capacity lowered below what was in use (lowered). No offer ever does.";
     OFFERS = "usher_offers_total" Counter Count ["tenant" "queue" "channel" "direction" "result"]
         "Offers to agents that have ended, by result.";
     WAIT = "usher_wait_seconds" Histogram Seconds ["tenant" "queue" "channel" "direction" "outcome"]
         "Measured wait of queue entries that ended, time parked left out. Average speed of answer = sum / count of answered.";
+    ESTIMATED_WAIT_ERROR = "usher_estimated_wait_error_seconds" Histogram Seconds ["tenant" "queue" "channel" "direction"]
+        "How far the mean estimated when a queue entry began was from the wait it then measured, of entries answered after a wait.";
     TALK = "usher_talk_seconds" Histogram Seconds ["tenant" "queue" "channel" "direction"]
         "Time in conversation of handled queue entries, hold left out.";
     HOLD = "usher_hold_seconds" Histogram Seconds ["tenant" "queue" "channel" "direction"]
@@ -189,6 +199,8 @@ pub const WAIT_BOUNDS: &[f64] =
     &[1.0, 2.0, 5.0, 10.0, 15.0, 20.0, 30.0, 45.0, 60.0, 90.0, 120.0, 180.0, 300.0, 600.0, 1200.0, 1800.0];
 /// Bounds of talk, hold, wrap-up and handle, in seconds; thresholds of the configuration come in between.
 pub const HANDLE_BOUNDS: &[f64] = &[15.0, 30.0, 60.0, 120.0, 180.0, 240.0, 300.0, 420.0, 600.0, 900.0, 1800.0, 3600.0];
+/// Bounds of the error of estimated waits, in seconds.
+pub const ERROR_BOUNDS: &[f64] = &[1.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 900.0];
 /// Bounds of the decision time, in seconds.
 pub const DECISION_BOUNDS: &[f64] = &[1e-6, 2.5e-6, 5e-6, 1e-5, 2.5e-5, 5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 1e-2, 1e-1];
 /// Bounds of the offer latency, in seconds.
@@ -230,7 +242,9 @@ pub enum OfferResult {
     Revoked,
     /// It could not be delivered, or the agent's session was lost.
     Failed,
+    /// Another agent won.
+    Rescinded,
 }
 
 /// The results of offers as label values, in order.
-pub const OFFER_RESULTS: [&str; 6] = ["accepted", "declined", "expired", "cancelled", "revoked", "failed"];
+pub const OFFER_RESULTS: [&str; 7] = ["accepted", "declined", "expired", "cancelled", "revoked", "failed", "rescinded"];

@@ -21,6 +21,13 @@ pub fn write(page: &mut Page) {
     }
 }
 
+/// Bytes of memory in use; none when that cannot be read.
+#[must_use]
+pub fn resident_bytes() -> Option<u64> {
+    let text = fs::read_to_string("/proc/self/statm").ok()?;
+    text.split_whitespace().nth(1)?.parse::<u64>().ok()?.checked_mul(auxiliary(AT_PAGESZ)?)
+}
+
 fn write_stat(page: &mut Page) -> Option<()> {
     let text = fs::read_to_string("/proc/self/stat").ok()?;
     // The name in brackets may hold anything; the third field comes after the last bracket.

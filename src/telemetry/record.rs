@@ -7,17 +7,19 @@
 //! the number of contacts and agents; the books keep one small record per contact, leg and agent in place.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
 
 use metrics::Counter;
 
 use super::agents::{AgentBooks, StateTime, TeamFigures};
 use super::cells::{Registrar, Series};
-use super::names::{self, OfferResult};
+use super::names::{self, Metric, OfferResult};
 use crate::engine::contact::{Direction, Outcome};
 use crate::engine::event::{Event, Facts, Recorded};
 use crate::engine::id::{AgentId, ChannelId, ContactId, LegId, QueueId, Text};
 use crate::engine::policy::Policy;
 use crate::engine::time::{Span, Time};
+use crate::view;
 
 /// Queue, channel and direction by handle. No queue for work given to an agent directly.
 type Key = (Option<QueueId>, ChannelId, Direction);
@@ -43,6 +45,8 @@ struct Waiting {
     cell: usize,
     state: usize,
     since: Time,
+    /// What it was told when it began.
+    estimate: Option<Span>,
 }
 
 /// A live leg.
@@ -53,6 +57,8 @@ struct LiveLeg {
     key: Key,
     connected: bool,
     over_max_handle: bool,
+    /// Whether it was interrupted and has left its units.
+    out: bool,
 }
 
 /// One tenant's books.
@@ -73,7 +79,12 @@ pub(super) struct Books {
     contacts: Vec<Option<Waiting>>,
     legs: Vec<Option<LiveLeg>>,
     over_max_handle: BTreeMap<Key, u64>,
+    /// The queues that have steps, and the counters of those.
+    relaxed: BTreeSet<QueueId>,
+    steps: BTreeMap<(&'static str, QueueId, u8), Counter>,
     agents: AgentBooks,
+    /// Times agents were carried past their capacity: by work given, by a capacity that was lowered.
+    carried_over: [Counter; 2],
 }
 
 /// The figures of one queue, channel and direction, now.
@@ -103,7 +114,9 @@ pub(super) struct Figures {
 
 impl Books {
     pub(super) fn new(registrar: Registrar, tenant: Text) -> Books {
+        let over = |cause| registrar.counter(&names::CAPACITY_EXCEEDED, &[&tenant, cause]);
         Books {
+            carried_over: [over("given"), over("lowered")],
             tenant,
             registrar,
             version: 0,
@@ -118,6 +131,8 @@ impl Books {
             contacts: Vec::new(),
             legs: Vec::new(),
             over_max_handle: BTreeMap::new(),
+            relaxed: BTreeSet::new(),
+            steps: BTreeMap::new(),
             agents: AgentBooks::default(),
         }
     }
@@ -132,7 +147,11 @@ impl Books {
         match event {
             Event::PolicyApplied { policy, .. } => self.apply_policy(policy),
             Event::ContactCreated { .. } => self.receive(facts),
-            Event::ContactQueued { contact, queue, .. } => self.enter(*contact, *queue, facts),
+            Event::ContactQueued { contact, queue, .. } => {
+                self.enter(*contact, *queue, facts);
+                self.step(&names::STEPS_BEGUN, Some(*queue), 0, facts);
+            }
+            Event::ContactRelaxed { before, after, skipped, .. } => self.relax(*before..=*after, *skipped, facts),
             Event::ContactTransferred { from: Some(from), again, .. } => {
                 if let Some(cell) = self.cell(Some(*from), facts) {
                     cell.series.transfers.increment(1);
@@ -150,12 +169,21 @@ impl Books {
                 }
             }
             Event::ContactClosed { outcome, .. } => self.close(*outcome, facts),
-            Event::LegConnected { answer: Some(answer), .. } => {
+            Event::LegConnected { contact, answer: Some(answer), .. } => {
+                let held = self.contacts.get(contact.slot() as usize).and_then(Option::as_ref);
+                let estimate = held.and_then(|held| held.estimate).filter(|_| answer.wait > Span::ZERO);
                 if let Some(cell) = self.cell(Some(answer.queue), facts) {
                     cell.series.answer(answer);
+                    if let Some(estimate) = estimate {
+                        cell.series.estimated(estimate, answer.wait);
+                    }
                 }
+                self.step(&names::STEPS_ANSWERED, Some(answer.queue), facts.step, facts);
             }
             _ => {}
+        }
+        if facts.over_capacity {
+            self.carried_over[usize::from(event.leg().is_none())].increment(1);
         }
         match (event.contact(), event.leg(), event.agent()) {
             (Some(contact), leg, _) => {
@@ -169,14 +197,69 @@ impl Books {
         }
     }
 
+    /// Goes on from where a view stands that was brought back, unless it has come as far already. What is going on is as the
+    /// view has it; counters begin where they are.
+    pub(super) fn restore(&mut self, view: &view::fold::Books) {
+        if self.sequence >= view.sequence {
+            return;
+        }
+        *self = Books::new(self.registrar.clone(), self.tenant.clone());
+        (self.sequence, self.now, self.version) = (view.sequence, view.now, view.policy.version);
+        self.queues = view.queues.iter().map(|queue| (queue.rules.id.clone(), queue.live)).collect();
+        self.channels = view.channels.iter().map(|channel| channel.id.clone()).collect();
+        self.agents.apply_policy(&view.policy);
+        for (slot, clock) in (0..).zip(&view.agents) {
+            if let Some(clock) = clock.as_ref().filter(|clock| !clock.deleted) {
+                self.agents.restore(self.now, AgentId(slot), clock);
+            }
+        }
+        for cell in &view.cells {
+            let (queue, channel, direction) = cell.key;
+            self.cell(queue, &Facts { channel: Some(channel), direction, ..Facts::default() });
+            let parked = cell.parked.iter().map(|(slot, wait)| (view.now - *wait, *slot));
+            for (since, slot) in cell.line.iter().copied().chain(parked) {
+                let record = view.contacts.get(slot as usize).and_then(Option::as_ref);
+                let state =
+                    record.and_then(|record| names::WAITING.iter().position(|(state, _)| *state == record.state));
+                if let Some((record, state)) = record.zip(state) {
+                    let estimate =
+                        record.entries.last().and_then(|entry| entry.estimate).map(|estimate| estimate.mean());
+                    self.restore_waiting(cell.key, slot, Waiting { cell: 0, state, since, estimate });
+                }
+            }
+        }
+        for (slot, leg) in view.live_legs() {
+            let view::fold::LegNow { agent, cost, key, connected, over_max_handle, out } = leg;
+            if !out {
+                self.agents.use_units(agent, cost, true);
+            }
+            *self.over_max_handle.entry(key).or_default() += u64::from(over_max_handle);
+            *place(&mut self.legs, slot) = Some(LiveLeg { agent, cost, key, connected, over_max_handle, out });
+        }
+    }
+
+    fn restore_waiting(&mut self, (queue, channel, direction): Key, slot: u32, held: Waiting) {
+        let facts = Facts { channel: Some(channel), direction, ..Facts::default() };
+        let Some(cell) = self.cell(queue, &facts) else { return };
+        cell.waiting[held.state] += 1;
+        if held.state != PARKED {
+            cell.line.insert((held.since, slot));
+        }
+        let cell = self.index[&(queue, channel, direction)];
+        *place(&mut self.contacts, slot) = Some(Waiting { cell, ..held });
+    }
+
     fn apply_policy(&mut self, policy: &Policy) {
         self.version = policy.version;
         self.queues.iter_mut().for_each(|(_, live)| *live = false);
+        self.relaxed.clear();
         for queue in &policy.queues {
             match self.queues.iter_mut().find(|(name, _)| *name == queue.id) {
                 Some((_, live)) => *live = true,
                 None => self.queues.push((queue.id.clone(), true)),
             }
+            let at = self.queues.iter().position(|(name, _)| *name == queue.id).filter(|_| queue.relaxes());
+            self.relaxed.extend(at.map(|at| QueueId(at as u32)));
         }
         for channel in &policy.channels {
             if !self.channels.contains(&channel.id) {
@@ -184,6 +267,28 @@ impl Books {
             }
         }
         self.agents.apply_policy(policy);
+    }
+
+    /// Counts for one step of a queue that has steps.
+    fn step(&mut self, metric: &'static Metric, queue: Option<QueueId>, step: u8, facts: &Facts) {
+        let Some(queue) = queue.filter(|queue| self.relaxed.contains(queue)) else { return };
+        let Some(own) = self.cell(Some(queue), facts).map(|cell| cell.own) else { return };
+        let name = if own { &self.queues[queue.index()].0 } else { names::OTHER };
+        let (registrar, values) = (&self.registrar, [&*self.tenant, name, &step.to_string()]);
+        let counter = || registrar.counter(metric, &values);
+        self.steps.entry((metric.name, queue, step)).or_insert_with(counter).increment(1);
+    }
+
+    /// An entry comes to a step; those on the way were passed over or began.
+    fn relax(&mut self, steps: RangeInclusive<u8>, skipped: u32, facts: &Facts) {
+        let before = *steps.start();
+        for step in steps {
+            match skipped & (1 << step) != 0 {
+                true => self.step(&names::STEPS_SKIPPED, facts.queue, step, facts),
+                false if step > before => self.step(&names::STEPS_BEGUN, facts.queue, step, facts),
+                false => {}
+            }
+        }
     }
 
     fn receive(&mut self, facts: &Facts) {
@@ -228,7 +333,12 @@ impl Books {
         cell.waiting[0] += 1;
         cell.line.insert((now, slot));
         let key = cell.key;
-        *place(&mut self.contacts, slot) = Some(Waiting { cell: self.index[&key], state: 0, since: now });
+        *place(&mut self.contacts, slot) = Some(Waiting {
+            cell: self.index[&key],
+            state: 0,
+            since: now,
+            estimate: facts.estimate.map(|estimate| estimate.mean()),
+        });
     }
 
     fn leave(&mut self, contact: ContactId) {
@@ -269,11 +379,17 @@ impl Books {
             }
             Event::LegConnected { .. } => return self.mark(leg, |held| held.connected = true),
             Event::MaxHandlePassed { .. } => return self.pass_max_handle(leg),
-            Event::LegWrapUpStarted { .. } => return self.leave_conversation(leg),
+            Event::LegHeld { by, .. } => return self.hold_units(leg, by.is_none()),
+            Event::LegResumed { .. } => return self.hold_units(leg, true),
+            Event::LegWrapUpStarted { .. } => {
+                self.hold_units(leg, true);
+                return self.leave_conversation(leg);
+            }
             Event::LegEnded { .. } => None,
             Event::OfferAccepted { .. } => Some(OfferResult::Accepted),
             Event::OfferDeclined { .. } => Some(OfferResult::Declined),
             Event::OfferExpired { .. } => Some(OfferResult::Expired),
+            Event::OfferRescinded { .. } => Some(OfferResult::Rescinded),
             Event::OfferCancelled { .. } => Some(OfferResult::Cancelled),
             Event::OfferRevoked { .. } => Some(OfferResult::Revoked),
             Event::OfferFailed { .. } => Some(OfferResult::Failed),
@@ -291,6 +407,7 @@ impl Books {
             cell.series.handle(facts);
         }
         self.leave_conversation(leg);
+        self.hold_units(leg, true);
         self.agents.use_units(held.agent, held.cost, false);
         self.legs[leg.slot() as usize] = None;
     }
@@ -301,8 +418,18 @@ impl Books {
         // Without an entry it is direct work.
         let queue = facts.queue.filter(|_| facts.entry > 0);
         let key = (queue, channel, facts.direction);
-        let begun = LiveLeg { agent, cost, key, connected: false, over_max_handle: false };
+        let begun = LiveLeg { agent, cost, key, connected: false, over_max_handle: false, out: false };
         *place(&mut self.legs, leg.slot()) = Some(begun);
+    }
+
+    /// A leg holds units or, interrupted, has left them.
+    fn hold_units(&mut self, leg: LegId, holds: bool) {
+        if let Some(Some(held)) = self.legs.get_mut(leg.slot() as usize)
+            && core::mem::replace(&mut held.out, !holds) == holds
+        {
+            let held = *held;
+            self.agents.use_units(held.agent, held.cost, holds);
+        }
     }
 
     fn mark(&mut self, leg: LegId, change: impl FnOnce(&mut LiveLeg)) {

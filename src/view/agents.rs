@@ -9,10 +9,12 @@ use std::sync::Arc;
 use super::calendar::{quarter, quarter_start};
 use super::counts::{Change, Counts};
 use super::names;
+use super::shifts::{Due, Schedule};
 use crate::engine::agent::{AgentProfile, Presence, Routing};
 use crate::engine::contact::{Direction, LegState};
 use crate::engine::id::{ChannelId, Text};
 use crate::engine::time::{Span, Time};
+use crate::wire::{Malformed, Reader, Wire, Writer, record};
 
 /// A state on a time card: its place in [`names::AGENT_STATES`] and the reason, 0 for none.
 pub type CardKey = (usize, u16);
@@ -36,9 +38,15 @@ pub struct Quarter {
     pub used: u64,
     /// Units x microseconds signed in.
     pub capacity: u64,
+    /// Microseconds in which his shifts said what was due, and of those in which he adhered to it.
+    pub scheduled: u64,
+    /// See `scheduled`.
+    pub adherent: u64,
     /// Figures of his legs by channel and direction.
     pub legs: Vec<((ChannelId, Direction), Counts)>,
 }
+
+record!(Quarter { team, site, card, busy, wrap_up, idle, used, capacity, scheduled, adherent, legs });
 
 impl Quarter {
     /// Microseconds signed in.
@@ -58,6 +66,8 @@ impl Quarter {
         self.idle += other.idle;
         self.used += other.used;
         self.capacity += other.capacity;
+        self.scheduled += other.scheduled;
+        self.adherent += other.adherent;
         for (key, counts) in &other.legs {
             *self.legs_of(*key) += counts;
         }
@@ -91,6 +101,8 @@ pub struct InHand {
     pub used: u32,
 }
 
+record!(InHand { busy, wrapping, used });
+
 /// One agent.
 #[derive(Clone, Debug)]
 pub struct Clock {
@@ -113,10 +125,66 @@ pub struct Clock {
     /// Whether he is gone.
     pub deleted: bool,
     since: Time,
+    /// His shifts, and what is due by them until when.
+    schedule: Option<Arc<Schedule>>,
+    due: (Due, Time),
     /// Microseconds signed in since the day began.
     pub day_signed_in: u64,
     /// What passed, by quarter.
     pub quarters: BTreeMap<u64, Quarter>,
+}
+
+/// His schedule follows from the policy.
+impl Wire for Clock {
+    fn put(&self, out: &mut Writer) {
+        let Clock {
+            profile,
+            team,
+            site,
+            presence,
+            next_presence,
+            routing,
+            reason,
+            in_hand,
+            deleted,
+            since,
+            day_signed_in,
+            quarters,
+            schedule: _,
+            due: _,
+        } = self;
+        profile.put(out);
+        team.put(out);
+        site.put(out);
+        presence.put(out);
+        next_presence.put(out);
+        routing.put(out);
+        reason.put(out);
+        in_hand.put(out);
+        deleted.put(out);
+        since.put(out);
+        day_signed_in.put(out);
+        quarters.put(out);
+    }
+
+    fn get(from: &mut Reader<'_>) -> Result<Self, Malformed> {
+        Ok(Clock {
+            profile: Wire::get(from)?,
+            team: Wire::get(from)?,
+            site: Wire::get(from)?,
+            presence: Wire::get(from)?,
+            next_presence: Wire::get(from)?,
+            routing: Wire::get(from)?,
+            reason: Wire::get(from)?,
+            in_hand: Wire::get(from)?,
+            deleted: Wire::get(from)?,
+            since: Wire::get(from)?,
+            day_signed_in: Wire::get(from)?,
+            quarters: Wire::get(from)?,
+            schedule: None,
+            due: (Due::Nothing, Time(0)),
+        })
+    }
 }
 
 impl Clock {
@@ -134,6 +202,8 @@ impl Clock {
             in_hand: InHand::default(),
             deleted: false,
             since: now,
+            schedule: None,
+            due: (Due::Nothing, Time(0)),
             day_signed_in: 0,
             quarters: BTreeMap::new(),
         }
@@ -168,6 +238,7 @@ impl Clock {
     pub fn tick(&mut self, now: Time) {
         let since = self.since;
         self.since = now.max(since);
+        self.adhere(since, now);
         if !self.signed_in() {
             return;
         }
@@ -177,6 +248,45 @@ impl Clock {
             let to = quarter_start(at + 1).min(now);
             self.spend(at, to.since(from));
             from = to;
+        }
+    }
+
+    /// Gives him other shifts. His clock must have been moved to the instant.
+    pub(super) fn set_schedule(&mut self, schedule: Option<Arc<Schedule>>) {
+        self.schedule = schedule.filter(|_| !self.deleted);
+        self.due = (Due::Nothing, Time(0));
+    }
+
+    /// Judges a span by his shifts.
+    fn adhere(&mut self, since: Time, now: Time) {
+        let Some(schedule) = self.schedule.clone() else { return };
+        let mut from = since;
+        while from < now {
+            if from >= self.due.1 {
+                self.due = schedule.at(from);
+            }
+            let at = quarter(from);
+            let to = self.due.1.min(quarter_start(at + 1)).min(now);
+            if self.due.0 != Due::Nothing {
+                let adheres = self.adheres();
+                let Span(micros) = to.since(from);
+                let quarter = self.quarter(at);
+                quarter.scheduled += micros;
+                quarter.adherent += if adheres { micros } else { 0 };
+            }
+            from = to;
+        }
+    }
+
+    fn adheres(&self) -> bool {
+        let state = self.state();
+        let off = [names::NOT_READY, names::OFF_QUEUE, names::agent_state(Routing::NotResponding)];
+        match self.due.0 {
+            Due::Nothing => true,
+            Due::Work => self.signed_in() && !off.contains(&state),
+            Due::Break(reason) => {
+                !self.signed_in() || state == names::NOT_READY && (reason == 0 || self.reason == reason)
+            }
         }
     }
 
@@ -241,6 +351,13 @@ impl Clock {
         }
     }
 
+    /// A leg of his takes units back, or leaves them (below zero).
+    pub fn units(&mut self, now: Time, change: i64) {
+        self.tick(now);
+        let used = i64::from(self.in_hand.used) + change;
+        self.in_hand.used = u32::try_from(used).unwrap_or(0);
+    }
+
     /// What passed between two quarters, the second left out, in one.
     #[must_use]
     pub fn between(&self, from: u64, to: u64) -> Quarter {
@@ -258,6 +375,8 @@ pub struct Places {
     texts: Vec<Text>,
     most: usize,
 }
+
+record!(Places { texts, most });
 
 impl Places {
     /// With room for so many; further texts share the last place, `other`.

@@ -90,6 +90,29 @@ impl Calendar {
         (start, start + length)
     }
 
+    /// The date an instant lies in.
+    #[must_use]
+    pub fn date_of(&self, time: Time) -> jiff::civil::Date {
+        self.zoned(time).date()
+    }
+
+    /// The day of the week so many days after a date: 0 is Monday.
+    #[must_use]
+    pub fn weekday(&self, date: jiff::civil::Date, days: i64) -> u32 {
+        let day = date.saturating_add(jiff::Span::new().days(days));
+        day.weekday().to_monday_zero_offset().unsigned_abs().into()
+    }
+
+    /// The instant of so many seconds after midnight by the clock on the wall, so many days after a date. A day has 86,400
+    /// of them also when the clock is moved.
+    #[must_use]
+    pub fn wall(&self, date: jiff::civil::Date, days: i64, seconds: u32) -> Time {
+        let day = date.saturating_add(jiff::Span::new().days(days + i64::from(seconds / 86_400)));
+        let midnight = day.to_datetime(jiff::civil::Time::midnight());
+        let wall = midnight.saturating_add(jiff::SignedDuration::from_secs(i64::from(seconds % 86_400)));
+        wall.to_zoned(self.zone.clone()).map_or(Time(0), |zoned| Calendar::instant(&zoned))
+    }
+
     /// The day a date names, as `2026-11-25`.
     #[must_use]
     pub fn date(&self, date: &str) -> Option<(Time, Time)> {

@@ -5,6 +5,7 @@
 use core::ops::{AddAssign, Index, IndexMut, SubAssign};
 
 use crate::engine::contact::{Outcome, Reason, SurveyKind, SurveyResult};
+use crate::wire::{Malformed, Reader, Wire, Writer, names};
 
 macro_rules! indexed {
     ($(#[$doc:meta])* $name:ident { $($(#[$each:meta])* $variant:ident,)* }) => {
@@ -203,6 +204,39 @@ pub struct Counts {
 impl Default for Counts {
     fn default() -> Counts {
         Counts { counts: [0; Count::ALL.len()], sums: [0; Sum::ALL.len()], longest_wait: 0, exits: Vec::new() }
+    }
+}
+
+// How they stand in what is kept beside a snapshot: numbers are never reused.
+names!(Count {
+    48 = Recontacted,
+    0 = Received, 1 = Offered, 2 = Answered, 3 = AnsweredWithin, 4 = Abandoned, 5 = AbandonedShort, 6 = AbandonedWithin, 7 = Overflowed, 8 = Cancelled, 9 = Refused, 10 = Expired, 11 = Moved, 12 = LeftPast, 13 = Handled, 14 = ContactsTransferred, 15 = Transfers, 16 = Resolved, 17 = ResolvedUntransferred, 18 = ResolvedUnset, 19 = AnsweredWaits, 20 = OverMaxHandle, 21 = OffersAccepted, 22 = OffersDeclined, 23 = OffersExpired, 24 = OffersRescinded, 25 = OffersCancelled, 26 = OffersRevoked, 27 = OffersFailed, 28 = CallbacksRequested, 29 = CallbacksScheduled, 30 = CallbacksConnected, 31 = CallbacksNoAnswer, 32 = CallbacksExpired, 33 = CallbacksCancelled, 34 = CsatPositive, 35 = CsatNeutral, 36 = CsatNegative, 37 = NpsPositive, 38 = NpsNeutral, 39 = NpsNegative, 40 = Completed, 41 = ClosedAbandoned, 42 = ClosedCancelled, 43 = ClosedRefused, 44 = ClosedOverflowed, 45 = ClosedExpired, 46 = Failed, 47 = NotResponding,
+});
+names!(Sum {
+    0 = AnsweredWait, 1 = AbandonedWait, 2 = Talk, 3 = Hold, 4 = WrapUp, 5 = Cost,
+});
+
+impl Wire for Counts {
+    fn put(&self, out: &mut Writer) {
+        let Counts { counts, sums, longest_wait, exits } = self;
+        let counted = Count::ALL.iter().zip(counts).filter(|(_, count)| **count != 0);
+        counted.map(|(which, count)| (*which, *count)).collect::<Vec<_>>().put(out);
+        let summed = Sum::ALL.iter().zip(sums).filter(|(_, sum)| **sum != 0);
+        summed.map(|(which, sum)| (*which, *sum)).collect::<Vec<_>>().put(out);
+        longest_wait.put(out);
+        exits.put(out);
+    }
+
+    fn get(from: &mut Reader<'_>) -> Result<Self, Malformed> {
+        let mut read = Counts::default();
+        for (which, count) in Vec::<(Count, i32)>::get(from)? {
+            read[which] = count;
+        }
+        for (which, sum) in Vec::<(Sum, i64)>::get(from)? {
+            read[which] = sum;
+        }
+        (read.longest_wait, read.exits) = (Wire::get(from)?, Wire::get(from)?);
+        Ok(read)
     }
 }
 

@@ -70,7 +70,7 @@ pub struct Cell {
     /// Of the windows.
     pub windows: [Counts; WINDOWS.len()],
     /// By minute, for the windows to forget.
-    minutes: VecDeque<(u64, Counts)>,
+    pub(super) minutes: VecDeque<(u64, Counts)>,
     /// Entries open, by place in [`names::WAITING`].
     pub waiting: [i64; names::WAITING.len()],
     /// Entries not parked: since when each has waited, parked time added, with its contact's slot.
@@ -148,10 +148,16 @@ pub struct QueueInfo {
     pub rules: Queue,
     /// Whether the policy in force has it.
     pub live: bool,
+    /// Whether it takes arrivals.
+    pub open: bool,
+    /// When what it was set to by hand ends by itself.
+    pub open_until: Option<Time>,
     /// The shortest threshold it ever had: no entry passes earlier.
     pub least: Span,
     /// The skills its own requirement names.
-    skills: Vec<Text>,
+    pub(super) skills: Vec<Text>,
+    /// Entries waiting by relaxation step.
+    pub by_step: Vec<i64>,
     /// Legs in conversation.
     pub connected: i64,
     /// Legs wrapping up.
@@ -173,13 +179,32 @@ pub struct ChannelInfo {
 
 /// A live leg.
 #[derive(Clone, Copy, Debug)]
-struct LiveLeg {
-    contact: u32,
-    agent: AgentId,
-    cost: u32,
-    channel: ChannelId,
-    queue: Option<QueueId>,
-    state: LegState,
+pub(super) struct LiveLeg {
+    pub(super) contact: u32,
+    pub(super) agent: AgentId,
+    pub(super) cost: u32,
+    pub(super) channel: ChannelId,
+    pub(super) queue: Option<QueueId>,
+    pub(super) state: LegState,
+    /// Whether it was interrupted and has left its units.
+    pub(super) out: bool,
+}
+
+/// A live leg, for those who count what is going on.
+#[derive(Clone, Copy, Debug)]
+pub struct LegNow {
+    /// Whose it is.
+    pub agent: AgentId,
+    /// Units it takes.
+    pub cost: u32,
+    /// Where its entry is counted.
+    pub key: CellKey,
+    /// Whether it was ever CONNECTED.
+    pub connected: bool,
+    /// Whether it talks for longer than `max_handle`, by the policy in force.
+    pub over_max_handle: bool,
+    /// Whether it was interrupted and has left its units.
+    pub out: bool,
 }
 
 /// What an ended leg came to.
@@ -221,7 +246,7 @@ pub struct Books {
     pub channels: Vec<ChannelInfo>,
     /// Teams by place.
     pub teams: Places,
-    team_rules: Vec<TeamRules>,
+    pub(super) team_rules: Vec<TeamRules>,
     /// Figures of the day by team, by place, and direction.
     pub team_days: BTreeMap<(u32, Direction), Counts>,
     /// Sites by place.
@@ -230,24 +255,24 @@ pub struct Books {
     pub reasons: Places,
     /// Sets of skills by place; the first is the empty one.
     pub skill_sets: Vec<Vec<Text>>,
-    skill_places: HashMap<Vec<Text>, u32>,
+    pub(super) skill_places: HashMap<Vec<Text>, u32>,
     /// Figures by quarter and slice.
     pub rows: BTreeMap<u64, HashMap<Slice, Counts>>,
-    row_count: usize,
+    pub(super) row_count: usize,
     /// Cells in order of first sight.
     pub cells: Vec<Cell>,
-    index: BTreeMap<CellKey, usize>,
-    minute: u64,
-    day: (Time, Time),
+    pub(super) index: BTreeMap<CellKey, usize>,
+    pub(super) minute: u64,
+    pub(super) day: (Time, Time),
     /// Contacts by slot, until the engine forgets them; an ended one is shared with `records`.
     pub contacts: Vec<Option<Arc<Record>>>,
-    legs: Vec<Option<LiveLeg>>,
+    pub(super) legs: Vec<Option<LiveLeg>>,
     /// Agents by slot.
     pub agents: Vec<Option<Clock>>,
     /// Ended contacts, oldest first; the first has this number.
     pub records: VecDeque<Arc<Record>>,
     /// Customers whose last contact was resolved a short while ago.
-    recontacts: Recontacts,
+    pub(super) recontacts: Recontacts,
     /// Contacts SCHEDULED.
     pub scheduled: i64,
     /// Live contacts without a queue entry.
@@ -302,6 +327,11 @@ impl Books {
             (None, _, Some(agent)) => self.take_agent(agent, event),
             (None, _, None) => match event {
                 Event::PolicyApplied { policy, .. } => self.apply_policy(policy),
+                Event::QueueOpenChanged { queue, after, until, .. } => {
+                    if let Some(info) = self.queues.get_mut(queue.index()) {
+                        (info.open, info.open_until) = (*after, *until);
+                    }
+                }
                 Event::CustomerForgotten { customer, .. } => self.forget_customer(&customer.customer_id),
                 _ => {}
             },
@@ -326,6 +356,24 @@ impl Books {
             self.refill_day();
             self.forget();
         }
+    }
+
+    /// The legs that are live, by slot.
+    pub fn live_legs(&self) -> impl Iterator<Item = (u32, LegNow)> + '_ {
+        let held = (0..).zip(&self.legs).filter_map(|(slot, leg)| Some((slot, leg.as_ref()?)));
+        held.filter_map(|(slot, leg)| {
+            let record = self.contacts.get(leg.contact as usize)?.as_ref()?;
+            let connected =
+                record.legs.iter().rev().find(|held| held.leg.slot() == slot).and_then(|held| held.connected);
+            let info = self.channels.get(leg.channel.index())?;
+            let rules = self.policy.channels.iter().find(|channel| channel.id == info.id);
+            let over = |at: Time| rules.is_some_and(|rules| at + rules.max_handle <= self.now);
+            let talks = leg.state.is_talking();
+            let key = (leg.queue, leg.channel, record.profile.direction);
+            let over_max_handle = talks && connected.is_some_and(over);
+            let LiveLeg { agent, cost, out, .. } = *leg;
+            Some((slot, LegNow { agent, cost, key, connected: connected.is_some(), over_max_handle, out }))
+        })
     }
 
     /// When the day began.
@@ -441,25 +489,43 @@ impl Books {
     // ---- the policy
 
     fn apply_policy(&mut self, policy: &Arc<Policy>) {
-        self.policy = policy.clone();
+        let before = std::mem::replace(&mut self.policy, policy.clone());
         self.calendar = Calendar::new(&policy.time_zone);
         self.day = (Time(0), Time(0));
         self.queues.iter_mut().for_each(|queue| queue.live = false);
+        let mut changed = Vec::new();
         for queue in &policy.queues {
             let mut skills = Vec::new();
             skills_of(queue.require.as_deref(), &mut skills);
-            let known = self.queues.iter_mut().find(|known| known.rules.id == queue.id);
+            let known = self.queues.iter_mut().zip(0..).find(|(known, _)| known.rules.id == queue.id);
             match known {
-                Some(known) => {
+                Some((known, at)) => {
+                    if !known.rules.asks_alike(queue) {
+                        changed.push(QueueId(at));
+                    }
                     known.least = known.least.min(queue.service_level.threshold);
                     (known.rules, known.live, known.skills) = (queue.clone(), true, skills);
                 }
                 None => {
                     let (rules, least) = (queue.clone(), queue.service_level.threshold);
-                    self.queues.push(QueueInfo { rules, live: true, least, skills, connected: 0, wrapping: 0 });
+                    self.queues.push(QueueInfo {
+                        rules,
+                        live: true,
+                        open: true,
+                        open_until: None,
+                        least,
+                        skills,
+                        by_step: Vec::new(),
+                        connected: 0,
+                        wrapping: 0,
+                    });
                 }
             }
         }
+        // What was set by hand goes with the queue.
+        let gone = self.queues.iter_mut().filter(|queue| !queue.live);
+        gone.for_each(|queue| (queue.open, queue.open_until) = (true, None));
+        changed.into_iter().for_each(|queue| self.restep(queue));
         self.channels.iter_mut().for_each(|channel| channel.live = false);
         for channel in &policy.channels {
             match self.channels.iter_mut().find(|known| known.id == channel.id) {
@@ -472,6 +538,11 @@ impl Books {
         }
         for team in &policy.teams {
             self.teams.place(&team.id);
+        }
+        let shifts = |policy: &Policy| policy.teams.iter().any(|team| !team.shifts.is_empty());
+        if shifts(policy) || shifts(&before) {
+            self.tick_agents();
+            self.schedule_all();
         }
         self.team_rules = (0..self.teams.len() as u32).map(|team| self.rules_of(team)).collect();
         self.move_to(self.now);
@@ -536,6 +607,7 @@ impl Books {
             }
             Event::ContactQueued { queue, cause, .. } => self.enter(contact, *queue, *cause, facts),
             Event::ContactMoved { exit, .. } => self.leave(contact, exit, Count::Moved, Reason::None, facts),
+            Event::ContactRelaxed { after, .. } => self.relax(contact, *after),
             Event::ContactUpdated { change, .. } => self.update(contact, change),
             Event::ContactTransferred { from, again, .. } => self.transfer(contact, *from, *again),
             Event::ContactEnded { outcome, reason, exit, disposition, .. } => {
@@ -627,6 +699,9 @@ impl Books {
         if let Some(conversation) = &change.conversation_id {
             profile.conversation_id.clone_from(conversation);
         }
+        if let Some(preferred) = &change.preferred_agent_id {
+            profile.preferred_agent_id.clone_from(preferred);
+        }
         record.profile = Arc::new(profile);
         record.priority = change.priority.unwrap_or(record.priority);
         if let Some(requirement) = &change.requirement {
@@ -660,6 +735,7 @@ impl Books {
             exit: None,
             wait: Span::ZERO,
             parked: Span::ZERO,
+            step: 0,
             within_threshold: false,
             short: false,
             threshold,
@@ -669,6 +745,7 @@ impl Books {
             team: 0,
             site: 0,
             agent: None,
+            estimate: facts.estimate,
             handle: [Span::ZERO; 3],
             cost: 0,
         });
@@ -678,6 +755,38 @@ impl Books {
         let cell = self.cell((slice.queue, slice.channel, slice.direction));
         self.cells[cell].line.insert((now, contact.slot()));
         self.cells[cell].waiting[0] += 1;
+        self.stand(queue, 0, 1);
+    }
+
+    /// An entry comes to a step of its queue.
+    fn relax(&mut self, contact: ContactId, step: u8) {
+        let Some(entry) = self.record(contact).and_then(|record| record.entries.last_mut()) else { return };
+        let (queue, before) = (entry.queue, core::mem::replace(&mut entry.step, step));
+        self.stand(queue, before, -1);
+        self.stand(queue, step, 1);
+    }
+
+    /// Counts an entry as waiting at a step of a queue, or no longer.
+    fn stand(&mut self, queue: QueueId, step: u8, by: i64) {
+        let Some(info) = self.queues.get_mut(queue.index()) else { return };
+        if info.by_step.len() <= usize::from(step) {
+            info.by_step.resize(usize::from(step) + 1, 0);
+        }
+        info.by_step[usize::from(step)] += by;
+    }
+
+    /// Entries of a queue that asks otherwise from now on stand where their wait leads, as in the engine.
+    fn restep(&mut self, queue: QueueId) {
+        let cells = self.cells.iter().filter(|cell| cell.key.0 == Some(queue));
+        let in_line =
+            cells.clone().flat_map(|cell| cell.line.iter().map(|(since, slot)| (*slot, self.now.since(*since))));
+        let parked = cells.flat_map(|cell| cell.parked.iter().map(|(slot, wait)| (*slot, *wait)));
+        let waiting: Vec<(u32, Span)> = in_line.chain(parked).collect();
+        for (slot, wait) in waiting {
+            let contact = self.contacts.get(slot as usize).and_then(|held| held.as_ref()).map(|held| held.contact);
+            let step = self.queues[queue.index()].rules.step_at(wait);
+            contact.into_iter().for_each(|contact| self.relax(contact, step));
+        }
     }
 
     /// An entry ends unanswered.
@@ -691,7 +800,7 @@ impl Books {
         (entry.wait, entry.parked) = (exit.wait, facts.parked);
         (entry.within_threshold, entry.short) = (exit.within_threshold, exit.short && how == Count::Abandoned);
         (entry.priority, entry.requirement) = (priority, requirement);
-        let (enter, parked) = (entry.enter, entry.parked);
+        let (enter, parked, step) = (entry.enter, entry.parked, entry.step);
         let mut counts = Change::one(how).after(exit.wait.0).exit((how, why));
         if how == Count::Abandoned {
             counts = counts
@@ -701,12 +810,13 @@ impl Books {
         } else {
             counts = counts.when(Count::LeftPast, !exit.within_threshold);
         }
-        self.step_out(contact, enter + parked, slice);
+        self.step_out(contact, (enter + parked, step), slice);
         self.count(enter, slice, &counts);
     }
 
-    /// Takes an entry that has waited since then, parked time added, out of its cell's line.
-    fn step_out(&mut self, contact: ContactId, since: Time, slice: Slice) {
+    /// Takes an entry out of its cell's line: since when it has waited, parked time added, and the step it was in.
+    fn step_out(&mut self, contact: ContactId, (since, step): (Time, u8), slice: Slice) {
+        slice.queue.into_iter().for_each(|queue| self.stand(queue, step, -1));
         let state = self.record(contact).map(|record| record.state);
         let cell = self.cell((slice.queue, slice.channel, slice.direction));
         let cell = &mut self.cells[cell];
@@ -731,14 +841,14 @@ impl Books {
         if let Some((team, site, profile)) = by {
             (entry.team, entry.site, entry.agent) = (team, site, Some(profile));
         }
-        let (enter, new) = (entry.enter, Slice { team: entry.team, site: entry.site, ..old });
+        let (enter, step, new) = (entry.enter, entry.step, Slice { team: entry.team, site: entry.site, ..old });
         let counts = Change::one(Count::Answered)
             .and(Count::AnsweredWaits)
             .when(Count::AnsweredWithin, answer.within_threshold)
             .when(Count::CallbacksConnected, new.direction == Direction::Callback)
             .plus(Sum::AnsweredWait, answer.wait.0)
             .after(answer.wait.0);
-        self.step_out(contact, enter + facts.parked, old);
+        self.step_out(contact, (enter + facts.parked, step), old);
         if old != new {
             // Only now is it known whose the entry is: it was offered to his team.
             self.count_row(enter, old, &Change::less(Count::Offered));
@@ -751,6 +861,9 @@ impl Books {
         let now = self.now;
         let Some(record) = self.record(contact) else { return };
         record.transfers += 1;
+        if !record.profile.preferred_agent_id.is_empty() {
+            Arc::make_mut(&mut record.profile).preferred_agent_id = Text::default();
+        }
         let entry = record.entries.iter().rev().find(|entry| Some(entry.queue) == from);
         let Some(slice) = entry.map(|entry| Books::slice_of(record, entry)) else { return };
         let agent = record.legs.iter().rev().find(|leg| leg.state.is_talking()).map(|leg| leg.agent);
@@ -897,15 +1010,25 @@ impl Books {
                 }
                 return;
             }
-            Event::LegHeld { .. } => return self.move_leg(leg, LegState::OnHold),
-            Event::LegResumed { .. } => return self.move_leg(leg, LegState::Connected),
-            Event::LegWrapUpStarted { .. } => return self.move_leg(leg, LegState::WrapUp),
+            Event::LegHeld { by, .. } => {
+                self.hold_units(leg, by.is_none());
+                return self.move_leg(leg, LegState::OnHold);
+            }
+            Event::LegResumed { .. } => {
+                self.hold_units(leg, true);
+                return self.move_leg(leg, LegState::Connected);
+            }
+            Event::LegWrapUpStarted { .. } => {
+                self.hold_units(leg, true);
+                return self.move_leg(leg, LegState::WrapUp);
+            }
             Event::MaxHandlePassed { .. } => return self.pass_max_handle(contact, facts),
             Event::LegEnded { cause, disposition, resolved, .. } => {
                 return self.end_leg(contact, leg, *cause, (disposition, *resolved), facts);
             }
             Event::OfferDeclined { .. } => (OfferState::Declined, Count::OffersDeclined),
             Event::OfferExpired { .. } => (OfferState::Expired, Count::OffersExpired),
+            Event::OfferRescinded { .. } => (OfferState::Rescinded, Count::OffersRescinded),
             Event::OfferCancelled { .. } => (OfferState::Cancelled, Count::OffersCancelled),
             Event::OfferRevoked { .. } => (OfferState::Revoked, Count::OffersRevoked),
             Event::OfferFailed { .. } => (OfferState::Failed, Count::OffersFailed),
@@ -962,9 +1085,25 @@ impl Books {
         if self.legs.len() <= at {
             self.legs.resize(at + 1, None);
         }
-        self.legs[at] = Some(LiveLeg { contact: contact.slot(), agent, cost, channel, queue, state });
+        self.legs[at] = Some(LiveLeg { contact: contact.slot(), agent, cost, channel, queue, state, out: false });
         if let Some(channel) = self.channels.get_mut(channel.index()) {
             channel.units += i64::from(cost);
+        }
+    }
+
+    /// A leg holds units or, interrupted, has left them.
+    fn hold_units(&mut self, leg: LegId, holds: bool) {
+        let Some(Some(held)) = self.legs.get_mut(leg.slot() as usize) else { return };
+        if std::mem::replace(&mut held.out, !holds) != holds {
+            return;
+        }
+        let held = *held;
+        let sign = if holds { 1 } else { -1 };
+        if let Some(channel) = self.channels.get_mut(held.channel.index()) {
+            channel.units += sign * i64::from(held.cost);
+        }
+        if let Some(Some(clock)) = self.agents.get_mut(held.agent.index()) {
+            clock.units(self.now, sign * i64::from(held.cost));
         }
     }
 
@@ -1036,6 +1175,7 @@ impl Books {
         facts: &Facts,
     ) {
         let now = self.now;
+        self.hold_units(leg, true);
         let Some(held) = self.legs.get_mut(leg.slot() as usize).and_then(Option::take) else { return };
         self.count_states(held, held.state, None);
         if let Some(channel) = self.channels.get_mut(held.channel.index()) {
@@ -1107,6 +1247,7 @@ impl Books {
             let own = self.policy.teams.iter().find(|known| *known.id == *team).and_then(|team| team.site.clone());
             let site = profile.site.clone().or(own).unwrap_or_default();
             let (team, site) = (self.teams.place(team), self.sites.place(&site));
+            let schedule = self.schedule_of(profile);
             if self.agents.len() <= agent.index() {
                 self.agents.resize_with(agent.index() + 1, || None);
             }
@@ -1114,6 +1255,7 @@ impl Books {
             clock.tick(now);
             clock.profile = profile.clone();
             (clock.team, clock.site, clock.deleted) = (team, site, false);
+            clock.set_schedule(schedule);
             return;
         }
         let reasons = &mut self.reasons;
@@ -1128,6 +1270,7 @@ impl Books {
         match event {
             Event::AgentDeleted { .. } => {
                 clock.deleted = true;
+                clock.set_schedule(None);
                 present(clock, &crate::engine::agent::Presence::Offline);
             }
             Event::AgentSignedIn { presence, .. } => present(clock, presence),

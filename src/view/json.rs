@@ -7,12 +7,9 @@ use super::counts::{Count, Counts, Sum};
 use super::fold::WINDOWS;
 use super::kpi::{DEFINITIONS, Kpis};
 use super::names;
-use super::snapshot::{AgentCounts, DirectionView, Figures, Snapshot};
+use super::snapshot::{AgentCounts, ChannelView, DirectionView, Figures, QueueView, SkillView, Snapshot, TeamView};
+use crate::engine::id::Text;
 use crate::engine::time::{Span, Time};
-
-/// The lists of rows of a snapshot, each with the key of its rows.
-pub const LISTS: [(&str, &str); 4] =
-    [("queues", "queue"), ("channels", "channel"), ("teams", "team"), ("skills", "skill")];
 
 fn instant(time: Time) -> String {
     let micros = i64::try_from(time.0).unwrap_or(i64::MAX);
@@ -162,93 +159,123 @@ fn agents(counts: &AgentCounts) -> Value {
     object.into()
 }
 
-/// The whole snapshot.
-#[must_use]
-pub fn snapshot(view: &Snapshot) -> Value {
-    let queue = |queue: &super::snapshot::QueueView| {
-        json!({
-            "queue": &*queue.queue,
-            "display_name": &*queue.display_name,
-            "directions": directions(&queue.directions),
-            "connected": queue.connected,
-            "wrap_up": queue.wrap_up,
-            "agents": agents(&queue.agents),
-            "threshold_seconds": seconds(queue.threshold),
-            "target": f64::from(queue.target_ppm) / 1e6,
-            "limit": queue.limit.unwrap_or(0),
-        })
-    };
-    let channel = |channel: &super::snapshot::ChannelView| {
-        json!({
-            "channel": &*channel.channel,
-            "directions": directions(&channel.directions),
-            "used_units": channel.used_units,
-            "connected": channel.connected,
-        })
-    };
-    let team = |team: &super::snapshot::TeamView| {
-        let mut object = Map::new();
-        put(&mut object, "occupancy", team.occupancy);
-        for (name, value) in [
-            ("team", json!(&*team.team)),
-            ("display_name", json!(&*team.display_name)),
-            ("parent", json!(&*team.parent)),
-            ("site", json!(&*team.site)),
-            ("agents", agents(&team.agents)),
-            ("used_units", json!(team.used_units)),
-            ("capacity_units", json!(team.capacity_units)),
-            ("day", figures(&team.day)),
-            ("day_kpis", kpis(&team.day.kpis())),
-            ("other_directions", team.others.iter().map(figures_of).collect::<Vec<Value>>().into()),
-        ] {
-            object.insert(name.to_owned(), value);
-        }
-        Value::from(object)
-    };
-    let skill = |skill: &super::snapshot::SkillView| json!({ "skill": &*skill.skill, "waiting": skill.waiting, "agents": agents(&skill.agents) });
+fn queue(queue: &QueueView) -> Value {
     json!({
-        "tenant": &*view.tenant,
-        "sequence": view.sequence,
-        "snapshot_time": instant(view.time),
-        "policy_version": view.policy_version,
-        "day_start_time": instant(view.day_start),
-        "totals": directions(&view.totals),
-        "queues": view.queues.iter().map(queue).collect::<Vec<Value>>(),
-        "channels": view.channels.iter().map(channel).collect::<Vec<Value>>(),
-        "teams": view.teams.iter().map(team).collect::<Vec<Value>>(),
-        "skills": view.skills.iter().map(skill).collect::<Vec<Value>>(),
-        "agent_counts": agents(&view.agents),
-        "direct_contacts": view.direct_contacts,
-        "scheduled_contacts": view.scheduled_contacts,
-        "stuck": view.stuck,
+        "queue": &*queue.queue,
+        "display_name": &*queue.display_name,
+        "directions": directions(&queue.directions),
+        "connected": queue.connected,
+        "wrap_up": queue.wrap_up,
+        "agents": agents(&queue.agents),
+        "threshold_seconds": seconds(queue.threshold),
+        "target": f64::from(queue.target_ppm) / 1e6,
+        "limit": queue.limit.unwrap_or(0),
     })
 }
 
-/// What changed: the head, the rows that differ, whole, and `removed` keys by list. None when only the time moved.
-#[must_use]
-pub fn diff(before: &Value, now: &Value) -> Option<Value> {
+fn channel(channel: &ChannelView) -> Value {
+    json!({
+        "channel": &*channel.channel,
+        "directions": directions(&channel.directions),
+        "used_units": channel.used_units,
+        "connected": channel.connected,
+    })
+}
+
+fn team(team: &TeamView) -> Value {
     let mut object = Map::new();
+    put(&mut object, "occupancy", team.occupancy);
+    for (name, value) in [
+        ("team", json!(&*team.team)),
+        ("display_name", json!(&*team.display_name)),
+        ("parent", json!(&*team.parent)),
+        ("site", json!(&*team.site)),
+        ("agents", agents(&team.agents)),
+        ("used_units", json!(team.used_units)),
+        ("capacity_units", json!(team.capacity_units)),
+        ("day", figures(&team.day)),
+        ("day_kpis", kpis(&team.day.kpis())),
+        ("other_directions", team.others.iter().map(figures_of).collect::<Vec<Value>>().into()),
+    ] {
+        object.insert(name.to_owned(), value);
+    }
+    object.into()
+}
+
+fn skill(skill: &SkillView) -> Value {
+    json!({ "skill": &*skill.skill, "waiting": skill.waiting, "agents": agents(&skill.agents) })
+}
+
+/// A snapshot without its rows.
+fn head(view: &Snapshot) -> Map<String, Value> {
+    let mut object = Map::new();
+    for (name, value) in [
+        ("tenant", json!(&*view.tenant)),
+        ("sequence", json!(view.sequence)),
+        ("snapshot_time", json!(instant(view.time))),
+        ("policy_version", json!(view.policy_version)),
+        ("day_start_time", json!(instant(view.day_start))),
+        ("totals", directions(&view.totals)),
+        ("agent_counts", agents(&view.agents)),
+        ("direct_contacts", json!(view.direct_contacts)),
+        ("scheduled_contacts", json!(view.scheduled_contacts)),
+        ("stuck", json!(view.stuck)),
+    ] {
+        object.insert(name.to_owned(), value);
+    }
+    object
+}
+
+/// The whole snapshot.
+#[must_use]
+pub fn snapshot(view: &Snapshot) -> Value {
+    let mut object = head(view);
+    for (name, rows) in [
+        ("queues", view.queues.iter().map(queue).collect::<Vec<Value>>()),
+        ("channels", view.channels.iter().map(channel).collect()),
+        ("teams", view.teams.iter().map(team).collect()),
+        ("skills", view.skills.iter().map(skill).collect()),
+    ] {
+        object.insert(name.to_owned(), rows.into());
+    }
+    object.into()
+}
+
+/// The rows that differ, whole, and the keys of those that are gone; both lists are sorted by key.
+fn changes<V: PartialEq>(
+    before: &[V],
+    now: &[V],
+    key: impl Fn(&V) -> &Text,
+    show: impl Fn(&V) -> Value,
+) -> (Vec<Value>, Vec<Value>) {
+    let find = |rows: &[V], row: &V| rows.binary_search_by(|held| key(held).cmp(key(row))).ok();
+    let is_new = |row: &&V| find(before, row).map(|at| &before[at]) != Some(*row);
+    let gone = before.iter().filter(|row| find(now, row).is_none());
+    (now.iter().filter(is_new).map(show).collect(), gone.map(|row| (**key(row)).into()).collect())
+}
+
+/// What changed: the head, the rows that differ, whole, and `removed` keys by list. None when only the time moved. Rows
+/// that are the same are not made.
+#[must_use]
+pub fn diff(before: &Snapshot, now: &Snapshot) -> Option<Value> {
+    let mut object = head(now);
     let mut removed = Map::new();
-    let mut moved = false;
-    for (name, value) in now.as_object()? {
-        let Some((_, key)) = LISTS.iter().find(|(list, _)| list == name) else {
-            moved |= name != "snapshot_time" && name != "sequence" && before.get(name) != Some(value);
-            object.insert(name.clone(), value.clone());
-            continue;
-        };
-        let rows = |of: &Value| of.get(name).and_then(Value::as_array).cloned().unwrap_or_default();
-        let old: std::collections::BTreeMap<String, Value> =
-            rows(before).into_iter().filter_map(|row| Some((row.get(*key)?.as_str()?.to_owned(), row))).collect();
-        let new = rows(now);
-        let is_new = |row: &&Value| row.get(*key).and_then(Value::as_str).and_then(|key| old.get(key)) != Some(*row);
-        let changed: Vec<Value> = new.iter().filter(is_new).cloned().collect();
-        let kept: Vec<&str> = new.iter().filter_map(|row| row.get(*key)?.as_str()).collect();
-        let gone: Vec<Value> =
-            old.keys().filter(|key| !kept.contains(&key.as_str())).map(|key| key.as_str().into()).collect();
+    let still = |mut head: Map<String, Value>| {
+        head.remove("snapshot_time");
+        head.remove("sequence");
+        head
+    };
+    let mut moved = still(head(before)) != still(object.clone());
+    for (name, (changed, gone)) in [
+        ("queues", changes(&before.queues, &now.queues, |row| &row.queue, queue)),
+        ("channels", changes(&before.channels, &now.channels, |row| &row.channel, channel)),
+        ("teams", changes(&before.teams, &now.teams, |row| &row.team, team)),
+        ("skills", changes(&before.skills, &now.skills, |row| &row.skill, skill)),
+    ] {
         moved |= !(changed.is_empty() && gone.is_empty());
-        object.insert(name.clone(), changed.into());
+        object.insert(name.to_owned(), changed.into());
         if !gone.is_empty() {
-            removed.insert(name.clone(), gone.into());
+            removed.insert(name.to_owned(), gone.into());
         }
     }
     object.insert("removed".to_owned(), removed.into());

@@ -163,6 +163,12 @@ pub fn occupancy(busy: u64, wrap_up: u64, idle: u64) -> Option<f64> {
     ratio((busy + wrap_up) as i64, (busy + wrap_up + idle) as i64)
 }
 
+/// Adherence: time in which an agent did what his shifts had him do / time in which they said what was due.
+#[must_use]
+pub fn adherence(adherent: u64, scheduled: u64) -> Option<f64> {
+    ratio(adherent as i64, scheduled as i64)
+}
+
 /// What a span of work costs at so much an hour, in millionths: microseconds x millionths per hour.
 #[must_use]
 pub fn cost(micros: u64, per_hour: u64) -> u64 {

@@ -3,11 +3,13 @@
 //! The writer only hands events over ([`View::push`]); they are folded by whoever reads next, or by the upkeep at least
 //! every [`EVERY`], on threads of their own. A reader first takes in what has come, so it sees its own writes. The
 //! snapshot is built at most every [`EVERY`] and shared. This room knows the engine's types and nothing of shards, gRPC
-//! or metrics. Read `counts`, `kpi` (the formulas) and `fold`, then `snapshot` and `report`.
+//! or metrics. Read `counts`, `kpi` (the formulas) and `fold`, then `snapshot` and `report`; `save` has the books
+//! in bytes.
 
 pub mod agents;
 pub mod calendar;
 pub mod counts;
+pub mod estimate;
 pub mod fold;
 pub mod json;
 pub mod kpi;
@@ -15,6 +17,8 @@ pub mod names;
 pub mod recontact;
 pub mod record;
 pub mod report;
+mod save;
+pub mod shifts;
 pub mod snapshot;
 
 use std::sync::Arc;
@@ -26,6 +30,7 @@ use crate::engine::event::Recorded;
 use crate::engine::id::Text;
 use crate::engine::publish::Published;
 use crate::engine::time::{Span, Time};
+use crate::wire::{Malformed, Reader, Wire};
 use fold::Books;
 use snapshot::Snapshot;
 
@@ -105,6 +110,19 @@ impl View {
     /// Takes in an event that comes from elsewhere, in order: from a journal, from a test.
     pub fn take(&self, recorded: &Recorded) {
         self.up_to_date().take(recorded);
+    }
+
+    /// Goes on from what [`Books`] were written once, unless they have come as far already.
+    ///
+    /// # Errors
+    /// When it is not what was written.
+    pub fn restore(&self, written: &mut Reader<'_>) -> Result<(), Malformed> {
+        let restored = Books::get(written)?;
+        let mut books = self.up_to_date();
+        if books.sequence < restored.sequence {
+            *books = restored;
+        }
+        Ok(())
     }
 
     fn up_to_date(&self) -> parking_lot::MutexGuard<'_, Books> {

@@ -48,6 +48,7 @@ pub const fn reason(reason: Reason) -> &'static str {
         Reason::ExpireTime => "expire_time",
         Reason::QueueRemoved => "queue_removed",
         Reason::QueueFull => "queue_full",
+        Reason::QueueClosed => "queue_closed",
         Reason::Rule => "rule",
         Reason::External => "external",
         Reason::Callback => "callback",

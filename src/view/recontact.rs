@@ -6,9 +6,10 @@
 use std::collections::{HashMap, VecDeque};
 
 use super::fold::{Books, Slice};
-use crate::engine::contact::{ContactProfile, Direction};
+use crate::engine::contact::{ContactProfile, Customer, Direction};
 use crate::engine::id::{AgentId, Text};
 use crate::engine::time::{Span, Time};
+use crate::wire::{Malformed, Reader, Wire, Writer, record};
 
 /// Customers remembered; the one resolved longest ago goes first.
 const CUSTOMERS: usize = 500_000;
@@ -30,6 +31,29 @@ pub struct Recontacts {
     last: HashMap<Text, Resolved>,
     /// In order of time; an entry whose time is not that of `last` is out of date.
     order: VecDeque<(Time, Text)>,
+}
+
+record!(Resolved { at, slice, agent });
+
+/// Each customer under his key; who was forgotten meanwhile is left out.
+impl Wire for Recontacts {
+    fn put(&self, out: &mut Writer) {
+        let current = |(at, customer): &(Time, Text)| {
+            let resolved = self.last.get(customer).filter(|resolved| resolved.at == *at)?;
+            Some((Customer { customer_id: customer.clone(), ..Customer::default() }, *resolved))
+        };
+        self.order.iter().filter_map(current).collect::<Vec<_>>().put(out);
+    }
+
+    fn get(from: &mut Reader<'_>) -> Result<Self, Malformed> {
+        let mut read = Recontacts::default();
+        for (customer, resolved) in Vec::<(Customer, Resolved)>::get(from)? {
+            if !customer.customer_id.is_empty() {
+                read.resolved(&customer.customer_id, resolved);
+            }
+        }
+        Ok(read)
+    }
 }
 
 impl Recontacts {

@@ -7,10 +7,12 @@ use crate::engine::agent::AgentProfile;
 use crate::engine::contact::{
     ContactProfile, ContactState, EndCause, LegState, OfferState, Outcome, Reason, SurveyKind, SurveyResult,
 };
+use crate::engine::estimate::Estimate;
 use crate::engine::event::EntryCause;
 use crate::engine::id::{AgentId, ChannelId, ContactId, LegId, QueueId, Text};
 use crate::engine::requirement::Requirement;
 use crate::engine::time::{Span, Time};
+use crate::wire::{Malformed, Reader, Wire, Writer, record};
 
 /// One stay in one queue.
 #[derive(Clone, Debug)]
@@ -31,6 +33,8 @@ pub struct Entry {
     pub wait: Span,
     /// Time PARKED.
     pub parked: Span,
+    /// The relaxation step it stands in, or left in.
+    pub step: u8,
     /// Whether the wait was at or under the threshold.
     pub within_threshold: bool,
     /// Whether it was abandoned before `short_abandon`.
@@ -49,6 +53,8 @@ pub struct Entry {
     pub site: u32,
     /// The agent who answered it.
     pub agent: Option<Arc<AgentProfile>>,
+    /// The estimate when it began; none when there was none.
+    pub estimate: Option<Estimate>,
     /// Talk, hold and wrap-up of its legs that have ended.
     pub handle: [Span; 3],
     /// Their cost in millionths.
@@ -181,4 +187,224 @@ impl Record {
     pub fn is_direct(&self) -> bool {
         self.entries.is_empty() && !matches!(self.state, ContactState::Scheduled | ContactState::Closed)
     }
+}
+
+// How they stand in what is kept beside a snapshot. Agents and requirements are shared by many.
+record!(Estimate { ahead_ppm, turn, patience, ring });
+
+impl Wire for Entry {
+    fn put(&self, out: &mut Writer) {
+        let Entry {
+            number,
+            queue,
+            queue_id,
+            cause,
+            enter,
+            exit,
+            wait,
+            parked,
+            within_threshold,
+            short,
+            threshold,
+            priority,
+            requirement,
+            skills,
+            team,
+            site,
+            agent,
+            estimate,
+            handle,
+            cost,
+            step,
+        } = self;
+        number.put(out);
+        queue.put(out);
+        queue_id.put(out);
+        cause.put(out);
+        enter.put(out);
+        exit.put(out);
+        wait.put(out);
+        parked.put(out);
+        within_threshold.put(out);
+        short.put(out);
+        threshold.put(out);
+        priority.put(out);
+        put_shared(requirement.as_ref(), out);
+        skills.put(out);
+        team.put(out);
+        site.put(out);
+        put_shared(agent.as_ref(), out);
+        estimate.put(out);
+        handle.put(out);
+        cost.put(out);
+        step.put(out);
+    }
+
+    fn get(from: &mut Reader<'_>) -> Result<Self, Malformed> {
+        Ok(Entry {
+            number: Wire::get(from)?,
+            queue: Wire::get(from)?,
+            queue_id: Wire::get(from)?,
+            cause: Wire::get(from)?,
+            enter: Wire::get(from)?,
+            exit: Wire::get(from)?,
+            wait: Wire::get(from)?,
+            parked: Wire::get(from)?,
+            within_threshold: Wire::get(from)?,
+            short: Wire::get(from)?,
+            threshold: Wire::get(from)?,
+            priority: Wire::get(from)?,
+            requirement: get_shared(from)?,
+            skills: Wire::get(from)?,
+            team: Wire::get(from)?,
+            site: Wire::get(from)?,
+            agent: get_shared(from)?,
+            estimate: Wire::get(from)?,
+            handle: Wire::get(from)?,
+            cost: Wire::get(from)?,
+            step: Wire::get(from)?,
+        })
+    }
+}
+
+impl Wire for Leg {
+    fn put(&self, out: &mut Writer) {
+        let Leg {
+            leg,
+            number,
+            agent,
+            profile,
+            team,
+            site,
+            queue_id,
+            entry,
+            cost,
+            state,
+            offer,
+            begun,
+            accepted,
+            connected,
+            ended,
+            handle,
+            disposition,
+            resolved,
+        } = self;
+        leg.put(out);
+        number.put(out);
+        agent.put(out);
+        out.shared(profile);
+        team.put(out);
+        site.put(out);
+        queue_id.put(out);
+        entry.put(out);
+        cost.put(out);
+        state.put(out);
+        offer.put(out);
+        begun.put(out);
+        accepted.put(out);
+        connected.put(out);
+        ended.put(out);
+        handle.put(out);
+        disposition.put(out);
+        resolved.put(out);
+    }
+
+    fn get(from: &mut Reader<'_>) -> Result<Self, Malformed> {
+        Ok(Leg {
+            leg: Wire::get(from)?,
+            number: Wire::get(from)?,
+            agent: Wire::get(from)?,
+            profile: from.shared()?,
+            team: Wire::get(from)?,
+            site: Wire::get(from)?,
+            queue_id: Wire::get(from)?,
+            entry: Wire::get(from)?,
+            cost: Wire::get(from)?,
+            state: Wire::get(from)?,
+            offer: Wire::get(from)?,
+            begun: Wire::get(from)?,
+            accepted: Wire::get(from)?,
+            connected: Wire::get(from)?,
+            ended: Wire::get(from)?,
+            handle: Wire::get(from)?,
+            disposition: Wire::get(from)?,
+            resolved: Wire::get(from)?,
+        })
+    }
+}
+
+impl Wire for Record {
+    fn put(&self, out: &mut Writer) {
+        let Record {
+            contact,
+            profile,
+            channel,
+            door,
+            requirement,
+            priority,
+            arrival,
+            created,
+            schedule,
+            state,
+            ended,
+            disposition,
+            entries,
+            legs,
+            surveys,
+            transfers,
+            policy_version,
+        } = self;
+        contact.put(out);
+        profile.put(out);
+        channel.put(out);
+        door.put(out);
+        put_shared(requirement.as_ref(), out);
+        priority.put(out);
+        arrival.put(out);
+        created.put(out);
+        schedule.put(out);
+        state.put(out);
+        ended.put(out);
+        disposition.put(out);
+        entries.put(out);
+        legs.put(out);
+        surveys.put(out);
+        transfers.put(out);
+        policy_version.put(out);
+    }
+
+    fn get(from: &mut Reader<'_>) -> Result<Self, Malformed> {
+        Ok(Record {
+            contact: Wire::get(from)?,
+            profile: Wire::get(from)?,
+            channel: Wire::get(from)?,
+            door: Wire::get(from)?,
+            requirement: get_shared(from)?,
+            priority: Wire::get(from)?,
+            arrival: Wire::get(from)?,
+            created: Wire::get(from)?,
+            schedule: Wire::get(from)?,
+            state: Wire::get(from)?,
+            ended: Wire::get(from)?,
+            disposition: Wire::get(from)?,
+            entries: Wire::get(from)?,
+            legs: Wire::get(from)?,
+            surveys: Wire::get(from)?,
+            transfers: Wire::get(from)?,
+            policy_version: Wire::get(from)?,
+        })
+    }
+}
+
+record!(Survey { kind, score, result, time });
+
+fn put_shared<T: Wire>(value: Option<&Arc<T>>, out: &mut Writer) {
+    value.is_some().put(out);
+    if let Some(value) = value {
+        out.shared(value);
+    }
+}
+
+fn get_shared<T: Wire + Send + Sync + 'static>(from: &mut Reader<'_>) -> Result<Option<Arc<T>>, Malformed> {
+    bool::get(from)?.then(|| from.shared()).transpose()
 }

@@ -94,6 +94,8 @@ pub struct IntervalRow {
     pub figures: Figures,
     /// Occupancy of the agents of the slice, where that makes sense.
     pub occupancy: Option<f64>,
+    /// Their adherence to shifts, where that makes sense and they have some.
+    pub adherence: Option<f64>,
     /// Whether nothing in it can change any more.
     pub complete: bool,
     /// The threshold in force, by queue.
@@ -237,6 +239,7 @@ impl Books {
             key,
             figures: Figures { whole: wanted.whole, ..Figures::default() },
             occupancy: None,
+            adherence: None,
             complete: false,
             threshold: None,
         };
@@ -333,11 +336,14 @@ impl Books {
                 if (!of_team || in_team()) && (!of_site || in_site()) {
                     (times.busy, times.wrap_up, times.idle) =
                         (times.busy + part.busy, times.wrap_up + part.wrap_up, times.idle + part.idle);
+                    times.scheduled += part.scheduled;
+                    times.adherent += part.adherent;
                     cost += kpi::cost(part.signed_in(), rules.cost_per_hour);
                 }
             }
         }
         row.occupancy = kpi::occupancy(times.busy, times.wrap_up, times.idle);
+        row.adherence = kpi::adherence(times.adherent, times.scheduled);
         if of_team {
             row.figures.counts[Sum::Cost] = i64::try_from(cost).unwrap_or(i64::MAX);
         }
@@ -424,6 +430,12 @@ impl AgentRow {
     #[must_use]
     pub fn capacity_use(&self) -> Option<f64> {
         kpi::ratio(self.times.used as i64, self.times.capacity as i64)
+    }
+
+    /// Adherence to shifts over the span.
+    #[must_use]
+    pub fn adherence(&self) -> Option<f64> {
+        kpi::adherence(self.times.adherent, self.times.scheduled)
     }
 
     /// Something per hour of a number of microseconds.

@@ -170,6 +170,10 @@ pub struct QueueView {
     pub queue: Text,
     /// The name people see.
     pub display_name: Text,
+    /// Whether it takes arrivals.
+    pub open: bool,
+    /// When what it was set to by hand ends by itself.
+    pub open_until: Option<Time>,
     /// Directions with figures, apart; always INBOUND.
     pub directions: Vec<DirectionView>,
     /// By channel and direction, for metrics.
@@ -186,6 +190,8 @@ pub struct QueueView {
     pub target_ppm: u32,
     /// Most entries it may hold; none is no limit.
     pub limit: Option<u32>,
+    /// Waiting by relaxation step; empty where nothing is relaxed.
+    pub by_step: Vec<i64>,
 }
 
 /// One channel.
@@ -240,7 +246,7 @@ pub struct SkillView {
 }
 
 /// The state of a tenant.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Snapshot {
     /// The tenant.
     pub tenant: Text,
@@ -419,7 +425,10 @@ impl Books {
                 agents,
                 threshold: info.rules.service_level.threshold,
                 target_ppm: info.rules.service_level.target_ppm,
+                open: info.open,
+                open_until: info.open_until,
                 limit: info.rules.limit,
+                by_step: if info.rules.relaxes() { info.by_step.clone() } else { Vec::new() },
             });
         }
         views.sort_by(|one, other| one.queue.cmp(&other.queue));

@@ -7,7 +7,7 @@ nothing can be wrong with it. `test_bad_input.py` compares both with what reflec
 import time
 from pathlib import Path
 
-from harness import word
+from harness import after, word
 
 INVALID = "INVALID_ARGUMENT"
 LONG_ID = "x" * 129
@@ -495,6 +495,35 @@ GET_CONTACT = Table(
     rows=[*tenant(), *known_contact()],
 )
 
+ESTIMATE_WAIT = Table(
+    "ContactService",
+    "EstimateWait",
+    works=lambda test, number: test.contacts.EstimateWait.request(hypothetical={"channel": "voice", "queue": "sales"}),
+    looks=nothing,
+    rows=[
+        *tenant(),
+        *an_id("contact_id", required=False),
+        Row("contact_id", put("contact_id", "nobody"), "NOT_FOUND", "CONTACT_NOT_FOUND", label="of no contact"),
+        Row("hypothetical", clear("hypothetical"), path="subject", label="left out"),
+        Row("hypothetical.channel", clear("hypothetical.channel"), label="left out"),
+        Row("hypothetical.channel", put("hypothetical.channel", "telex"), reason="CHANNEL_NOT_FOUND"),
+        Row("hypothetical.queue", clear("hypothetical.queue"), label="left out"),
+        Row("hypothetical.queue", put("hypothetical.queue", "nowhere"), reason="QUEUE_NOT_FOUND"),
+        Row("hypothetical.priority", put("hypothetical.priority", 101)),
+        Row("hypothetical.priority", put("hypothetical.priority", -101)),
+        *requirements("hypothetical."),
+        *attributes("hypothetical"),
+    ],
+    free={
+        f"hypothetical.{field}": "not looked at: nothing is created"
+        for field in (
+            "contact_id gateway_id direction kind parent_contact_id callback_of conversation_id customer_id "
+            "preferred_agent_id agent_id arrival_time schedule_time expire_time personal_attributes customer_address "
+            "age_credit"
+        ).split()
+    },
+)
+
 LIST_CONTACTS = Table(
     "ContactService",
     "ListContacts",
@@ -516,7 +545,10 @@ LIST_CONTACTS = Table(
     ],
 )
 
-MASK = "attributes,personalAttributes,customerId,customerAddress,conversationId,priority,requirements,expireTime"
+MASK = (
+    "attributes,personalAttributes,customerId,customerAddress,conversationId,preferredAgentId,priority,requirements,"
+    "expireTime"
+)
 
 UPDATE_CONTACT = Table(
     "ContactService",
@@ -536,6 +568,7 @@ UPDATE_CONTACT = Table(
         Row("update_mask", lambda request: request.update_mask.paths.append("channel"), label="with a fixed field"),
         Row("update_mask", lambda request: request.update_mask.paths.append("nonsense"), label="with no field"),
         *an_id("contact.conversation_id", required=False),
+        *an_id("contact.preferred_agent_id", required=False),
         *an_id("contact.customer_id", required=False),
         Row("contact.customer_address", put("contact.customer_address", "x" * 257), label="of 257 bytes"),
         Row("contact.priority", put("contact.priority", 101)),
@@ -553,7 +586,7 @@ UPDATE_CONTACT = Table(
     free={
         f"contact.{field}": "cannot be updated: a mask that names it is refused, and without it is not looked at"
         for field in (
-            "gateway_id direction kind parent_contact_id callback_of channel queue preferred_agent_id agent_id "
+            "gateway_id direction kind parent_contact_id callback_of channel queue agent_id "
             "arrival_time schedule_time age_credit"
         ).split()
     },
@@ -745,6 +778,92 @@ AGENT_VERBS = [
         Row("agent_id", put("agent_id", "fixed"), "FAILED_PRECONDITION", "MANAGED_BY_CONFIG", label="of the file"),
     ),
 ]
+
+PICK_CONTACT = Table(
+    "AgentService",
+    "PickContact",
+    works=lambda test, number: test.agents.PickContact.request(
+        contact_id=test.contact_in(number, "QUEUED"), agent_id=test.onlooker(number), request_id=f"pick-{number}"
+    ),
+    looks=the_contact,
+    rows=[
+        *tenant(),
+        *request_id(),
+        *known_agent(),
+        Row("agent_id", put("agent_id", "fixed"), "FAILED_PRECONDITION", "AGENT_UNAVAILABLE", label="signed out"),
+        *known_contact(),
+    ],
+)
+
+ASSIGN_CONTACT = Table(
+    "SupervisorService",
+    "AssignContact",
+    works=lambda test, number: test.supervisors.AssignContact.request(
+        contact_id=test.contact_in(number, "PARKED"), agent_id=test.onlooker(number), request_id=f"assign-{number}"
+    ),
+    looks=the_contact,
+    rows=[
+        *tenant(),
+        *request_id(),
+        *known_agent(),
+        Row("agent_id", put("agent_id", "fixed"), "FAILED_PRECONDITION", "AGENT_UNAVAILABLE", label="signed out"),
+        *known_contact(),
+    ],
+    free={"force": "either value is right"},
+)
+
+SET_AGENT_SKILLS = agent_verb(
+    "SupervisorService",
+    "SetAgentSkills",
+    Row("skills", clear("skills"), label="left out"),
+    *(
+        Row("skills", lambda request, skill=skill, level=level: request.skills.update({skill: level}), **wrong)
+        for skill, level, wrong in (
+            ("french", 11, {"path": 'skills["french"]', "label": "above 10"}),
+            ("french", -1, {"path": 'skills["french"]', "label": "below 0"}),
+            ("klingon", 5, {"reason": "SKILL_NOT_FOUND", "label": "that nobody has"}),
+            (LONG_ID, 5, {"path": "skills*", "label": "of 129 bytes"}),
+        )
+    ),
+    Row("expire_time", moment("expire_time", from_now=-60), label="past"),
+    Row("expire_time", moment("expire_time", from_now=31 * 86_400), label="more than 30 d ahead"),
+    Row("expire_time", moment("expire_time", from_now=60, nanos=-1), label="that is no time"),
+    Row(
+        "agent_id",
+        both(put("agent_id", "fixed"), clear("expire_time")),
+        "FAILED_PRECONDITION",
+        "MANAGED_BY_CONFIG",
+        label="of the file, for good",
+    ),
+    skills={"french": 2},
+    expire_time=after(3600),
+)
+
+SET_QUEUE_OPEN = Table(
+    "SupervisorService",
+    "SetQueueOpen",
+    works=lambda test, number: test.supervisors.SetQueueOpen.request(
+        queue="store", open=False, expire_time=after(3600), request_id=f"open-{number}"
+    ),
+    looks=lambda test: store_is_open(test),
+    rows=[
+        *tenant(),
+        *request_id(),
+        *an_id("queue"),
+        Row("queue", put("queue", "nowhere"), "NOT_FOUND", "QUEUE_NOT_FOUND", label="nobody has"),
+        Row("open", clear("open"), path="expire_time", label="left out beside expire_time"),
+        Row("expire_time", moment("expire_time", from_now=-60), label="past"),
+        Row("expire_time", moment("expire_time", from_now=60, nanos=-1), label="that is no time"),
+    ],
+)
+
+
+def store_is_open(test):
+    """Whether the queue `store` is open, and opens it again for the next row."""
+    queues = test.supervisors.GetSnapshot().snapshot.queues
+    test.addCleanup(test.supervisors.SetQueueOpen, queue="store")
+    return [(queue.queue, queue.open) for queue in queues]
+
 
 DECLINE_OFFER = Table(
     "AgentService",
@@ -1017,8 +1136,18 @@ DRAIN = Table(
     ends_the_server=True,
 )
 
+GET_STATUS = Table(
+    "AdminService",
+    "GetStatus",
+    works=lambda test, number: test.client.AdminService.GetStatus.request(),
+    looks=in_force,
+    rows=[*tenant()],
+)
+
 TABLES = [
+    ESTIMATE_WAIT,
     DRAIN,
+    GET_STATUS,
     GET_SNAPSHOT,
     WATCH_SNAPSHOT,
     GET_INTERVAL_REPORT,
@@ -1029,6 +1158,10 @@ TABLES = [
     APPLY_CONFIG,
     GET_CONFIG,
     ROLLBACK_CONFIG,
+    PICK_CONTACT,
+    SET_QUEUE_OPEN,
+    SET_AGENT_SKILLS,
+    ASSIGN_CONTACT,
     CREATE_CONTACT,
     GET_CONTACT,
     LIST_CONTACTS,

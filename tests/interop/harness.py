@@ -369,6 +369,11 @@ def payload(message):
     return message.event.WhichOneof("payload") if item == "event" else item
 
 
+def after(seconds):
+    """The whole second that many from now, as a request has it."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(int(time.time()) + seconds))
+
+
 def word(message, field):
     """An enum's value in the words of the documents: `contact.state` is `QUEUED`, not CONTACT_STATE_QUEUED."""
     enum = message.DESCRIPTOR.fields_by_name[field].enum_type

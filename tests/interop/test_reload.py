@@ -5,7 +5,9 @@ import os
 import re
 import signal
 import subprocess
+import sys
 import tempfile
+import threading
 import time
 import unittest
 import urllib.request
@@ -40,6 +42,64 @@ def threshold(seconds, config=CONFIG):
     """The configuration with another promise for sales: a version of its own."""
     promise = f'service_level = {{ threshold = "{seconds}s" }}\n'
     return config.replace('id = "sales"\nwrap_up', f'id = "sales"\n{promise}wrap_up')
+
+
+def with_post(config):
+    """The configuration with an agent who is always free for queue `post`."""
+    return (
+        config
+        + '[[tenants.queues]]\nid = "post"\n'
+        + '[[tenants.teams]]\nid = "post"\nqueues = [{ id = "post" }]\n'
+        + '[[tenants.agents]]\nid = "bo"\nteam = "post"\n'
+    )
+
+
+def p99(times):
+    """The 99th percentile."""
+    return sorted(times)[int((len(times) - 1) * 0.99)]
+
+
+class Probe:
+    """Contacts that come for an idle agent, one after the other, and leave when they are offered."""
+
+    def __init__(self, address):
+        self.client = harness.Client(address)
+        self.made = 0
+
+    def __enter__(self):
+        self.client.__enter__()
+        self.client.AgentService.SignIn(agent_id="bo", presence="PRESENCE_AVAILABLE")
+        return self
+
+    def __exit__(self, *reason):
+        return self.client.__exit__(*reason)
+
+    def measure(self, until):
+        """Milliseconds from each arrival to its offer."""
+        times = []
+        while not until(len(times)):
+            self.made += 1
+            contact = {"contact_id": f"p{self.made}", "channel": "voice", "queue": "post"}
+            begun = time.monotonic()
+            created = self.client.ContactService.CreateContact(contact=contact).contact
+            times.append((time.monotonic() - begun) * 1e3)
+            if len(created.offers) != 1:
+                raise AssertionError(f"no offer in the step of the arrival: {created}")
+            self.client.ContactService.CancelContact(contact_id=contact["contact_id"], cause="CANCEL_CAUSE_CUSTOMER_LEFT")
+        return times
+
+    def begin(self):
+        """Measures beside what follows; the function returned ends it and gives the times."""
+        ended, times = threading.Event(), []
+        thread = threading.Thread(target=lambda: times.extend(self.measure(lambda _: ended.is_set())))
+        thread.start()
+
+        def end():
+            ended.set()
+            thread.join()
+            return times
+
+        return end
 
 
 class ReloadTest(unittest.TestCase):
@@ -211,22 +271,37 @@ class ReloadTest(unittest.TestCase):
             text = answer.read().decode()
         self.assertRegex(text, r'usher_contacts_answered_total\{[^}]*queue="sales"[^}]*\} 1\b')
 
+    def resident(self):
+        """Memory of the server in MB."""
+        with urllib.request.urlopen(f"http://{self.server.http}/metrics") as answer:
+            text = answer.read().decode()
+        return float(re.search(r"^process_resident_memory_bytes (\S+)$", text, re.M).group(1)) / 1e6
+
     def test_many_reloads_lose_nothing(self):
-        """Every door in turn, with contacts coming, waiting and going all the while."""
+        """Every door in turn, with contacts coming, waiting and going all the while.
+
+        How long an offer takes with and without reloads beside it, and the memory, are printed: they are to be looked at
+        with many reloads, such as USHER_RELOADS=1000.
+        """
+        self.admin.ApplyConfig(config=threshold(99, with_post(CONFIG)))
+        probe = self.enterContext(Probe(self.server.grpc))
+        alone = probe.measure(until=lambda done: done >= RELOADS * 4)
+        before = self.resident()
+        beside = probe.begin()
         waiting = [f"w{number}" for number in range(20)]
         for contact_id in waiting:
             self.contacts.CreateContact(contact={"contact_id": contact_id, "channel": "voice", "queue": "sales"})
         self.agents.SignIn(agent_id="ana", presence="PRESENCE_AVAILABLE")
         served = []
         for number in range(RELOADS):
-            config = threshold(100 + number)
+            config = threshold(100 + number, with_post(CONFIG))
             if number % 3 == 0:
                 self.admin.ApplyConfig(config=config)
             else:
                 self.write(config)
                 if number % 3 == 1:
                     self.hangup()
-            self.until_version(number + 2)
+            self.until_version(number + 3)
             agent = self.agents.GetAgent(agent_id="ana").agent
             self.assertEqual(len(self.contacts.ListContacts(states=["CONTACT_STATE_QUEUED"]).contacts) + 1 + len(served), 20)
             self.assertEqual(agent.load.used_units, 100)
@@ -238,7 +313,15 @@ class ReloadTest(unittest.TestCase):
                 self.contacts.CompleteContact(contact_id=first)
                 self.agents.CompleteWrapUp(agent_id="ana", contact_id=first)
                 served.append(first)
-        self.assertEqual(self.version(), RELOADS + 1)
+        during = beside()
+        self.assertEqual(self.version(), RELOADS + 2)
+        self.assertGreater(len(during), 0)
+        print(
+            f"{RELOADS} reloads: p99 of an offer {p99(alone):.2f} ms alone ({len(alone)} of them), {p99(during):.2f} ms"
+            f" beside ({len(during)}), ratio {p99(during) / p99(alone):.2f};"
+            f" resident {before:.1f} MB, {self.resident():.1f} MB after",
+            file=sys.stderr,
+        )
 
 
 if __name__ == "__main__":

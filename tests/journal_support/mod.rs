@@ -12,7 +12,7 @@ use usher::engine::Engine;
 use usher::engine::command::Command;
 use usher::engine::time::Time;
 use usher::journal::disk::{Disk, DiskFile};
-use usher::journal::{Completion, Durability, EmbeddedJournal, Journal, OpenError, Options};
+use usher::journal::{Completion, Durability, EmbeddedJournal, Journal, Keep, OpenError, Options};
 use usher::shard::{Done, Limits, Outputs, Refused, SeatId, Shard};
 
 use crate::shard_support::{BEGIN, World};
@@ -257,6 +257,7 @@ pub fn options(segment_bytes: u64) -> Options {
         waiting_bytes: 64 << 10,
         nanos: Arc::new(move || begun.elapsed().as_nanos() as u64),
         observe: Arc::new(|_| {}),
+        keep: Keep::default(),
     }
 }
 

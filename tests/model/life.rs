@@ -1,13 +1,18 @@
 //! What each event may do, and what it does.
 
-use usher::engine::agent::{Fault, Presence};
+use std::collections::BTreeSet;
+
+use usher::engine::agent::{AgentProfile, Fault, Presence, SkillOverride, UpsertCause};
 use usher::engine::command::{ContactChange, NewContact};
-use usher::engine::contact::{ContactState, Direction, EndCause, FailCause, LegState, OfferState, Outcome, Reason};
+use usher::engine::contact::{
+    AssignCause, ContactState, Direction, EndCause, FailCause, LegState, OfferState, Outcome, Reason,
+};
 use usher::engine::event::{Answer, EntryCause, EntryExit, Event, Recorded};
-use usher::engine::id::{AgentId, BarId, ContactId, LegId, QueueId};
-use usher::engine::policy::{Channel, Policy};
+use usher::engine::id::{AgentId, BarId, ContactId, LegId, QueueId, Text};
+use usher::engine::policy::{Channel, Policy, Queue};
 use usher::engine::time::{Span, Time};
 
+use super::steps::Stand;
 use super::{Agent, Contact, Entry, Gateway, Leg, Model, Promise, must};
 
 type Check = Result<(), String>;
@@ -18,7 +23,7 @@ fn allowed(before: ContactState, after: ContactState) -> bool {
     let next: &[ContactState] = match before {
         Scheduled => &[Queued, Assigned, Closed],
         Parked => &[Queued, WrapUp, Closed],
-        Queued => &[Parked, Offered, WrapUp, Closed],
+        Queued => &[Parked, Offered, Assigned, WrapUp, Closed],
         Offered => &[Queued, Assigned],
         Assigned => &[Queued, Connected, WrapUp, Closed],
         Connected => &[OnHold, Queued, Assigned, WrapUp, Closed],
@@ -40,7 +45,10 @@ impl Model {
             contact.filter(|contact| model.contacts.contains_key(contact)).map(|contact| model.state(contact))
         };
         let before = state(self);
+        self.now = *time;
         self.evolve(*time, event).map_err(|fault| format!("event {sequence}: {fault}"))?;
+        self.note_doing(*time);
+        self.watch_lenders();
         if let (Some(before), Some(after)) = (before, state(self)) {
             must(allowed(before, after), || format!("event {sequence}: {before:?} -> {after:?} is no step"))?;
             must(recorded.contact_states == Some((before, after)), || {
@@ -54,6 +62,16 @@ impl Model {
         match event {
             Event::RequestRemembered { .. } => Ok(()),
             Event::PolicyApplied { policy, .. } => self.policy_applied(policy),
+            Event::QueueOpenChanged { queue, before, after, set, until, by_clock } => {
+                let held = self.gates.remove(queue);
+                must(*before == held.is_none_or(|gate| gate.0), || "a queue was not so".into())?;
+                must(*after == set.unwrap_or(true), || "a queue is not so".into())?;
+                let over = held.and_then(|gate| gate.1).is_some_and(|at| at <= now);
+                must(*by_clock == over, || "a queue is opened by another's hand".into())?;
+                must(set.is_some() || until.is_none(), || "nothing is set until an instant".into())?;
+                self.gates.extend(set.map(|set| (*queue, (set, *until))));
+                Ok(())
+            }
             Event::GatewaySessionOpened { gateway, gateway_id, lease } => {
                 let held = self.gateways.entry(*gateway).or_default();
                 let (id, streams) = (gateway_id.clone(), held.streams);
@@ -85,7 +103,7 @@ impl Model {
 
     fn policy_applied(&mut self, policy: &std::sync::Arc<Policy>) -> Check {
         must(policy.version == self.policy.version + 1, || "a policy version is skipped".into())?;
-        self.policy = policy.clone();
+        let before = std::mem::replace(&mut self.policy, policy.clone());
         for channel in &policy.channels {
             self.channels.insert(channel.id.clone(), channel.clone());
         }
@@ -98,11 +116,20 @@ impl Model {
                         let waiting = self.contacts.values_mut().filter_map(|held| held.entry.as_mut());
                         waiting.filter(|entry| here(entry)).for_each(|entry| entry.acted.clear());
                     }
+                    let same = (&known.require, &known.steps, known.exhausted)
+                        == (&queue.require, &queue.steps, queue.exhausted);
                     *known = queue.clone();
+                    if !same {
+                        self.restep(QueueId(at as u32));
+                    }
                 }
                 None => self.queues.push(queue.clone()),
             }
         }
+        let live = |queue: &Queue| policy.queues.iter().any(|known| known.id == queue.id);
+        self.gates.retain(|queue, _| live(&self.queues[queue.index()]));
+        self.measure_anew(&before);
+        self.renew_lending();
         Ok(())
     }
 
@@ -118,6 +145,7 @@ impl Model {
             Event::ContactQueued { queue, only, cause, .. } => {
                 self.leave_for(id)?;
                 self.passed.retain(|(passed, _)| *passed != id);
+                self.exhausted.retain(|over| *over != id);
                 if matches!(cause, EntryCause::Arrived | EntryCause::Scheduled | EntryCause::Overflowed) {
                     self.arrivals.push(id);
                 }
@@ -130,6 +158,7 @@ impl Model {
                 let entry = held.entry.as_mut().ok_or("a contact without an entry is moved")?;
                 must(entry.queue == exit.queue && entry.queue != *to, || "a contact is moved from elsewhere".into())?;
                 entry.leaving = true;
+                held.parked_on = entry.parked_at.map(|_| entry.park_until);
                 let books = self.books.entry((exit.queue, held.direction)).or_default();
                 (books.waiting, books.moved) = (books.waiting - 1, books.moved + 1);
             }
@@ -141,6 +170,7 @@ impl Model {
                 must(matches!(state, ContactState::Connected | ContactState::OnHold), || {
                     "a transfer of nobody".into()
                 })?;
+                self.contacts.get_mut(&id).expect("it was found").preferred = Text::default();
             }
             Event::ContactClosed { outcome, .. } => {
                 must(!held.closed && held.outcome == Some(*outcome), || "a contact closes otherwise".into())?;
@@ -165,14 +195,23 @@ impl Model {
             self.entry(id)?.acted.push(*rule);
             return Ok(());
         }
-        let park = self.policy.rules.park_timeout;
-        let entry = self.contacts.get_mut(&id).and_then(|held| held.entry.as_mut()).ok_or("no entry is open")?;
+        match event {
+            Event::ContactRelaxed { before, after, skipped, advanced, .. } => {
+                let skipped = (0..32).filter(|step| skipped & (1 << step) != 0).collect();
+                return self.relaxed(id, (*before, &Stand { step: *after, skipped, advanced: *advanced }));
+            }
+            Event::StepsExhausted { .. } => return self.steps_over(id),
+            _ => {}
+        }
+        let held = self.contacts.get_mut(&id).ok_or("an unknown contact")?;
+        let park = held.parked_on.take().unwrap_or(now + self.policy.rules.park_timeout);
+        let entry = held.entry.as_mut().ok_or("no entry is open")?;
         match event {
             Event::ContactUnrestricted { .. } => must(entry.only.take().is_some(), || "nothing to unrestrict".into()),
             Event::ContactParked { until, .. } => {
                 must(state == ContactState::Queued, || format!("parked while {state:?}"))?;
-                must(*until == now + park, || "parked for another time".into())?;
-                (entry.parked_at, entry.park_until) = (Some(now), *until);
+                must(*until == park, || "parked for another time".into())?;
+                (entry.parked_at, entry.park_until, entry.skips_first) = (Some(now), *until, false);
                 Ok(())
             }
             Event::ContactUnparked { .. } => {
@@ -208,16 +247,20 @@ impl Model {
             serial: self.sequence,
             channel: new.profile.channel.clone(),
             direction: new.profile.direction as usize,
+            callback: new.profile.direction == Direction::Callback && !new.profile.callback_of.is_empty(),
             gateway: new.profile.gateway_id.clone(),
             priority: new.priority,
             arrival,
             requirement: new.requirement.clone(),
+            preferred: new.profile.preferred_agent_id.clone(),
+            attributes: new.profile.attributes.clone(),
             schedule: new.schedule,
             expire: new.expire,
             entry: None,
             owner: None,
             legs: Vec::new(),
             queued_once: false,
+            parked_on: None,
             outcome: None,
             closed: false,
         };
@@ -240,8 +283,15 @@ impl Model {
             declines: 0,
             reached: Span::ZERO,
             acted: Vec::new(),
+            step: 0,
+            skipped: Vec::new(),
+            advanced: Span::ZERO,
+            exhausted: false,
+            skips_first: false,
             leaving: false,
             leg: None,
+            open: Vec::new(),
+            filling: false,
             threshold: rules.service_level.threshold,
             short: rules.short_abandon,
             max_wait,
@@ -249,6 +299,7 @@ impl Model {
         (held.owner, held.queued_once) = (None, true);
         let books = self.books.entry((queue, held.direction)).or_default();
         (books.offered, books.waiting) = (books.offered + 1, books.waiting + 1);
+        self.enters_steps(id);
         Ok(())
     }
 
@@ -259,6 +310,9 @@ impl Model {
         (outcome, reason): (Outcome, Reason),
         exit: Option<EntryExit>,
     ) -> Check {
+        if reason == Reason::QueueClosed {
+            self.check_turned_away(id)?;
+        }
         if reason == Reason::QueueFull {
             self.check_refusal(id)?;
         }
@@ -284,6 +338,9 @@ impl Model {
             other => return Err(format!("a waiting contact ends {other:?}")),
         };
         *count += 1;
+        if outcome == Outcome::Expired || outcome == Outcome::Abandoned && entry.wait(now) >= entry.short {
+            self.note_promise(entry.queue, false);
+        }
         Ok(())
     }
 
@@ -291,32 +348,56 @@ impl Model {
 
     fn leg_event(&mut self, now: Time, id: ContactId, leg: LegId, event: &Event) -> Check {
         match event {
-            Event::OfferIssued { agent, cost, expires, wait, .. } => {
+            Event::OfferIssued { agent, cost, expires, wait, broadcast, .. } => {
+                self.check_none_returns(*agent)?;
                 self.check_offer(now, id, *agent)?;
                 let queue = self.entry(id)?.queue;
                 self.turns.insert(queue, *agent);
+                self.note_offer(now, *agent);
                 let rules = self.rules(id);
                 must(*wait == self.entry(id)?.wait(now), || "an offer says another wait".into())?;
                 must(*cost == rules.cost && *expires == now + rules.offer_timeout, || "an offer's terms".into())?;
                 self.begin(id, leg, (*agent, *cost), (LegState::Offered, OfferState::Issued), *expires)?;
-                self.entry(id)?.leg = Some(leg);
+                let several = self.several(&self.contacts[&id]).is_some();
+                must(*broadcast == several, || "an offer to one, or to several".into())?;
+                self.legs.get_mut(&leg).expect("it has begun").broadcast = several;
+                let entry = self.entry(id)?;
+                (entry.leg, entry.filling) = (Some(leg), several);
+                entry.open.push((leg, *agent));
                 Ok(())
             }
-            Event::LegAssigned { agent, cost, connect_by, .. } => {
-                must(self.contacts[&id].entry.is_none(), || "assigned while it waits".into())?;
+            Event::LegAssigned { agent, cost, connect_by, cause, .. } => {
+                self.check_given(id, *agent, *cause)?;
                 let until = now + self.rules(id).connect_timeout;
                 must(*connect_by == until, || "another connect timeout".into())?;
                 self.begin(id, leg, (*agent, *cost), (LegState::Assigned, OfferState::None), until)?;
                 let held = self.contacts.get_mut(&id).expect("it was found");
-                (held.owner, held.schedule) = (Some(leg), None);
+                match &mut held.entry {
+                    Some(entry) => entry.leg = Some(leg),
+                    None => (held.owner, held.schedule) = (Some(leg), None),
+                }
+                if matches!(cause, AssignCause::Picked | AssignCause::Forced) {
+                    self.promise_interruptions(leg);
+                }
                 Ok(())
             }
             Event::LegConnected { answer, .. } => self.connected(now, id, leg, *answer),
-            Event::LegHeld { .. } => self.pass(leg, LegState::Connected, (LegState::OnHold, None)),
-            Event::LegResumed { .. } => self.pass(leg, LegState::OnHold, (LegState::Connected, None)),
+            Event::LegHeld { by, .. } => {
+                if let Some(by) = by {
+                    self.kept(&Promise::Interrupted(leg, *by))?;
+                }
+                self.legs.get_mut(&leg).ok_or("no such leg")?.interrupted = *by;
+                self.pass(leg, LegState::Connected, (LegState::OnHold, None))
+            }
+            Event::LegResumed { interrupted, .. } => {
+                self.check_return(leg, *interrupted)?;
+                self.legs.get_mut(&leg).expect("it was found").interrupted = None;
+                self.pass(leg, LegState::OnHold, (LegState::Connected, None))
+            }
             Event::LegWrapUpStarted { until, .. } => {
                 must(self.legs[&leg].state != LegState::Assigned, || "wrap-up of nothing".into())?;
-                self.legs.get_mut(&leg).ok_or("no such leg")?.state = LegState::WrapUp;
+                let held = self.legs.get_mut(&leg).ok_or("no such leg")?;
+                (held.state, held.interrupted) = (LegState::WrapUp, None);
                 self.pass(leg, LegState::WrapUp, (LegState::WrapUp, Some(*until)))
             }
             Event::LegEnded { cause, barred, .. } => self.leg_ended(now, leg, *cause, *barred),
@@ -346,7 +427,21 @@ impl Model {
         held.legs.push(leg);
         let channel = held.channel.clone();
         let until = Some(until);
-        let new = Leg { contact, agent, channel, cost, state, offer, connected_once: false, until };
+        let number = self.sequence;
+        let new = Leg {
+            number,
+            contact,
+            agent,
+            channel,
+            cost,
+            state,
+            offer,
+            broadcast: false,
+            connected_once: false,
+            connected: None,
+            interrupted: None,
+            until,
+        };
         must(self.legs.insert(leg, new).is_none(), || "a leg's id is used twice".into())
     }
 
@@ -361,14 +456,15 @@ impl Model {
     fn connected(&mut self, now: Time, id: ContactId, leg: LegId, answer: Option<Answer>) -> Check {
         self.pass(leg, LegState::Assigned, (LegState::Connected, None))?;
         let held = self.legs.get_mut(&leg).expect("it was found");
-        held.connected_once = true;
+        (held.connected_once, held.connected) = (true, Some(now));
         let agent = held.agent;
         self.agent(agent).faults[Fault::Connect as usize] = 0;
         self.agent(agent).connected += 1;
         let contact = self.contacts.get_mut(&id).expect("it was found");
         contact.owner = Some(leg);
         let entry = contact.entry.take();
-        must(entry.as_ref().is_none_or(|entry| entry.leg == Some(leg)), || "another leg answers".into())?;
+        let alone = |entry: &Entry| entry.leg == Some(leg) && entry.open.is_empty();
+        must(entry.as_ref().is_none_or(alone), || "another leg answers, or others are still offered it".into())?;
         let expected = entry.map(|entry| {
             let wait = entry.wait(now);
             Answer { queue: entry.queue, wait, within_threshold: wait <= entry.threshold }
@@ -379,6 +475,7 @@ impl Model {
             books.waiting -= 1;
             books.answered += 1;
             books.answered_within_threshold += u64::from(answer.within_threshold);
+            self.note_promise(answer.queue, answer.within_threshold);
         }
         Ok(())
     }
@@ -413,18 +510,32 @@ impl Model {
             Event::OfferDeclined { barred, .. } => (OfferState::Declined, *barred),
             Event::OfferExpired { barred, .. } => (OfferState::Expired, *barred),
             Event::OfferFailed { barred, .. } => (OfferState::Failed, *barred),
+            Event::OfferRescinded { winner, .. } => {
+                self.check_rescinded(id, *winner)?;
+                (OfferState::Rescinded, None)
+            }
             Event::OfferCancelled { .. } => (OfferState::Cancelled, None),
             Event::OfferRevoked { .. } => (OfferState::Revoked, None),
             _ => return Err(format!("{event:?} is not an offer's")),
         };
-        held.offer = offer;
+        let broadcast = self.legs[&leg].broadcast;
+        self.legs.get_mut(&leg).expect("it was found").offer = offer;
         match event {
             Event::OfferDeclined { .. } => {
                 self.agent(agent).declines += 1;
                 let most = self.policy.rules.max_declines;
                 let entry = self.entry(id)?;
                 entry.declines += 1;
-                if most > 0 && entry.declines >= most {
+                if most > 0 && entry.declines >= most && entry.open.len() <= 1 {
+                    self.promises.push(Promise::NoWillingAgent(id));
+                }
+            }
+            // One of several blames nobody, and may be offered again; after enough declines nobody is willing.
+            Event::OfferExpired { .. } if broadcast => {
+                must(rang_out && barred.is_none(), || "one of several offers expires otherwise".into())?;
+                let most = self.policy.rules.max_declines;
+                let entry = self.entry(id)?;
+                if most > 0 && entry.declines >= most && entry.open.len() <= 1 {
                     self.promises.push(Promise::NoWillingAgent(id));
                 }
             }
@@ -444,6 +555,13 @@ impl Model {
         self.end(leg, barred)
     }
 
+    /// The others lose when one has won, and he is the one.
+    fn check_rescinded(&self, id: ContactId, winner: AgentId) -> Check {
+        let entry = self.contacts[&id].entry.as_ref().ok_or("an offer of nothing")?;
+        let won = entry.leg.map(|leg| &self.legs[&leg]).filter(|leg| leg.state == LegState::Assigned);
+        must(won.is_some_and(|leg| leg.agent == winner), || format!("{winner:?} has not won {id:?}"))
+    }
+
     fn accepted(&mut self, now: Time, id: ContactId, leg: LegId, connect_by: Time) -> Check {
         let until = now + self.rules(id).connect_timeout;
         must(connect_by == until, || "another connect timeout".into())?;
@@ -452,18 +570,26 @@ impl Model {
         let agent = held.agent;
         let held = self.agent(agent);
         (held.faults[Fault::Expired as usize], held.faults[Fault::Delivery as usize], held.declines) = (0, 0, 0);
+        self.promise_interruptions(leg);
+        let entry = self.entry(id)?;
+        entry.leg = Some(leg);
+        entry.open.retain(|open| open.0 != leg);
         self.pass(leg, LegState::Offered, (LegState::Assigned, Some(until)))
     }
 
     fn end(&mut self, leg: LegId, barred: Option<(BarId, Time)>) -> Check {
         let held = self.legs.get_mut(&leg).ok_or("no such leg")?;
         must(held.state != LegState::Ended, || "a leg ends twice".into())?;
-        (held.state, held.until) = (LegState::Ended, None);
+        (held.state, held.until, held.interrupted) = (LegState::Ended, None, None);
         let (contact, agent) = (held.contact, held.agent);
+        self.hand_on(agent, leg);
         let contact = self.contacts.get_mut(&contact).ok_or("an unknown contact")?;
         contact.owner = contact.owner.filter(|&owner| owner != leg);
         if let Some(entry) = &mut contact.entry {
-            entry.leg = entry.leg.filter(|&of| of != leg);
+            entry.open.retain(|open| open.0 != leg);
+            if entry.leg == Some(leg) {
+                entry.leg = entry.open.last().map(|open| open.0);
+            }
             entry.bars.extend(barred.map(|(bar, until)| (bar, agent, until)));
         }
         Ok(())
@@ -500,10 +626,36 @@ impl Model {
         self.agents.get_mut(&agent).expect("an event names an agent that is there")
     }
 
+    /// What is set over an agent's skills shows in them, and goes at its time alone.
+    fn check_overrides(
+        &self,
+        now: Time,
+        id: AgentId,
+        profile: &AgentProfile,
+        (cause, overrides): (UpsertCause, &[SkillOverride]),
+    ) -> Check {
+        let level = |skill: &Text| profile.skills.iter().find(|held| held.0 == *skill).map_or(0, |held| held.1);
+        let shown = overrides.iter().all(|held| level(&held.skill) == held.level && held.until > now);
+        must(shown, || format!("{overrides:?} does not show in {profile:?}"))?;
+        let before = self.agents.get(&id).map(|agent| &agent.overrides[..]).unwrap_or_default();
+        let kept = |held: &SkillOverride| overrides.iter().any(|now| now.skill == held.skill);
+        let gone: Vec<_> = before.iter().filter(|held| !kept(held)).collect();
+        match cause {
+            UpsertCause::Skills => Ok(()),
+            UpsertCause::SkillsExpired => must(
+                !gone.is_empty() && gone.iter().all(|held| held.until <= now && level(&held.skill) == held.configured),
+                || format!("{gone:?} does not return in {profile:?}"),
+            ),
+            UpsertCause::Request | UpsertCause::Config => must(gone.is_empty(), || format!("{gone:?} is lost")),
+        }
+    }
+
     fn agent_event(&mut self, now: Time, id: AgentId, event: &Event) -> Check {
-        if let Event::AgentUpserted { profile, .. } = event {
+        if let Event::AgentUpserted { profile, cause, overrides, .. } = event {
+            self.check_overrides(now, id, profile, (*cause, overrides))?;
             let held = self.agents.entry(id).or_insert_with(|| Agent::new(profile.clone()));
             (held.profile, held.removed, held.deleted) = (profile.clone(), false, false);
+            held.overrides.clone_from(overrides);
             return Ok(());
         }
         if let Event::AgentNotResponding { until, fault, .. } = event {
@@ -513,6 +665,11 @@ impl Model {
             self.agent(id).away = Some(*until);
             return Ok(());
         }
+        match event {
+            Event::AgentRestStarted { cause, .. } => return self.rested(now, id, *cause, true),
+            Event::AgentRestEnded { cause, .. } => return self.rested(now, id, *cause, false),
+            _ => {}
+        }
         let works = self.agent_legs(id).any(|leg| leg.state != LegState::Offered);
         let held = self.agent(id);
         match event {
@@ -521,6 +678,8 @@ impl Model {
                 must(held.removed && !works, || "an agent at work is deleted".into())?;
                 (held.deleted, held.presence, held.session) = (true, Presence::Offline, false);
                 (held.streams, held.lease_until) = (0, None);
+                held.rests.clear();
+                held.overrides.clear();
             }
             Event::AgentSignedIn { presence, lease, .. } => {
                 must(held.presence == Presence::Offline, || "a shift begins twice".into())?;
@@ -561,6 +720,7 @@ impl Agent {
     fn new(profile: std::sync::Arc<usher::engine::agent::AgentProfile>) -> Agent {
         Agent {
             profile,
+            overrides: Vec::new(),
             presence: Presence::Offline,
             next: None,
             session: false,
@@ -569,6 +729,9 @@ impl Agent {
             inbound_since: None,
             available_since: None,
             connected: 0,
+            did: Vec::new(),
+            offered: Vec::new(),
+            rests: BTreeSet::new(),
             faults: [0; 3],
             declines: 0,
             removed: false,
@@ -594,7 +757,13 @@ fn updated(held: &mut Contact, change: &ContactChange) {
     if let Some(requirement) = &change.requirement {
         held.requirement.clone_from(requirement);
     }
+    if let Some(preferred) = &change.preferred_agent_id {
+        held.preferred.clone_from(preferred);
+    }
     if let Some(expire) = change.expire {
         held.expire = expire;
+    }
+    if let Some(attributes) = &change.attributes {
+        held.attributes.clone_from(attributes);
     }
 }

@@ -1,15 +1,16 @@
 //! Who may take what, and in which order: by looking at everyone.
 
 use usher::engine::agent::{AgentProfile, Presence};
+use usher::engine::contact::{AssignCause, LegState};
 use usher::engine::id::{AgentId, ContactId, QueueId, Text};
 use usher::engine::policy::{Membership, Team};
 use usher::engine::requirement::{Comparison, Expr, Value};
 use usher::engine::time::{Span, Time};
 
-use super::{Contact, Entry, Model, must};
+use super::{Contact, Entry, Leg, Model, must};
 
 /// Whether a profile meets a requirement.
-fn meets(profile: &AgentProfile, expr: &Expr) -> bool {
+pub fn meets(profile: &AgentProfile, expr: &Expr) -> bool {
     let attribute = |name: &Text| profile.attributes.iter().find(|held| held.0 == *name).map(|held| &held.1);
     match expr {
         Expr::All(parts) => !parts.iter().any(|part| !meets(profile, part)),
@@ -33,7 +34,7 @@ fn meets(profile: &AgentProfile, expr: &Expr) -> bool {
     }
 }
 
-fn stands(comparison: Comparison, order: std::cmp::Ordering) -> bool {
+pub fn stands(comparison: Comparison, order: std::cmp::Ordering) -> bool {
     match comparison {
         Comparison::Equal => order.is_eq(),
         Comparison::NotEqual => order.is_ne(),
@@ -71,9 +72,7 @@ impl Model {
             Some((only, _)) => only == agent,
             None => self.band(agent, entry.queue).is_some(),
         };
-        let profile = &self.agents[&agent].profile;
-        let asked = self.queues[entry.queue.index()].require.iter().chain(&contact.requirement);
-        listed && asked.map(|asked| &asked.expr).all(|expr| meets(profile, expr))
+        listed && self.tier_met(agent, contact).is_some()
     }
 
     /// Whether an agent gets new offers at all.
@@ -88,25 +87,74 @@ impl Model {
     }
 
     fn has_room(&self, id: AgentId, channel: &Text) -> bool {
+        let all: Vec<&Leg> = self.agent_legs(id).collect();
+        // As it is; or all that may be interrupted given way, and what is interrupted in nobody's way.
+        self.fits_as_is(id, channel)
+            || self.interrupts_any(channel) && {
+                let stay = all.iter().copied().filter(|leg| !self.gives_way(leg, channel) && leg.interrupted.is_none());
+                let claimed: u32 = all.iter().filter(|leg| leg.interrupted.is_some()).map(|leg| leg.cost).sum();
+                self.fits(id, channel, &stay.collect::<Vec<_>>(), claimed)
+            }
+    }
+
+    /// Whether one more contact of a channel fits beside all an agent holds.
+    pub fn fits_as_is(&self, id: AgentId, channel: &Text) -> bool {
+        self.fits(id, channel, &self.agent_legs(id).collect::<Vec<_>>(), 0)
+    }
+
+    /// Whether one more contact of a channel fits beside these legs of an agent and so many units more.
+    fn fits(&self, id: AgentId, channel: &Text, beside: &[&Leg], more: u32) -> bool {
         let rules = &self.channels[channel];
-        let used: u32 = self.agent_legs(id).map(|leg| leg.cost).sum();
+        let used: u32 = more + beside.iter().map(|leg| leg.cost).sum::<u32>();
         let in_hand = self.agent_legs(id).filter(|leg| leg.channel == *channel).count();
-        used + rules.cost <= self.agents[&id].profile.capacity && in_hand < rules.max as usize
+        let apart = |leg: &Leg| {
+            let live = |id: &Text| self.policy.channels.iter().find(|known| known.id == *id);
+            let names = |one: &Text, other: &Text| live(one).is_some_and(|known| known.excludes.contains(other));
+            names(channel, &leg.channel) || names(&leg.channel, channel)
+        };
+        used + rules.cost <= self.agents[&id].profile.capacity
+            && in_hand < rules.max as usize
+            && !beside.iter().copied().any(apart)
     }
 
     /// Whether an agent stands ready for a contact that waits: eligible, offers wanted, room.
     fn ready(&self, agent: AgentId, contact: &Contact) -> bool {
-        self.takes_offers(agent) && self.eligible(agent, contact) && self.has_room(agent, &contact.channel)
+        self.takes_offers(agent)
+            && self.agents[&agent].rests.is_empty()
+            && self.eligible(agent, contact)
+            && self.has_room(agent, &contact.channel)
     }
 
     /// Whether this pair could be matched now.
     pub fn could(&self, agent: AgentId, contact: &Contact) -> bool {
         let Some(entry) = &contact.entry else { return false };
         entry.parked_at.is_none()
-            && entry.leg.is_none()
+            && self.wants(contact, entry)
+            && !entry.open.iter().any(|open| open.1 == agent)
             && !entry.bars.iter().any(|bar| bar.1 == agent)
             && self.ready(agent, contact)
             && (entry.only.is_some() || self.let_go(agent, contact, entry))
+    }
+
+    /// To how many at once a contact is offered: at least, and at most; none when to one alone.
+    pub fn several(&self, contact: &Contact) -> Option<(usize, usize)> {
+        let entry = contact.entry.as_ref()?;
+        let rule = self.queues[entry.queue.index()].broadcast?;
+        let one = entry.only.is_some() || self.channels[&contact.channel].auto_accept;
+        (!one).then_some((rule.min as usize, rule.max as usize))
+    }
+
+    /// Whether a contact wants an agent, or one more of several.
+    fn wants(&self, contact: &Contact, entry: &Entry) -> bool {
+        let Some(leg) = entry.leg else { return true };
+        let rings = self.legs[&leg].state == LegState::Offered;
+        let wanted = |(min, max): (usize, usize)| entry.open.len() < if entry.filling { max } else { min };
+        rings && self.several(contact).is_some_and(wanted)
+    }
+
+    /// The batch is over: who is offered to as many as there were is content.
+    pub fn content(&mut self) {
+        self.contacts.values_mut().filter_map(|held| held.entry.as_mut()).for_each(|entry| entry.filling = false);
     }
 
     /// Whether a team's delay is over and its agents are not kept back.
@@ -122,7 +170,8 @@ impl Model {
         };
         entry.reached >= delay
             && reserve.is_none_or(|reserve| {
-                reserve.release_after.is_some_and(|after| entry.reached >= after) || idle() > reserve.keep_idle as usize
+                reserve.release_after.is_some_and(|after| entry.reached >= after)
+                    || self.lends(reserve) && idle() > reserve.keep_idle as usize
             })
     }
 
@@ -142,6 +191,20 @@ impl Model {
             way.push(next);
             at = self.first_agent(next).ok_or("a contact cannot find its agent")?;
         }
+    }
+
+    /// Work is given to who is there; what waits is picked by who may serve it and has room, and forced on anybody.
+    pub fn check_given(&self, id: ContactId, agent: AgentId, cause: AssignCause) -> Result<(), String> {
+        let (contact, held) = (&self.contacts[&id], &self.agents[&agent]);
+        let there = held.presence != Presence::Offline && held.session && held.next.is_none() && !held.removed;
+        must(there, || format!("{agent:?} is given {id:?} and is not there"))?;
+        let waits = matches!(cause, AssignCause::Forced | AssignCause::Picked);
+        must(waits == contact.entry.is_some(), || format!("{id:?} is given as {cause:?}"))?;
+        let Some(entry) = &contact.entry else { return Ok(()) };
+        must(entry.leg.is_none() && entry.parked_at.is_none(), || format!("{id:?} is given over something open"))?;
+        must(entry.only.is_none_or(|(only, _)| only == agent), || format!("{id:?} stays with another"))?;
+        let suits = self.eligible(agent, contact) && self.has_room(agent, &contact.channel);
+        must(cause == AssignCause::Forced || suits, || format!("{agent:?} may not pick {id:?}"))
     }
 
     /// QUEUED and PARKED entries of a queue.
@@ -174,10 +237,30 @@ impl Model {
         must(self.overfull(queue, 0), || format!("{id:?} is refused by a queue with a place"))
     }
 
+    /// Whether a queue takes arrivals.
+    pub fn is_open(&self, queue: QueueId) -> bool {
+        self.gates.get(&queue).is_none_or(|gate| gate.0)
+    }
+
+    /// Whether a contact has just come to a queue that is closed to it.
+    pub fn shut_out(&self, id: ContactId) -> bool {
+        let contact = &self.contacts[&id];
+        let came = self.arrivals.contains(&id) && !contact.callback;
+        came && contact.entry.as_ref().is_some_and(|entry| !self.is_open(entry.queue))
+    }
+
+    /// A queue that is closed refuses whoever comes, once its rules have let him be.
+    pub fn check_turned_away(&self, id: ContactId) -> Result<(), String> {
+        must(self.shut_out(id), || format!("{id:?} is turned away by a queue that is open to it"))?;
+        must(self.due_rule(id).is_none(), || format!("{id:?} is turned away before its rules"))
+    }
+
     /// Whoever came in and waits has a place.
     pub fn check_arrivals(&mut self) -> Result<(), String> {
         for id in std::mem::take(&mut self.arrivals) {
             let Some(entry) = self.contacts.get(&id).and_then(|contact| contact.entry.as_ref()) else { continue };
+            let closed = !self.is_open(entry.queue) && !self.contacts[&id].callback;
+            must(!closed, || format!("{id:?} came into a closed queue"))?;
             let waits = entry.leg.is_none() && entry.parked_at.is_none();
             must(!waits || !self.overfull(entry.queue, 0), || format!("{id:?} waits without a place"))?;
         }

@@ -1,23 +1,27 @@
 //! A slow, obvious second engine, kept from the event stream alone and written from the design's text.
 //!
 //! It has no index and no order of its own: `matching` scans everything to say who could get an offer, `turns` who
-//! should, `life` says what each event may do, `rest` what must hold once nothing is due. Where it disagrees with the engine, one
+//! should, `lending` when agents kept back are lent, `life` says what each event may do, `rest` what must hold once nothing is due. Where it disagrees with the engine, one
 //! of the two is wrong.
 
+pub mod interruption;
+pub mod lending;
 pub mod life;
 pub mod matching;
 pub mod overflow;
 pub mod rest;
+pub mod rests;
+pub mod steps;
 pub mod turns;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use usher::engine::agent::{AgentProfile, Presence, Routing};
+use usher::engine::agent::{AgentProfile, Presence, Rest, Routing, SkillOverride};
 use usher::engine::contact::{ContactState, LegState, OfferState, Outcome};
 use usher::engine::id::{AgentId, BarId, ContactId, GatewayId, LegId, QueueId, Text};
 use usher::engine::policy::{Channel, Policy, Queue};
-use usher::engine::requirement::Requirement;
+use usher::engine::requirement::{Attributes, Requirement};
 use usher::engine::tally::Books;
 use usher::engine::time::{Span, Time};
 
@@ -36,10 +40,22 @@ pub struct Entry {
     pub reached: Span,
     /// The overflow rules that have acted.
     pub acted: Vec<u32>,
+    /// The step in force, those passed over, and how much earlier later ones begin.
+    pub step: u8,
+    pub skipped: Vec<u8>,
+    pub advanced: Span,
+    /// Whether overflow rules have been looked at, all steps over.
+    pub exhausted: bool,
+    /// Whether its first step is to be passed over in this batch.
+    pub skips_first: bool,
     /// Whether it is being left for another queue.
     pub leaving: bool,
     /// The leg of this entry: an offer, or what it was accepted into.
     pub leg: Option<LegId>,
+    /// Its open offers.
+    pub open: Vec<(LegId, AgentId)>,
+    /// Whether an offer of it was issued to one of several in this batch.
+    pub filling: bool,
     pub threshold: Span,
     pub short: Span,
     pub max_wait: Span,
@@ -58,10 +74,14 @@ pub struct Contact {
     pub serial: u64,
     pub channel: Text,
     pub direction: usize,
+    /// Whether it was promised to be called back.
+    pub callback: bool,
     pub gateway: Text,
     pub priority: i32,
     pub arrival: Time,
     pub requirement: Option<Arc<Requirement>>,
+    pub preferred: Text,
+    pub attributes: Attributes,
     pub schedule: Option<Time>,
     pub expire: Option<Time>,
     pub entry: Option<Entry>,
@@ -69,24 +89,34 @@ pub struct Contact {
     /// All its legs, ended ones too.
     pub legs: Vec<LegId>,
     pub queued_once: bool,
+    /// Until when it stays PARKED in the queue it is moved to.
+    pub parked_on: Option<Time>,
     pub outcome: Option<Outcome>,
     pub closed: bool,
 }
 
 pub struct Leg {
+    /// Its place among all legs ever begun.
+    pub number: u64,
     pub contact: ContactId,
     pub agent: AgentId,
     pub channel: Text,
     pub cost: u32,
     pub state: LegState,
     pub offer: OfferState,
+    pub broadcast: bool,
     pub connected_once: bool,
+    /// When it was last connected, and the leg that interrupted it.
+    pub connected: Option<Time>,
+    pub interrupted: Option<LegId>,
     /// When its state ends by itself; none for a conversation.
     pub until: Option<Time>,
 }
 
 pub struct Agent {
     pub profile: Arc<AgentProfile>,
+    /// What was set over it for a time.
+    pub overrides: Vec<SkillOverride>,
     pub presence: Presence,
     pub next: Option<Presence>,
     pub session: bool,
@@ -96,6 +126,12 @@ pub struct Agent {
     pub available_since: Option<Time>,
     /// Legs connected since he signed in.
     pub connected: u32,
+    /// What he did from when on, while anything goes by it: worked, was idle, or neither.
+    pub did: Vec<(Time, Option<bool>)>,
+    /// When he was offered contacts, while anything goes by it.
+    pub offered: Vec<Time>,
+    /// Why he rests from offers.
+    pub rests: BTreeSet<Rest>,
     pub faults: [u32; 3],
     pub declines: u32,
     pub removed: bool,
@@ -121,6 +157,7 @@ pub struct Gateway {
 pub enum Promise {
     NotResponding(AgentId),
     NoWillingAgent(ContactId),
+    Interrupted(LegId, LegId),
 }
 
 /// The second engine.
@@ -136,13 +173,22 @@ pub struct Model {
     pub gateways: BTreeMap<GatewayId, Gateway>,
     pub books: BTreeMap<(QueueId, usize), Books>,
     pub promises: Vec<Promise>,
+    /// What queues are set to by hand, and until when.
+    pub gates: BTreeMap<QueueId, (bool, Option<Time>)>,
     /// Who was last offered a contact, by queue.
     pub turns: BTreeMap<QueueId, AgentId>,
+    /// The reserves, by their place in the policy, under which help has begun.
+    pub helps: BTreeSet<usize>,
+    /// Entries answered or lost by queue, in order: whether each was answered in time. While a lender asks.
+    pub kept: BTreeMap<QueueId, Vec<bool>>,
     /// Who passed a wait with this batch, and the one before; or was declined by all.
     pub passed: Vec<(ContactId, Option<Span>)>,
+    /// Whose steps were over with this batch.
+    pub exhausted: Vec<ContactId>,
     /// Who came in with this batch.
     pub arrivals: Vec<ContactId>,
     pub sequence: u64,
+    pub now: Time,
 }
 
 /// Fails with words unless something holds.

@@ -10,6 +10,9 @@ use super::{Contact, Entry, Model, must};
 impl Model {
     /// Whether a rule is set off for a contact that waits, by what has just come upon it.
     fn set_off(&self, id: ContactId, entry: &Entry, trigger: Trigger) -> bool {
+        if self.shut_out(id) {
+            return trigger == Trigger::QueueClosed;
+        }
         let came_in = self.arrivals.contains(&id);
         match trigger {
             Trigger::QueueLength(Some(length)) => came_in && self.places(entry.queue) > length as usize,
@@ -18,7 +21,9 @@ impl Model {
             Trigger::Wait(wait) => self.passed.iter().any(|(passed, before)| {
                 *passed == id && before.is_some_and(|before| before < wait && wait <= entry.reached)
             }),
+            Trigger::QueueClosed => false,
             Trigger::NoWillingAgent => self.passed.contains(&(id, None)),
+            Trigger::StepsExhausted => self.exhausted.contains(&id),
         }
     }
 
@@ -34,12 +39,15 @@ impl Model {
         let Some(to) = self.queues.iter().position(|queue| queue.id == *name) else { return false };
         let to = QueueId(to as u32);
         let here = contact.entry.as_ref().expect("it waits");
-        if to == here.queue || !self.policy.queues.iter().any(|queue| queue.id == *name) {
+        if to == here.queue || !self.is_open(to) || !self.policy.queues.iter().any(|queue| queue.id == *name) {
             return false;
         }
         let mut there = contact.clone();
         let (bars, leg, only, reached) = (Vec::new(), None, None, Span::ZERO);
-        there.entry = Some(Entry { queue: to, bars, leg, only, reached, ..here.clone() });
+        let (open, filling) = (Vec::new(), false);
+        let begins = self.stands_in(to, contact);
+        let (step, skipped) = (begins.step, begins.skipped);
+        there.entry = Some(Entry { queue: to, bars, leg, open, filling, only, reached, step, skipped, ..here.clone() });
         !self.overfull(to, 1) || self.agents.keys().any(|&agent| self.could(agent, &there))
     }
 
@@ -68,11 +76,12 @@ impl Model {
     /// After a batch no rule is left that must act.
     pub fn check_none_due(&mut self) -> Result<(), String> {
         let passed: Vec<ContactId> = self.passed.iter().map(|(id, _)| *id).collect();
-        for id in self.arrivals.iter().copied().chain(passed) {
+        for id in self.arrivals.iter().copied().chain(passed).chain(self.exhausted.iter().copied()) {
             let due = self.due_rule(id);
             must(due.is_none(), || format!("{due:?} does not act on {id:?}"))?;
         }
         self.passed.clear();
+        self.exhausted.clear();
         Ok(())
     }
 

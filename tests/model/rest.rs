@@ -88,8 +88,10 @@ impl Model {
         }
         for (id, agent) in &self.agents {
             ahead(&format!("{id:?}"), agent.away)?;
+            ahead("a skill", agent.overrides.iter().map(|held| held.until).min())?;
             ahead(&format!("the lease of {id:?}"), agent.lease_until)?;
         }
+        self.gates.values().try_for_each(|gate| ahead("a queue", gate.1))?;
         self.gateways.values().try_for_each(|held| ahead("a gateway", held.lease_until.or(held.grace)))
     }
 
@@ -130,8 +132,7 @@ impl Model {
                 let here = agent.presence != Presence::Offline && agent.next != Some(Presence::Offline);
                 must(here && !agent.removed, || format!("{id:?} is kept for {only:?}, who has signed out"))?;
             }
-            let offer = entry.leg.map(|leg| &self.legs[&leg]).filter(|leg| leg.state == LegState::Offered);
-            must(offer.is_none_or(|leg| self.eligible(leg.agent, contact)), || {
+            must(entry.open.iter().all(|open| self.eligible(open.1, contact)), || {
                 format!("the offer of {id:?} is no longer allowed")
             })?;
         }
@@ -145,13 +146,14 @@ impl Model {
             must(said == *books && books.close(), || format!("books of {queue:?}: {said:?}, should be {books:?}"))?;
         }
         for queue in (0..self.queues.len() as u32).map(QueueId) {
+            must(state.is_open(queue) == self.is_open(queue), || format!("{queue:?} is open or not"))?;
             let (taken, said) = (self.places(queue), state.places_taken(queue));
             must(said as usize == taken, || format!("{queue:?} has {taken} waiting, said {said}"))?;
         }
         must(state.contact_count() as usize == self.contacts.len(), || "another number of contacts".into())?;
         for (&id, agent) in &self.agents {
             let held = state.agent(id);
-            let used: u32 = self.agent_legs(id).map(|leg| leg.cost).sum();
+            let used = self.used(id);
             must(held.used == used, || format!("{id:?} uses {used}, said {}", held.used))?;
             must(held.idle_since == agent.idle_since, || {
                 format!("{id:?} is idle since {:?}, said {:?}", agent.idle_since, held.idle_since)

@@ -2,12 +2,15 @@
 
 use std::cmp::Reverse;
 
-use usher::engine::agent::Presence;
+use usher::engine::agent::{AgentProfile, Presence};
 use usher::engine::id::{AgentId, ContactId, QueueId, Text};
 use usher::engine::policy::{ContactOrder, IdleClock, Queue, Selection};
 use usher::engine::rank::draw;
-use usher::engine::time::Time;
+use usher::engine::requirement::{Attributes, Value};
+use usher::engine::score::{Operation, ScoreExpr};
+use usher::engine::time::{Span, Time};
 
+use super::matching::stands;
 use super::{Contact, Model};
 
 /// How a contact ranks inside its queue: past `max_wait_first`, effective priority, adjusted arrival, creation.
@@ -20,6 +23,75 @@ fn in_queue(now: Time, rules: &Queue, contact: &Contact) -> InQueue {
     let aged = aged.min(rules.aging_cap.unwrap_or(i64::MAX));
     let effective = if overdue { 0 } else { i64::from(contact.priority) * 1_000_000 + aged };
     (Reverse(overdue), Reverse(effective), contact.arrival, contact.serial)
+}
+
+/// What a score comes to: a whole number or a text; 0 for what is not there.
+fn reckon(score: &ScoreExpr, agent: &AgentProfile, contact: &Attributes) -> Value {
+    let of = |attributes: &Attributes, name: &Text| {
+        let held = attributes.iter().find(|held| held.0 == *name).map(|held| held.1.clone());
+        match held {
+            Some(Value::Bool(truth)) => Value::Int(i64::from(truth)),
+            Some(Value::Decimal(millionths)) => Value::Int(millionths / 1_000_000),
+            Some(held) => held,
+            None => Value::List(Vec::new()),
+        }
+    };
+    match score {
+        ScoreExpr::Number(number) => Value::Int(*number),
+        ScoreExpr::Literal(text) => Value::Str(text.clone()),
+        ScoreExpr::Skill(skill) => {
+            let held = agent.skills.iter().find(|held| held.0 == *skill);
+            Value::Int(held.map_or(0, |held| i64::from(held.1)))
+        }
+        ScoreExpr::Agent(name) => of(&agent.attributes, name),
+        ScoreExpr::Contact(name) => of(contact, name),
+        ScoreExpr::Both(parts) => {
+            let (left, right) = (reckon(&parts.0, agent, contact), reckon(&parts.2, agent, contact));
+            let (one, other) = (number(&left), number(&right));
+            let whole = match parts.1 {
+                Operation::Add => one + other,
+                Operation::Subtract => one - other,
+                Operation::Multiply => one * other,
+                Operation::Compare(sign) => match (&left, &right) {
+                    (Value::Int(one), Value::Int(other)) => i128::from(stands(sign, one.cmp(other))),
+                    (Value::Str(one), Value::Str(other)) => i128::from(stands(sign, one.cmp(other))),
+                    _ => 0,
+                },
+            };
+            Value::Int(whole.clamp(i64::MIN.into(), i64::MAX.into()) as i64)
+        }
+    }
+}
+
+fn number(value: &Value) -> i128 {
+    match value {
+        Value::Int(number) => (*number).into(),
+        _ => 0,
+    }
+}
+
+impl super::Agent {
+    /// The share of his time since the oldest of twelve parts of a window began which he worked, in parts per million.
+    pub fn share(&self, now: Time, window: Span) -> (u64, u64) {
+        let part = window.0 / 12;
+        let begin = (now.0 / part).saturating_sub(11) * part;
+        let (mut worked, mut idle) = (0, 0);
+        let ends = self.did.iter().skip(1).map(|did| did.0.0).chain([now.0]);
+        for (did, end) in self.did.iter().zip(ends) {
+            let spent = end.saturating_sub(did.0.0.max(begin));
+            match did.1 {
+                Some(true) => worked += spent,
+                Some(false) => idle += spent,
+                None => {}
+            }
+        }
+        (worked, idle)
+    }
+
+    fn occupancy(&self, now: Time, window: Span) -> i128 {
+        let (worked, idle) = self.share(now, window);
+        if worked == 0 { 0 } else { i128::from(worked) * 1_000_000 / i128::from(worked + idle) }
+    }
 }
 
 impl Model {
@@ -70,7 +142,7 @@ impl Model {
     }
 
     /// QUEUED entries of a queue.
-    fn in_line(&self, queue: QueueId) -> usize {
+    pub fn in_line(&self, queue: QueueId) -> usize {
         let waits = |contact: &&Contact| {
             let entry = contact.entry.as_ref();
             entry.is_some_and(|at| at.queue == queue && at.leg.is_none() && at.parked_at.is_none())
@@ -81,31 +153,43 @@ impl Model {
     /// The agent who should take a contact, by its queue's selection.
     pub fn first_agent(&self, id: ContactId) -> Option<AgentId> {
         let contact = &self.contacts[&id];
-        let selection = self.queues[self.queue_of(contact).index()].selection;
+        let rules = &self.queues[self.queue_of(contact).index()];
         let could = self.agents.keys().copied().filter(|&agent| self.could(agent, contact));
-        could.min_by_key(|&agent| (self.key(selection, contact, agent), self.agents[&agent].idle_since, agent))
+        could.min_by_key(|&agent| {
+            let held = &self.agents[&agent];
+            let clock = match rules.idle_clock {
+                IdleClock::Any => held.idle_since,
+                IdleClock::Inbound => held.inbound_since,
+                IdleClock::Available => held.available_since,
+            };
+            let interrupts = !self.fits_as_is(agent, &contact.channel);
+            let key = self.key(rules, contact, agent);
+            (self.tier_met(agent, contact), interrupts, key, clock, held.idle_since, agent)
+        })
     }
 
-    fn key(&self, selection: Selection, contact: &Contact, agent: AgentId) -> i128 {
+    fn key(&self, rules: &Queue, contact: &Contact, agent: AgentId) -> i128 {
         let held = &self.agents[&agent];
         let queue = self.queue_of(contact);
-        let clock = |at: Option<Time>| at.map_or(0, |at| i128::from(at.0));
-        match selection {
-            Selection::LongestIdle(IdleClock::Any) => 0,
-            Selection::LongestIdle(IdleClock::Inbound) => clock(held.inbound_since),
-            Selection::LongestIdle(IdleClock::Available) => clock(held.available_since),
+        match rules.selection {
+            Selection::LongestIdle => 0,
+            Selection::LeastOccupied => held.occupancy(self.now, self.policy.rules.occupancy_window),
+            Selection::BestScore => {
+                let score = &rules.score.as_ref().expect("a queue that goes by a score has one").expr;
+                -number(&reckon(score, &held.profile, &contact.attributes))
+            }
             Selection::Ranked => self.membership(agent, queue).map_or(1, |line| line.rank).into(),
             Selection::LeastLoaded => {
                 let used: u32 = self.agent_legs(agent).map(|leg| leg.cost).sum();
                 i128::from(used) * 1_000_000 / i128::from(held.profile.capacity)
             }
             Selection::BestSkilled => {
-                let named = self.named(contact);
+                let named = self.skills_named(contact);
                 let levels = held.profile.skills.iter().filter(|(skill, _)| named.contains(skill));
                 -levels.map(|(_, level)| i128::from(*level)).sum::<i128>()
             }
             Selection::LeastSkilled => {
-                let named = self.named(contact);
+                let named = self.skills_named(contact);
                 let others = held.profile.skills.iter().filter(|(skill, _)| !named.contains(skill));
                 others.map(|(skill, _)| 1_000_000 / self.on_duty(skill) as i128).sum()
             }
@@ -122,16 +206,6 @@ impl Model {
             }
             Selection::Random => draw(contact.serial, contact.legs.len() as u32, agent).into(),
         }
-    }
-
-    /// The skills that queue and contact name.
-    fn named(&self, contact: &Contact) -> Vec<Text> {
-        let rules = &self.queues[self.queue_of(contact).index()];
-        let mut named = Vec::new();
-        for asked in rules.require.iter().chain(&contact.requirement) {
-            asked.expr.each_skill(&mut |skill| named.push(skill.clone()));
-        }
-        named
     }
 
     /// Agents signed in who have a skill.

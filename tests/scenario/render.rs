@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use usher::engine::agent::Presence;
-use usher::engine::contact::{Outcome, Reason};
+use usher::engine::agent::{Presence, UpsertCause};
+use usher::engine::contact::{AssignCause, Outcome, Reason};
 use usher::engine::event::{Event, Recorded};
 use usher::engine::id::{AgentId, BarId, ContactId, LegId, QueueId};
 use usher::engine::reject::Reject;
@@ -58,6 +58,7 @@ pub fn refusal(reject: &Reject) -> String {
         Reject::ChannelNotFound { channel } => format!("refused channel_not_found {channel}"),
         Reject::TeamNotFound { team } => format!("refused team_not_found {team}"),
         Reject::SkillNotFound { skill } => format!("refused skill_not_found {skill}"),
+        Reject::QueueClosed { queue } => format!("refused queue_closed {queue}"),
         Reject::QueueFull { queue } => format!("refused queue_full {queue}"),
         Reject::VersionMismatch { version } => format!("refused version_mismatch {version}"),
         Reject::QueueHoldsContacts { queue } => format!("refused queue_holds_contacts {queue}"),
@@ -94,7 +95,7 @@ impl Names {
     /// One event, with the contact's state where it changed.
     pub fn event(&self, state: &State, recorded: &Recorded) -> String {
         let event = &recorded.event;
-        let mut text = self.contact_event(state, event).or_else(|| self.leg_event(state, event));
+        let mut text = self.contact_event(state, event).or_else(|| self.leg_event(state, recorded));
         text = text.or_else(|| agent_event(state, event)).or_else(|| tenant_event(state, event));
         let mut text = text.unwrap_or_else(|| panic!("{event:?} has no words"));
         if let Some((before, after)) = recorded.contact_states
@@ -155,6 +156,19 @@ impl Names {
             Event::ContactOverflowed { contact, rule, trigger, action } => {
                 format!("overflowed {} by rule {rule}: {trigger:?} -> {action:?}", name(contact))
             }
+            Event::ContactRelaxed { contact, before, after, skipped, advanced } => {
+                let mut text = format!("relaxed {} {before} -> {after}", name(contact));
+                let skipped: Vec<String> =
+                    (0..32).filter(|step| skipped & (1 << step) != 0).map(|step| step.to_string()).collect();
+                if !skipped.is_empty() {
+                    text.push_str(&format!(" skipped {}", skipped.join(",")));
+                }
+                if !advanced.is_zero() {
+                    text.push_str(&format!(" earlier {advanced}"));
+                }
+                text
+            }
+            Event::StepsExhausted { contact } => format!("steps_exhausted {}", name(contact)),
             Event::WaitReached { contact, wait } => format!("wait_reached {} {wait}", name(contact)),
             Event::ContactEnded { contact, outcome: how, reason, exit, disposition } => {
                 let mut text = format!("ended {} {}", name(contact), outcome(*how, *reason));
@@ -177,7 +191,8 @@ impl Names {
     }
 
     // tidy: table
-    fn leg_event(&self, state: &State, event: &Event) -> Option<String> {
+    fn leg_event(&self, state: &State, recorded: &Recorded) -> Option<String> {
+        let event = &recorded.event;
         let (contact, leg) = (event.contact()?, event.leg()?);
         let pair = self.pair(state, contact, leg);
         Some(match event {
@@ -190,12 +205,20 @@ impl Names {
                 format!("declined {pair} {}{}", snake(reason), barred(*until))
             }
             Event::OfferExpired { barred: until, .. } => format!("offer_expired {pair}{}", barred(*until)),
+            Event::OfferRescinded { winner, .. } => format!("offer_rescinded {pair} by {}", agent(state, *winner)),
             Event::OfferCancelled { .. } => format!("offer_cancelled {pair}"),
             Event::OfferRevoked { .. } => format!("offer_revoked {pair}"),
             Event::OfferFailed { cause, barred: until, .. } => {
                 format!("offer_failed {pair} {}{}", snake(cause), barred(*until))
             }
-            Event::LegAssigned { connect_by, .. } => format!("assigned {pair} connect by {}", ago(*connect_by)),
+            Event::LegAssigned { connect_by, cause, .. } => {
+                let cause = match cause {
+                    AssignCause::Direct => String::new(),
+                    cause => format!(" {}", snake(cause)),
+                };
+                let over = if recorded.facts.over_capacity { " over capacity" } else { "" };
+                format!("assigned {pair}{cause} connect by {}{over}", ago(*connect_by))
+            }
             Event::LegConnected { answer, .. } => match answer {
                 None => format!("connected {pair}"),
                 Some(answer) => {
@@ -203,8 +226,10 @@ impl Names {
                     format!("connected {pair} answered {} after {}{within}", queue(state, answer.queue), answer.wait)
                 }
             },
-            Event::LegHeld { .. } => format!("held {pair}"),
-            Event::LegResumed { .. } => format!("resumed {pair}"),
+            Event::LegHeld { by, .. } => format!("held {pair}{}", if by.is_some() { " interrupted" } else { "" }),
+            Event::LegResumed { interrupted, .. } => {
+                format!("resumed {pair}{}", if *interrupted { " interrupted" } else { "" })
+            }
             Event::LegWrapUpStarted { until, cause, .. } => {
                 format!("wrap_up {pair} {} until {}", snake(cause), ago(*until))
             }
@@ -235,7 +260,18 @@ fn queue(state: &State, queue: QueueId) -> &str {
 fn agent_event(state: &State, event: &Event) -> Option<String> {
     let name = agent(state, event.agent()?);
     Some(match event {
-        Event::AgentUpserted { .. } => format!("agent_upserted {name}"),
+        Event::AgentUpserted { cause: UpsertCause::Request | UpsertCause::Config, .. } => {
+            format!("agent_upserted {name}")
+        }
+        Event::AgentUpserted { profile, cause, overrides, .. } => {
+            let skills: Vec<String> = profile.skills.iter().map(|(skill, level)| format!("{skill}:{level}")).collect();
+            let skills = if skills.is_empty() { "nothing".into() } else { skills.join(" ") };
+            let mut text = format!("agent_{} {name} {skills}", snake(cause));
+            for held in overrides {
+                text.push_str(&format!(" ({}:{} until {})", held.skill, held.configured, ago(held.until)));
+            }
+            text
+        }
         Event::AgentRemoved { .. } => format!("agent_removed {name}"),
         Event::AgentDeleted { .. } => format!("agent_deleted {name}"),
         Event::AgentSignedIn { presence: at, lease, .. } => {
@@ -258,6 +294,11 @@ fn agent_event(state: &State, event: &Event) -> Option<String> {
             format!("not_responding {name} {} until {}", snake(fault), ago(*until))
         }
         Event::AgentResponding { .. } => format!("responding {name}"),
+        Event::AgentRestStarted { cause, until, .. } => {
+            let until = until.map_or_else(String::new, |at| format!(" until {}", ago(at)));
+            format!("rest_started {name} {}{until}", snake(cause))
+        }
+        Event::AgentRestEnded { cause, .. } => format!("rest_ended {name} {}", snake(cause)),
         Event::AgentSessionOpened { .. } => format!("session_opened {name}"),
         Event::AgentSessionLost { .. } => format!("session_lost {name}"),
         _ => return None,
@@ -268,6 +309,13 @@ fn tenant_event(state: &State, event: &Event) -> Option<String> {
     Some(match event {
         Event::RequestRemembered { stamp, .. } => format!("remembered {}", stamp.request_id),
         Event::PolicyApplied { policy, .. } => format!("policy_applied {}", policy.version),
+        Event::QueueOpenChanged { queue: of, before, after, set, until, by_clock } => {
+            let word = |open: bool| if open { "open" } else { "closed" };
+            let set = if set.is_some() { "" } else { " again" };
+            let until = until.map_or_else(String::new, |at| format!(" until {}", ago(at)));
+            let by_clock = if *by_clock { " by clock" } else { "" };
+            format!("queue {} {} -> {}{set}{until}{by_clock}", queue(state, *of), word(*before), word(*after))
+        }
         Event::GatewaySessionOpened { gateway_id, lease, .. } => format!("gateway_opened {gateway_id} lease {lease}"),
         Event::GatewaySessionLost { gateway, until } => {
             format!("gateway_lost {} until {}", state.gateway(*gateway).gateway_id, ago(*until))

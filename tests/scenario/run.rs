@@ -3,8 +3,8 @@
 //! ```text
 //! 0s  agent ana fr:5 team:t1 capacity:200 ready          create and sign in; without `ready` only create
 //! 0s  contact c1 queue:sales channel:chat priority:5 arrived:-10s credit:5s schedule:60s expire:90s gateway:g1 to:ana
-//!         direction:outbound digest:2 needs fr>=3
-//! 0s  update c1 priority:5 expire:60s conversation:x needs nothing
+//!         preferred:bob direction:outbound digest:2 needs fr>=3
+//! 0s  update c1 priority:5 expire:60s conversation:x preferred:bob needs nothing
 //! 0s  connect c1 | hold c1 | resume c1 | complete c1 as:sale | cancel c1 [system] | park c1 | unpark c1
 //! 0s  transfer c1 queue:support because … | transfer c1 to:bob | requeue c1 [agent_unreachable | media_failed]
 //! 0s  sign_in ana ready lease:30s | sign_out ana [force] | presence ana not_ready:lunch | delete ana
@@ -12,6 +12,9 @@
 //! 0s  callback c1 k1 schedule:60s address:x | survey c1 [nps] score:5 | set_presence ana not_ready
 //! 0s  heartbeat ana | open ana | close ana
 //! 0s  accept ana c1 | decline ana c1 [busy | unreachable] retry:5s | fail ana c1 | wrapped ana c1 as:sale resolved:yes
+//! 0s  skills ana fr:7 de:0 until:60s
+//! 0s  set_open sales no until:60s | set_open sales yes | set_open sales
+//! 0s  pick ana c1 | assign c1 to:ana [force]
 //! 0s  gateway_open g1 lease:10s | gateway_renew g1 | gateway_close g1
 //! 0s  policy queue sales wrap_up:none; without queue:support
 //! 0s  tick | late | show contact c1
@@ -29,8 +32,9 @@ use usher::engine::contact::{
     CancelCause, ContactProfile, DeclineReason, Direction, OfferState, RequeueCause, SurveyKind,
 };
 use usher::engine::event::Recorded;
-use usher::engine::id::{AgentId, ContactId, LegId};
+use usher::engine::id::{AgentId, ContactId, LegId, QueueId};
 use usher::engine::policy::{Policy, PolicyChange, RemovedQueue};
+use usher::engine::requirement::Attributes;
 use usher::engine::time::Time;
 use usher::engine::{Engine, Reply, reject::Reject};
 
@@ -202,6 +206,9 @@ impl Run {
             }
             assert_eq!(contact.bars, other.bars);
         }
+        for queue in (0..state.queue_count() as u32).map(QueueId) {
+            assert_eq!(state.gate(queue), folded.gate(queue), "a folded queue differs");
+        }
         assert_eq!(state.contact_count(), folded.contact_count());
         for agent in state.agents_from(0) {
             let view = |state: &usher::engine::state::State| {
@@ -253,6 +260,11 @@ impl Run {
                     },
                 },
             },
+            "set_open" => Command::SetQueueOpen {
+                queue: contact_id(),
+                open: if words.has("yes") { Some(true) } else { words.has("no").then_some(false) },
+                until: words.time("until"),
+            },
             "callback" => Command::RequestCallback {
                 contact_id: contact_id(),
                 callback_id: words.name(1).into(),
@@ -266,6 +278,12 @@ impl Run {
             }
             "accept" => Command::AcceptOffer { agent_id: agent_id(), offer: self.offer(words) },
             "fail" => Command::FailOffer { agent_id: agent_id(), offer: self.offer(words) },
+            "pick" => Command::PickContact { agent_id: agent_id(), contact_id: words.name(1).into() },
+            "assign" => Command::AssignContact {
+                contact_id: contact_id(),
+                agent_id: words.option("to").expect("an assignment is to somebody").into(),
+                force: words.has("force"),
+            },
             "decline" => Command::DeclineOffer {
                 agent_id: agent_id(),
                 offer: self.offer(words),
@@ -302,6 +320,14 @@ impl Run {
 fn parse_agent(words: &Words) -> Command {
     let agent_id = words.name(0).into();
     match words.verb.as_str() {
+        "skills" => Command::SetAgentSkills {
+            agent_id,
+            skills: words
+                .others(&["until"])
+                .map(|(skill, level)| (skill.into(), level.parse().expect("a level is a number")))
+                .collect(),
+            until: words.time("until"),
+        },
         "delete" => Command::DeleteAgent { agent_id },
         "sign_in" => Command::SignIn {
             agent_id,
@@ -327,6 +353,10 @@ fn parse_agent(words: &Words) -> Command {
 
 fn new_contact(words: &Words) -> NewContact {
     let text = |key: &str| words.option(key).unwrap_or_default().into();
+    let said =
+        words.others(&[]).filter_map(|(key, value)| Some((key.strip_prefix('.')?.into(), world::attribute(value))));
+    let mut attributes: Attributes = said.collect();
+    attributes.sort();
     let profile = ContactProfile {
         contact_id: words.name(0).into(),
         gateway_id: text("gateway"),
@@ -336,7 +366,9 @@ fn new_contact(words: &Words) -> NewContact {
             Some("internal") => Direction::Internal,
             _ => Direction::Inbound,
         },
+        preferred_agent_id: text("preferred"),
         channel: words.option("channel").unwrap_or("voice").into(),
+        attributes,
         ..ContactProfile::default()
     };
     let queue = match (words.option("queue"), words.option("to")) {
@@ -361,6 +393,7 @@ fn new_contact(words: &Words) -> NewContact {
 fn change(words: &Words) -> ContactChange {
     ContactChange {
         conversation_id: words.option("conversation").map(Into::into),
+        preferred_agent_id: words.option("preferred").map(Into::into),
         priority: words.number("priority").map(|priority| priority as i32),
         requirement: words.requirement(),
         expire: words.option("expire").map(|at| (at != "never").then(|| words::instant(at))),

@@ -2,12 +2,17 @@
 //!
 //! ```text
 //! rules     lease:30s grace:30s retry:30s declines:3 transfer:60s park:1h retention:1h kept:10 window:24h remembered:10
-//! channel   voice cost:100 max:1 connect:explicit auto offer:20s connecting:30s max_wait:24h max_handle:4h rona:1 reset:60s
-//! queue     sales wrap_up:timed/30s max_wait:5m short:5s threshold:20s limit:5 select:ranked aging:1.5 aging_cap:10
+//!           occupancy:1h
+//! channel   voice cost:100 max:1 connect:explicit excludes:chat interrupts:chat auto offer:20s connecting:30s max_wait:24h max_handle:4h rona:1 reset:60s
+//! queue     sales broadcast:1/5 wrap_up:timed/30s max_wait:5m short:5s threshold:20s limit:5 select:ranked clock:inbound aging:1.5 aging_cap:10
 //!           first:5m cost:1.8 handle:5m patience:80s needs fr>=3
-//! reserve   t1 sales keep:1 release:30s
+//! step      sales after:20s drop:fr,attr.tier prefer skip needs fr >= 3   (queue sales any:90s or over:90s ends them,
+//!           steps:none takes them out)
+//! reserve   t1 sales keep:1 release:30s within start:3 stop:1 ratio:0.5
+//! score     sales because 10 * fr + attr.years
 //! group     g1 queues:sales,support limit:5
-//! team      t1 queues:sales/1,support/2/delay=10s/rank=2/ratio=370000 order:cmu_theta
+//! team      t1 queues:sales/1,support/2/delay=10s/rank=2/ratio=370000 order:cmu_theta occupied:850000
+//!           offers:3/30s
 //! managed   ana fr:5 team:t1
 //! reasons   lunch break
 //! dispositions sale
@@ -16,11 +21,12 @@
 
 use std::sync::Arc;
 
+use usher::config::score;
 use usher::engine::agent::{AgentProfile, AgentType};
 use usher::engine::id::Text;
 use usher::engine::policy::{
-    Action, Channel, Connect, ContactOrder, IdleClock, Membership, Overflow, Policy, Queue, QueueGroup, Reserve, Rules,
-    Selection, Skill, Team, Trigger, WrapUp,
+    Action, Broadcast, Channel, Connect, ContactOrder, Exhausted, Hysteresis, IdleClock, Membership, OfferRate,
+    Overflow, Policy, Queue, QueueGroup, Reserve, Rules, Selection, Skill, SkipIf, Step, Team, Trigger, WrapUp,
 };
 use usher::engine::requirement::Value;
 use usher::engine::time::Span;
@@ -52,7 +58,9 @@ pub fn is_policy(verb: &str) -> bool {
             | "queue"
             | "group"
             | "overflow"
+            | "score"
             | "reserve"
+            | "step"
             | "team"
             | "managed"
             | "reasons"
@@ -84,17 +92,39 @@ pub fn change(policy: &mut Policy, words: &Words) {
         "team" => {
             let mut team = team(words.name(0), words.option("queues").unwrap_or_default());
             team.contact_order = words.option("order").map_or(ContactOrder::Priority, order);
+            team.max_occupancy = words.number("occupied").map(|ppm| ppm as u32);
+            team.offer_rate_limit =
+                words.option("offers").and_then(|text| text.split_once('/')).map(|(offers, per)| OfferRate {
+                    offers: offers.parse().expect("offers are a number"),
+                    per: span(per),
+                });
             put(&mut policy.teams, team, |held| held.id.clone());
+        }
+        "score" => {
+            let text = words.because.as_deref().expect("a score stands behind `because`");
+            let score = score::parse(text, &|_| true).unwrap_or_else(|error| panic!("`{text}`: {error}"));
+            let queue = find(&mut policy.queues, |held| *held.id == *words.name(0)).expect("there is such a queue");
+            queue.score = Some(Arc::new(score));
         }
         "overflow" => {
             let queue = find(&mut policy.queues, |held| *held.id == *words.name(0)).expect("there is such a queue");
             queue.overflow.push(overflow(words));
+        }
+        "step" => {
+            let queue = find(&mut policy.queues, |held| *held.id == *words.name(0)).expect("there is such a queue");
+            queue.steps.push(step(words));
         }
         "reserve" => policy.reserves.push(Reserve {
             team: words.name(0).into(),
             queue: words.name(1).into(),
             keep_idle: words.number("keep").expect("a reserve keeps some idle") as u32,
             release_after: words.option("release").map(span),
+            lender_within_target: words.has("within"),
+            hysteresis: words.number("start").map(|start| Hysteresis {
+                start: start as u32,
+                stop: words.number("stop").unwrap_or(0) as u32,
+                ratio_ppm: words.option("ratio").map_or(1_000_000, |text| points(text) as u32),
+            }),
         }),
         "group" => {
             let queues = words.option("queues").unwrap_or_default().split(',').map(Text::from).collect();
@@ -154,6 +184,7 @@ fn rules(rules: &mut Rules, words: &Words) {
             "kept" => rules.retained_contacts = count(),
             "window" => rules.request_window = span(value),
             "remembered" => rules.remembered_requests = count(),
+            "occupancy" => rules.occupancy_window = span(value),
             other => panic!("there is no rule `{other}`"),
         }
     }
@@ -170,6 +201,8 @@ fn channel(channel: &mut Channel, words: &Words) {
                 channel.connect = if value == "explicit" { Connect::Explicit } else { Connect::OnAccept };
             }
             "offer" => channel.offer_timeout = span(value),
+            "excludes" => channel.excludes = value.split(',').map(Text::from).collect(),
+            "interrupts" => channel.interrupts = value.split(',').map(Text::from).collect(),
             "connecting" => channel.connect_timeout = span(value),
             "max_wait" => channel.max_wait = span(value),
             "max_handle" => channel.max_handle = span(value),
@@ -194,8 +227,14 @@ fn queue(queue: &mut Queue, words: &Words) {
                 };
             }
             "max_wait" => queue.max_wait = Some(span(value)),
+            "broadcast" => {
+                let (min, max) = value.split_once('/').expect("a broadcast has a min and a max");
+                let count = |text: &str| text.parse().expect("a count");
+                queue.broadcast = Some(Broadcast { min: count(min), max: count(max) });
+            }
             "limit" => queue.limit = value.parse().ok(),
             "select" => queue.selection = selection(value),
+            "clock" => queue.idle_clock = clock(value),
             "aging" => queue.aging = points(value),
             "aging_cap" => queue.aging_cap = Some(points(value)),
             "first" => queue.max_wait_first = Some(span(value)),
@@ -203,6 +242,9 @@ fn queue(queue: &mut Queue, words: &Words) {
             "handle" => queue.expected_handle = span(value),
             "patience" => queue.expected_patience = Some(span(value)),
             "short" => queue.short_abandon = span(value),
+            "steps" => queue.steps.clear(),
+            "any" => queue.exhausted = Exhausted::AnyInQueue(span(value)),
+            "over" => queue.exhausted = Exhausted::Overflow(span(value)),
             "threshold" => queue.service_level.threshold = span(value),
             other => panic!("a queue has no `{other}`"),
         }
@@ -216,10 +258,10 @@ fn points(text: &str) -> i64 {
 
 fn selection(text: &str) -> Selection {
     match text {
-        "longest_idle" => Selection::default(),
-        "inbound" => Selection::LongestIdle(IdleClock::Inbound),
-        "available" => Selection::LongestIdle(IdleClock::Available),
+        "longest_idle" => Selection::LongestIdle,
         "ranked" => Selection::Ranked,
+        "least_occupied" => Selection::LeastOccupied,
+        "best_score" => Selection::BestScore,
         "least_loaded" => Selection::LeastLoaded,
         "best_skilled" => Selection::BestSkilled,
         "least_skilled" => Selection::LeastSkilled,
@@ -231,7 +273,27 @@ fn selection(text: &str) -> Selection {
     }
 }
 
-/// `overflow sales wait:30s to:support`: `length:3`, `full`, `nobody`, `wait:30s` or `unwilling`; `to:support`,
+fn clock(text: &str) -> IdleClock {
+    match text {
+        "any" => IdleClock::Any,
+        "inbound" => IdleClock::Inbound,
+        "available" => IdleClock::Available,
+        other => panic!("there is no idle clock `{other}`"),
+    }
+}
+
+/// `step sales after:20s drop:fr,attr.tier prefer skip needs fr >= 3`.
+fn step(words: &Words) -> Step {
+    Step {
+        after: words.span("after").unwrap_or_default(),
+        require: words.needs.as_ref().and_then(|needs| asked(needs)),
+        drop: words.option("drop").map_or_else(Vec::new, |names| names.split(',').map(Into::into).collect()),
+        prefer: words.has("prefer"),
+        skip_if: words.has("skip").then_some(SkipIf::NobodySignedIn),
+    }
+}
+
+/// `overflow sales wait:30s to:support`: `length:3`, `full`, `nobody`, `wait:30s`, `closed` or `unwilling`; `to:support`,
 /// `priority:5`, `external:number` or `refuse`.
 fn overflow(words: &Words) -> Overflow {
     let trigger = match (words.number("length"), words.option("wait")) {
@@ -239,6 +301,8 @@ fn overflow(words: &Words) -> Overflow {
         (None, Some(wait)) => Trigger::Wait(span(wait)),
         (None, None) if words.has("full") => Trigger::QueueLength(None),
         (None, None) if words.has("nobody") => Trigger::NobodySignedIn,
+        (None, None) if words.has("exhausted") => Trigger::StepsExhausted,
+        (None, None) if words.has("closed") => Trigger::QueueClosed,
         (None, None) => Trigger::NoWillingAgent,
     };
     let action = match (words.option("to"), words.number("priority"), words.option("external")) {
@@ -281,6 +345,11 @@ fn team(id: &str, queues: &str) -> Team {
     Team { queues, ..Team::named(id.into()) }
 }
 
+/// An attribute's value: a whole number, or a text.
+pub fn attribute(text: &str) -> Value {
+    text.parse().map_or_else(|_| Value::Str(text.into()), Value::Int)
+}
+
 /// `ana fr:5 team:t1 capacity:200 site.x:lisbon type:ai`: skills, and attributes behind a dot.
 pub fn profile(words: &Words) -> AgentProfile {
     let known = ["team", "capacity", "type", "site", "not_ready", "lease"];
@@ -288,7 +357,7 @@ pub fn profile(words: &Words) -> AgentProfile {
     let mut attributes = Vec::new();
     for (key, value) in words.others(&known) {
         match key.strip_prefix('.') {
-            Some(name) => attributes.push((name.into(), Value::Str(value.into()))),
+            Some(name) => attributes.push((name.into(), attribute(value))),
             None => skills.push((Text::from(key), value.parse().expect("a level is a number"))),
         }
     }

@@ -7,7 +7,7 @@ use usher::engine::contact::{CancelCause, ContactState, DeclineReason, Direction
 use usher::engine::time::Span;
 
 use super::rng::Rng;
-use super::world::World;
+use super::world::{SKILLS, World};
 
 /// A contact: the `nth` of those in a state (of all, when there is none there), or by its number, known or not.
 #[derive(Clone, Copy, Debug)]
@@ -46,6 +46,9 @@ pub enum Verb {
     Requirement(Option<usize>),
     Expire(Option<u64>),
     Attributes,
+    Preferred(Option<usize>),
+    Assign { agent: usize, force: bool },
+    Pick { agent: usize },
 }
 
 /// A contact to be created. Times are relative, in seconds.
@@ -57,11 +60,14 @@ pub struct Create {
     pub channel: usize,
     pub priority: i32,
     pub requirement: Option<usize>,
+    pub preferred: Option<usize>,
     pub arrived: Option<u64>,
     pub credit: u64,
     pub schedule: Option<u64>,
     pub expire: Option<u64>,
     pub gateway: Option<usize>,
+    /// What it says of itself, by `contact_attributes`.
+    pub attributes: usize,
     pub direction: Direction,
 }
 
@@ -101,6 +107,25 @@ pub enum Op {
     OpenGateway(usize, u64),
     RenewGateway(usize),
     CloseGateway(usize),
+    /// Sets an agent's level of a skill, for so many seconds.
+    Skills {
+        agent: usize,
+        skill: usize,
+        level: u8,
+        secs: Option<u64>,
+    },
+    /// Sets a queue open or closed, or takes that back, for so many seconds.
+    SetOpen {
+        queue: usize,
+        open: Option<bool>,
+        secs: Option<u64>,
+    },
+    /// Moves what waits in one queue to another, or the contacts of these numbers.
+    Move {
+        from: Result<usize, Vec<Pick>>,
+        to: usize,
+        limit: u32,
+    },
     /// The `nth` earlier request that had an id, again.
     Repeat(usize),
 }
@@ -144,8 +169,8 @@ pub struct Tape {
     pub steps: Vec<Step>,
 }
 
-const KINDS: usize = 19;
-const VERBS: usize = 14;
+const KINDS: usize = 22;
+const VERBS: usize = 17;
 
 /// What a tape likes to do: swarm testing, so that rare things meet often in some tapes.
 struct Swarm {
@@ -172,10 +197,12 @@ impl Swarm {
         for people in [0, 1, 2, 3, 4, 5, 8, 13] {
             kinds[people] = kinds[people].min(2);
         }
+        kinds[19] = kinds[19].min(1);
         kinds[9] = 8 + weight(2);
         kinds[10] = 12 + weight(2);
         kinds[11] = 8 + weight(1);
-        verbs[0] = 4 + weight(2);
+        verbs[0] = 8 + weight(2);
+        (verbs[1], verbs[2]) = (1 + weight(1), 4 + weight(2));
         verbs[3] = weight(1);
         let jumps = [8 + weight(2), weight(1).min(4), weight(0).min(4), weight(0).min(4)];
         Swarm {
@@ -276,8 +303,34 @@ fn op(rng: &mut Rng, world: &World, swarm: &Swarm) -> Op {
         15 => Op::OpenGateway(rng.below(world.gateways), if world.leases { rng.pick(&[0, 10, 20]) } else { 0 }),
         16 => Op::RenewGateway(rng.below(world.gateways + 1)),
         17 => Op::CloseGateway(rng.below(world.gateways + 1)),
+        18 => relocate(rng, world, swarm),
+        20 => {
+            let (skill, secs) = (rng.below(SKILLS.len()), rng.pick(&[None, Some(5), Some(5), Some(40)]));
+            Op::Skills { agent, skill, level: rng.pick(&[0, 1, 3, 5, 10]), secs }
+        }
+        19 => {
+            let open = rng.pick(&[None, Some(true), Some(false)]);
+            Op::SetOpen { queue: rng.below(world.queues), open, secs: rng.pick(&[None, Some(0), Some(5), Some(40)]) }
+        }
         _ => Op::Repeat(rng.below(6)),
     }
+}
+
+fn relocate(rng: &mut Rng, world: &World, swarm: &Swarm) -> Op {
+    use ContactState::*;
+    let unknown = usize::from(rng.one_in(40));
+    let to = rng.below(world.queues + unknown);
+    let from = match rng.one_in(2) {
+        true => Ok(rng.below(world.queues)),
+        false => Err((0..rng.range(1, 3))
+            .map(|_| {
+                let wanted =
+                    if rng.one_in(swarm.wrong) { Connected } else { rng.pick(&[Queued, Queued, Offered, Parked]) };
+                Pick::In(wanted, rng.below(8))
+            })
+            .collect()),
+    };
+    Op::Move { from, to, limit: rng.pick(&[0, 1, 2]) }
 }
 
 fn create(rng: &mut Rng, world: &World, swarm: &Swarm) -> Create {
@@ -293,11 +346,13 @@ fn create(rng: &mut Rng, world: &World, swarm: &Swarm) -> Create {
         channel: rng.below(world.channels),
         priority: if rng.one_in(60) { 101 } else { rng.pick(&swarm.priorities) },
         requirement: rng.one_in(swarm.requirements).then(|| rng.below(world.requirements.len())),
+        preferred: (world.steps && rng.one_in(2)).then(|| rng.below(world.agents)),
         arrived: rng.one_in(4).then(|| rng.pick(&[0, 1, 30, 90_000])),
         credit: if rng.one_in(6) { rng.pick(&[1, 5, 60]) } else { 0 },
         schedule,
         expire: rng.one_in(5).then(|| rng.pick(&[0, 5, 10, 30])),
         gateway: rng.one_in(3).then(|| rng.below(world.gateways)),
+        attributes: rng.below(4),
         direction: rng.pick(&[Direction::Inbound, Direction::Inbound, Direction::Outbound, Direction::Internal]),
     }
 }
@@ -327,7 +382,13 @@ fn verb(rng: &mut Rng, world: &World, swarm: &Swarm) -> Op {
         10 => (rng.pick(&waiting), Verb::Priority(rng.pick(&[-3, 0, 7, 101]))),
         11 => (rng.pick(&waiting), Verb::Requirement(requirement)),
         12 => (rng.pick(&waiting), Verb::Expire(rng.pick(&[None, Some(0), Some(3), Some(20)]))),
-        _ => (rng.pick(&waiting), Verb::Attributes),
+        13 => {
+            let (agent, force) = (rng.below(world.agents), rng.one_in(2));
+            (rng.pick(&[Queued, Offered, Parked]), Verb::Assign { agent, force })
+        }
+        14 => (rng.pick(&[Queued, Offered]), Verb::Pick { agent: rng.below(world.agents) }),
+        15 => (rng.pick(&waiting), Verb::Attributes),
+        _ => (rng.pick(&waiting), Verb::Preferred((!rng.one_in(3)).then(|| rng.below(world.agents)))),
     };
     let nth = rng.below(8);
     let any = [Scheduled, Parked, Queued, Offered, Assigned, Connected, OnHold, WrapUp, Closed];

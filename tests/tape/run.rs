@@ -3,7 +3,7 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
-use usher::engine::command::{Command, ContactChange, NewContact, Request, RequestStamp, TransferTarget};
+use usher::engine::command::{Command, ContactChange, MoveWhich, NewContact, Request, RequestStamp, TransferTarget};
 use usher::engine::contact::{ContactProfile, ContactState, LegState};
 use usher::engine::event::{Event, Recorded};
 use usher::engine::id::{AgentId, LegId, Text};
@@ -14,7 +14,7 @@ use usher::engine::time::{Span, Time};
 use usher::engine::{Engine, Reply};
 
 use super::op::{Create, Jump, OfferPick, Op, Pick, Step, Tape, Verb};
-use super::world::{World, agent_id, channel_id, queue_id};
+use super::world::{SKILLS, World, agent_id, channel_id, contact_attributes, queue_id};
 
 /// What one call of the engine did.
 pub struct Batch<'a> {
@@ -190,6 +190,22 @@ impl<'a> Run<'a> {
             }
             Op::RenewGateway(at) => Command::RenewGatewaySession { gateway_id: gateway_id(*at) },
             Op::CloseGateway(at) => Command::CloseGatewaySession { gateway_id: gateway_id(*at) },
+            Op::Skills { agent, skill, level, secs } => Command::SetAgentSkills {
+                agent_id: agent_id(*agent),
+                skills: vec![(SKILLS[*skill].into(), *level)],
+                until: secs.map(|secs| self.now + Span::from_secs(secs)),
+            },
+            Op::SetOpen { queue, open, secs } => {
+                let until = secs.map(|secs| self.now + Span::from_secs(secs));
+                Command::SetQueueOpen { queue: queue_id(*queue), open: *open, until }
+            }
+            Op::Move { from, to, limit } => Command::MoveContacts {
+                to: queue_id(*to),
+                which: match from {
+                    Ok(from) => MoveWhich::Waiting { from: queue_id(*from), channel: Text::default(), limit: *limit },
+                    Err(picks) => MoveWhich::Named(picks.iter().map(|pick| self.contact(*pick)).collect()),
+                },
+            },
             Op::Repeat(_) => unreachable!("a repeat is a request of its own"),
         }
     }
@@ -205,6 +221,8 @@ impl<'a> Run<'a> {
             gateway_id: create.gateway.map_or_else(Text::default, gateway_id),
             direction: create.direction,
             channel: channel_id(create.channel),
+            attributes: contact_attributes(create.attributes),
+            preferred_agent_id: create.preferred.map_or_else(Text::default, agent_id),
             ..ContactProfile::default()
         };
         Command::CreateContact(Arc::new(NewContact {
@@ -247,6 +265,10 @@ impl<'a> Run<'a> {
                 Command::TransferContact { contact_id, target, requirement: None, reason: Text::default() }
             }
             Verb::Requeue(cause) => Command::RequeueContact { contact_id, cause: *cause },
+            Verb::Assign { agent, force } => {
+                Command::AssignContact { contact_id, agent_id: agent_id(*agent), force: *force }
+            }
+            Verb::Pick { agent } => Command::PickContact { agent_id: agent_id(*agent), contact_id },
             Verb::Park => Command::ParkContact { contact_id },
             Verb::Unpark => Command::UnparkContact { contact_id },
             change => Command::UpdateContact { contact_id, change: Arc::new(self.change(change)) },
@@ -258,6 +280,7 @@ impl<'a> Run<'a> {
         match verb {
             Verb::Priority(priority) => change.priority = Some(*priority),
             Verb::Requirement(at) => change.requirement = Some(at.map(|at| self.requirement(at))),
+            Verb::Preferred(at) => change.preferred_agent_id = Some(at.map_or_else(Text::default, agent_id)),
             Verb::Expire(secs) => change.expire = Some(secs.map(|secs| self.now + Span::from_secs(secs))),
             _ => change.attributes = Some(vec![("mood".into(), Value::Int(1))]),
         }

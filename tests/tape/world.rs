@@ -5,10 +5,12 @@ use std::sync::Arc;
 use usher::engine::agent::{AgentProfile, AgentType};
 use usher::engine::id::Text;
 use usher::engine::policy::{
-    Action, Channel, Connect, ContactOrder, IdleClock, Membership, Overflow, Policy, Queue, QueueGroup, Reserve, Rules,
-    Selection, ServiceLevel, Skill, Team, Trigger, WrapUp,
+    Action, Broadcast, Channel, Connect, ContactOrder, Exhausted, Hysteresis, IdleClock, Membership, OfferRate,
+    Overflow, Policy, Queue, QueueGroup, Reserve, Rules, Selection, ServiceLevel, Skill, SkipIf, Step, Team, Trigger,
+    WrapUp,
 };
 use usher::engine::requirement::{Attributes, Comparison, Expr, Requirement, Value};
+use usher::engine::score::{Operation, Score, ScoreExpr};
 use usher::engine::time::Span;
 
 use super::rng::Rng;
@@ -16,10 +18,9 @@ use super::rng::Rng;
 pub const SKILLS: [&str; 3] = ["fr", "de", "tax"];
 
 const SELECTIONS: [Selection; 11] = [
-    Selection::LongestIdle(IdleClock::Any),
-    Selection::LongestIdle(IdleClock::Inbound),
-    Selection::LongestIdle(IdleClock::Available),
+    Selection::LongestIdle,
     Selection::Ranked,
+    Selection::LeastOccupied,
     Selection::LeastLoaded,
     Selection::BestSkilled,
     Selection::LeastSkilled,
@@ -27,7 +28,10 @@ const SELECTIONS: [Selection; 11] = [
     Selection::RoundRobin,
     Selection::Ordered,
     Selection::Random,
+    Selection::BestScore,
 ];
+
+const CLOCKS: [IdleClock; 4] = [IdleClock::Any, IdleClock::Any, IdleClock::Inbound, IdleClock::Available];
 
 const ORDERS: [ContactOrder; 5] = [
     ContactOrder::Priority,
@@ -54,8 +58,17 @@ pub struct World {
     pub ages: bool,
     pub delays: bool,
     pub reserves: bool,
+    /// Whether channels are not mixed, and agents rest from offers.
+    pub mixes: bool,
+    /// Whether conversations give way to others.
+    pub interrupts: bool,
+    pub rests: bool,
+    /// Whether contacts are offered to several at once.
+    pub broadcasts: bool,
     /// Whether queues have overflow rules.
     pub overflows: bool,
+    /// Whether queues have steps.
+    pub steps: bool,
     pub requirements: Vec<Arc<Requirement>>,
     /// Policies that may come into force, in no order.
     pub policies: Vec<Arc<Policy>>,
@@ -73,6 +86,34 @@ pub fn queue_id(at: usize) -> Text {
 
 pub fn channel_id(at: usize) -> Text {
     ["voice", "chat", "email"][at].into()
+}
+
+/// What a contact says of itself.
+pub fn contact_attributes(at: usize) -> Attributes {
+    match at {
+        0 => Attributes::new(),
+        1 => vec![("site".into(), Value::Str("lyon".into()))],
+        2 => vec![("grade".into(), Value::Int(2)), ("site".into(), Value::Str("metz".into()))],
+        _ => vec![("grade".into(), Value::Decimal(1_900_000)), ("urgent".into(), Value::Bool(true))],
+    }
+}
+
+/// A score that is a sum of two things.
+fn score(rng: &mut Rng) -> Score {
+    let both = |left, operation, right| ScoreExpr::Both(Arc::new((left, operation, right)));
+    let agent = |name: &str| ScoreExpr::Agent(name.into());
+    let contact = |name: &str| ScoreExpr::Contact(name.into());
+    let mut part = || match rng.below(6) {
+        0 => both(ScoreExpr::Number(rng.pick(&[-3, 2, i64::MAX])), Operation::Multiply, agent("grade")),
+        1 => both(agent("grade"), Operation::Compare(Comparison::AtLeast), contact("grade")),
+        2 => both(agent("site"), Operation::Compare(Comparison::Equal), contact("site")),
+        3 => both(agent("tags"), Operation::Compare(Comparison::NotEqual), ScoreExpr::Literal("vip".into())),
+        4 => both(contact("urgent"), Operation::Multiply, ScoreExpr::Skill("de".into())),
+        _ => ScoreExpr::Skill(rng.pick(&SKILLS).into()),
+    };
+    let (left, right) = (part(), part());
+    let expr = both(left, rng.pick(&[Operation::Add, Operation::Subtract]), right);
+    Score { text: format!("{expr:?}").into(), expr }
 }
 
 fn secs(rng: &mut Rng, of: &[u64]) -> Span {
@@ -94,7 +135,12 @@ impl World {
             ages: rng.one_in(3),
             delays: rng.one_in(3),
             reserves: rng.one_in(3),
+            mixes: rng.one_in(3),
+            interrupts: rng.one_in(3),
+            rests: rng.one_in(3),
+            broadcasts: rng.one_in(3),
             overflows: rng.one_in(3),
+            steps: rng.one_in(3),
             requirements: Vec::new(),
             policies: Vec::new(),
             profiles: Vec::new(),
@@ -181,6 +227,14 @@ impl World {
         Channel {
             cost: rng.pick(&[1, 1, 2]),
             max: rng.pick(&[1, 2, 3]),
+            excludes: (0..self.channels)
+                .filter(|&other| other != at && self.mixes && rng.one_in(3))
+                .map(channel_id)
+                .collect(),
+            interrupts: (0..self.channels)
+                .filter(|&other| other != at && self.interrupts && rng.one_in(2))
+                .map(channel_id)
+                .collect(),
             connect: rng.pick(&[Connect::Explicit, Connect::Explicit, Connect::OnAccept]),
             auto_accept: rng.one_in(5),
             offer_timeout: secs(rng, &[5, 10, 20]),
@@ -193,16 +247,52 @@ impl World {
         }
     }
 
+    /// Steps in order of their begin, and what follows them.
+    fn steps(&self, rng: &mut Rng) -> (Vec<Step>, Exhausted) {
+        if !self.steps || rng.one_in(3) {
+            return (Vec::new(), Exhausted::StayOnLast);
+        }
+        let mut after = rng.pick(&[0, 0, 2]);
+        let mut steps = Vec::new();
+        for _ in 0..rng.range(0, 4) {
+            let drops = ["fr", "de", "attr.site", "attr.grade"];
+            steps.push(Step {
+                after: Span::from_secs(after),
+                require: rng.one_in(2).then(|| rng.pick(&self.requirements)),
+                drop: drops.iter().filter(|_| rng.one_in(4)).map(|name| (*name).into()).collect(),
+                prefer: rng.one_in(4),
+                skip_if: rng.one_in(4).then_some(SkipIf::NobodySignedIn),
+            });
+            after += rng.pick(&[1, 3, 10]);
+        }
+        let over = Span::from_secs(after + 1);
+        let exhausted = match rng.below(4) {
+            0 => Exhausted::AnyInQueue(over),
+            1 => Exhausted::Overflow(over),
+            _ => Exhausted::StayOnLast,
+        };
+        (steps, exhausted)
+    }
+
     fn queue(&self, rng: &mut Rng, at: usize) -> Queue {
+        let (steps, exhausted) = self.steps(rng);
         Queue {
             require: rng.one_in(3).then(|| rng.pick(&self.requirements)),
+            broadcast: (self.broadcasts && !rng.one_in(4)).then(|| {
+                let min = rng.pick(&[1, 1, 2, 3]);
+                Broadcast { min, max: min + rng.pick(&[0, 1, 2]) }
+            }),
             limit: if self.limits { rng.pick(&[None, Some(0), Some(1), Some(2)]) } else { None },
             selection: if self.selects { rng.pick(&SELECTIONS) } else { Selection::default() },
+            idle_clock: if self.selects { rng.pick(&CLOCKS) } else { IdleClock::default() },
+            score: self.selects.then(|| Arc::new(score(rng))),
             aging: if self.ages { rng.pick(&[0, 1_000_000, 7_500_000, 60_000_000]) } else { 0 },
             aging_cap: (self.ages && rng.one_in(3)).then(|| rng.pick(&[0, 1_500_000, 10_000_000])),
             max_wait_first: (self.ages && rng.one_in(3)).then(|| secs(rng, &[5, 20])),
             waiting_cost: rng.pick(&[500_000, 1_000_000, 1_800_000]),
             expected_handle: secs(rng, &[20, 300]),
+            steps,
+            exhausted,
             overflow: (0..if self.overflows { rng.range(0, 3) } else { 0 }).map(|_| self.overflow(rng, at)).collect(),
             expected_patience: (self.orders && rng.one_in(2)).then(|| secs(rng, &[30, 80])),
             max_wait: rng.one_in(3).then(|| secs(rng, &[10, 30, 600])),
@@ -221,11 +311,13 @@ impl World {
     fn overflow(&self, rng: &mut Rng, at: usize) -> Overflow {
         let further = at + 1 < self.queues;
         Overflow {
-            trigger: match rng.below(5) {
+            trigger: match rng.below(7) {
+                6 => Trigger::StepsExhausted,
                 0 => Trigger::QueueLength(Some(rng.pick(&[0, 1, 2]))),
                 1 => Trigger::QueueLength(None),
                 2 => Trigger::NobodySignedIn,
                 3 => Trigger::NoWillingAgent,
+                4 => Trigger::QueueClosed,
                 _ => Trigger::Wait(secs(rng, &[3, 10, 20])),
             },
             action: match rng.below(6) {
@@ -256,7 +348,10 @@ impl World {
         }
         let id: Text = format!("t{at}").into();
         let contact_order = if self.orders { rng.pick(&ORDERS) } else { ContactOrder::Priority };
-        Team { contact_order, queues, ..Team::named(id) }
+        let max_occupancy = (self.rests && rng.one_in(2)).then(|| rng.pick(&[200_000, 500_000, 850_000]));
+        let offer_rate_limit = (self.rests && rng.one_in(2))
+            .then(|| OfferRate { offers: rng.pick(&[1, 2, 3]), per: secs(rng, &[5, 20, 60]) });
+        Team { contact_order, queues, max_occupancy, offer_rate_limit, ..Team::named(id) }
     }
 
     fn membership(&self, rng: &mut Rng, queue: Text, priorities: &[u8]) -> Membership {
@@ -274,6 +369,12 @@ impl World {
             queue: queue_id(rng.below(self.queues)),
             keep_idle: rng.pick(&[0, 1, 1, 2]),
             release_after: rng.one_in(2).then(|| secs(rng, &[3, 10])),
+            lender_within_target: rng.one_in(3),
+            hysteresis: rng.one_in(3).then(|| {
+                let start = rng.pick(&[0, 1, 1, 2]);
+                let stop = rng.pick(&[0, 0, 1]).min(start);
+                Hysteresis { start, stop, ratio_ppm: rng.pick(&[0, 500_000, 1_000_000]) }
+            }),
         }
     }
 
@@ -289,6 +390,7 @@ impl World {
             retained_contacts: rng.pick(&[1, 3, 100]),
             request_window: secs(rng, &[10, 86_400]),
             remembered_requests: rng.pick(&[2, 5, 1_000]),
+            occupancy_window: secs(rng, &[12, 60, 3_600]),
             ..Rules::default()
         }
     }

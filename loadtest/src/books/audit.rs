@@ -86,6 +86,8 @@ struct Page {
     offer: (u64, u32),
     immediate: bool,
     heard: bool,
+    /// Whether it was offered to several at once.
+    several: bool,
     live: Vec<u32>,
     barred: Vec<u32>,
     accepted: Vec<u32>,
@@ -205,6 +207,13 @@ impl<'a> Audit<'a> {
     fn offered(&mut self, entry: &Entry) {
         let Entry { contact, agent, .. } = *entry;
         self.balance.offers += 1;
+        let page = &mut self.pages[contact as usize];
+        if entry.within && page.several && page.stage == Stage::Offered && !page.live.contains(&agent) {
+            // One more of several at once.
+            page.live.push(agent);
+            return self.load(contact, agent);
+        }
+        page.several = entry.within;
         let page = &self.pages[contact as usize];
         if page.stage != Stage::Waiting {
             let (stage, holder, who) = (page.stage, self.name(page.holder), self.name(agent));
@@ -235,8 +244,9 @@ impl<'a> Audit<'a> {
         self.balance.accepts += 1;
         let page = &mut self.pages[contact as usize];
         page.accepted.push(agent);
-        if page.stage == Stage::Offered && page.holder == agent {
-            page.stage = Stage::Assigned;
+        let of_several = page.several && page.live.contains(&agent);
+        if page.stage == Stage::Offered && (page.holder == agent || of_several) {
+            (page.stage, page.holder) = (Stage::Assigned, agent);
             return;
         }
         let (stage, holder, who) = (page.stage, page.holder, self.name(agent));
@@ -283,7 +293,10 @@ impl<'a> Audit<'a> {
         let desk = &mut self.desks[agent as usize];
         desk.units = desk.units.saturating_sub(self.evidence.center.channels[channel].cost);
         desk.by_channel[channel] = desk.by_channel[channel].saturating_sub(1);
-        if page.holder == agent && page.stage == from {
+        if page.holder == agent && page.stage == from && page.several && from == Stage::Offered && !page.live.is_empty()
+        {
+            page.holder = page.live[0];
+        } else if page.holder == agent && page.stage == from {
             page.holder = NOBODY;
             page.barred.push(agent);
             self.wait(contact);

@@ -56,7 +56,7 @@ pub struct Entry {
     pub outcome: u8,
     /// The exit's number with `Ended`; 0 when no entry was open.
     pub exit: u8,
-    /// Whether the wait was within the queue's threshold.
+    /// Whether the wait was within the queue's threshold; with `Offered`, whether it is one of several at once.
     pub within: bool,
 }
 
@@ -124,7 +124,10 @@ pub fn said(event: &pb::Event) -> Option<Said<'_>> {
         other => return stay(event.sequence, other),
     };
     match payload {
-        Payload::OfferIssued(issued) => said.entry.value = micros(issued.wait.as_ref()),
+        Payload::OfferIssued(issued) => {
+            said.entry.value = micros(issued.wait.as_ref());
+            said.entry.within = issued.offer.as_ref().is_some_and(|offer| offer.broadcast);
+        }
         Payload::LegConnected(connected) => {
             said.entry.value = micros(connected.wait.as_ref());
             said.entry.exit = connected.exit as u8;

@@ -156,7 +156,8 @@ fn build(scenario: &Scenario, policy: &Policy, config: String, scaled: Scaled) -
 
 /// Without aging, delays, reservation and other orders an agent takes the highest priority, and of that the oldest.
 fn first_come(policy: &Policy) -> bool {
-    let plain_queue = |queue: &Queue| queue.aging == 0 && queue.max_wait_first.is_none();
+    let aged = |queue: &Queue| queue.aging != 0 || queue.max_wait_first.is_some();
+    let plain_queue = |queue: &Queue| !aged(queue) && queue.broadcast.is_none();
     let plain_team = |team: &Team| {
         team.contact_order == ContactOrder::Priority && team.queues.iter().all(|member| member.delay.is_zero())
     };

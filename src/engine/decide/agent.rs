@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use super::leg::{self, connect_failed, is_open_offer, unrestrict};
 use super::{Subject, Verdict, find_agent, find_contact, known_disposition};
-use crate::engine::agent::{AgentProfile, Presence};
+use crate::engine::agent::{AgentProfile, Presence, UpsertCause, lay_over};
 use crate::engine::contact::{DeclineReason, EndCause, FailCause, LegState, OfferState};
 use crate::engine::event::Event;
 use crate::engine::id::{AgentId, LegId, Text};
@@ -37,7 +37,7 @@ pub(super) fn upsert(state: &State, profile: &Arc<AgentProfile>, out: &mut Vec<E
         if held.profile.managed_by_config && !held.deleted {
             return Err(Reject::ManagedByConfig);
         }
-        if !held.deleted && !held.removed && held.profile == *profile {
+        if !held.deleted && !held.removed && held.base() == *profile {
             return Ok(agent.into());
         }
     }
@@ -46,8 +46,16 @@ pub(super) fn upsert(state: &State, profile: &Arc<AgentProfile>, out: &mut Vec<E
     }
     let agent = slot.unwrap_or(AgentId(state.agent_slots()));
     let created = slot.is_none_or(|agent| state.agent(agent).deleted);
-    out.push(Event::AgentUpserted { agent, profile: profile.clone() });
+    out.push(upserted(state, agent, profile, UpsertCause::Request));
     Ok(Subject { created, ..agent.into() })
+}
+
+/// An agent becomes this; what was set over him for a time stays.
+pub(super) fn upserted(state: &State, agent: AgentId, own: &Arc<AgentProfile>, cause: UpsertCause) -> Event {
+    let known = (agent.0 < state.agent_slots()).then(|| state.agent(agent));
+    let mut overrides = known.map(|held| held.overrides.clone()).unwrap_or_default();
+    let profile = lay_over(own, &mut overrides);
+    Event::AgentUpserted { agent, profile, cause, overrides }
 }
 
 pub(super) fn delete(state: &State, agent_id: &Text, out: &mut Vec<Event>) -> Verdict {
@@ -249,7 +257,7 @@ pub(super) fn accept(state: &State, now: Time, agent_id: &Text, offer: LegId, ou
     let (agent, at) = own_offer(state, agent_id, offer)?;
     match at {
         OfferState::Accepted => {}
-        OfferState::Issued => leg::accept(state, now, state.leg(offer).contact, offer, out),
+        OfferState::Issued => leg::accept(state, now, state.leg(offer).contact, (offer, agent), out),
         over => return Err(Reject::OfferOver { state: over }),
     }
     Ok(about(state, agent, offer))
@@ -277,7 +285,8 @@ pub(super) fn decline(
     let entry = state.contact(contact).entry.expect("an open offer has an open entry");
     let barred = leg::bar(state, now, retry_time.unwrap_or(rules.retry_time));
     out.push(Event::OfferDeclined { contact, leg: offer, reason, barred });
-    if rules.max_declines > 0 && entry.declines + 1 >= rules.max_declines {
+    // While others may still take it, nobody being willing is not known.
+    if rules.max_declines > 0 && entry.declines + 1 >= rules.max_declines && entry.offers <= 1 {
         out.push(Event::NoWillingAgent { contact });
     }
     unrestrict(state, contact, agent, out);

@@ -1,19 +1,32 @@
 //! Who may come in to wait: judged once matching is quiet, so that an arrival somebody takes at once needs no place.
 //!
 //! A refusal here is a decision and not an error: the contact was offered to its queue and is REFUSED. A verb that would
-//! bring a contact from elsewhere into a full queue is refused instead ([`admit`]), and nothing changes.
+//! bring a contact from elsewhere into a full or closed queue is refused instead ([`admit`]), and nothing changes.
 
 use alloc::vec::Vec;
 
 use super::leg::end_contact;
 use super::overflow::{Moment, overflow};
-use crate::engine::contact::{ContactState, Outcome, Reason};
+use crate::engine::contact::{ContactState, Direction, Outcome, Reason};
 use crate::engine::event::Event;
 use crate::engine::id::{ChannelId, ContactId, QueueId, Text};
 use crate::engine::reject::Reject;
-use crate::engine::requirement::Requirement;
-use crate::engine::state::State;
+use crate::engine::state::{Own, State};
 use crate::engine::time::Time;
+
+/// Judges an arrival at a closed queue, before anybody could take it: the rules for that, or else it is refused. Callbacks
+/// come in: they were promised while the queue was open.
+pub(super) fn turn_away(state: &State, now: Time, contact: ContactId, out: &mut Vec<Event>) {
+    let Some(held) = state.try_contact(contact) else { return };
+    let Some(entry) = held.entry.filter(|_| state.contact_state(contact) == ContactState::Queued) else { return };
+    let promised = held.direction == Direction::Callback && !held.profile.callback_of.is_empty();
+    if promised || state.is_open(entry.queue) {
+        return;
+    }
+    if !overflow(state, now, contact, Moment::Closed, out) {
+        end_contact(state, now, contact, (Outcome::Refused, Reason::QueueClosed), &Text::default(), out);
+    }
+}
 
 /// Judges an arrival nobody took in its own batch: the rules of its queue first, then whether there is a place.
 pub(super) fn judge(state: &State, now: Time, contact: ContactId, out: &mut Vec<Event>) {
@@ -25,13 +38,11 @@ pub(super) fn judge(state: &State, now: Time, contact: ContactId, out: &mut Vec<
 }
 
 /// Whether a contact may be brought into a queue by a verb.
-pub(super) fn admit(
-    state: &State,
-    queue: QueueId,
-    channel: ChannelId,
-    requirement: Option<&Requirement>,
-) -> Result<(), Reject> {
-    if state.overfull(queue, 1) && !state.taken_at_once(queue, channel, requirement) {
+pub(super) fn admit(state: &State, queue: QueueId, channel: ChannelId, own: Own<'_>) -> Result<(), Reject> {
+    if !state.is_open(queue) {
+        return Err(Reject::QueueClosed { queue: state.queue_id(queue).clone() });
+    }
+    if state.overfull(queue, 1) && !state.taken_at_once(queue, channel, own) {
         return Err(Reject::QueueFull { queue: state.queue_id(queue).clone() });
     }
     Ok(())

@@ -7,13 +7,15 @@ use super::arrival::admit;
 use super::leg::{self, connect_failed, end_contact, finish};
 use super::{Subject, Verdict, find_agent, find_contact, known_disposition};
 use crate::engine::command::{ChangeCause, ContactChange, NewContact, TransferTarget};
-use crate::engine::contact::{CancelCause, Contact, ContactState, EndCause, Outcome, Reason, RequeueCause};
+use crate::engine::contact::{
+    AssignCause, CancelCause, Contact, ContactState, EndCause, Outcome, Reason, RequeueCause,
+};
 use crate::engine::event::{EntryCause, Event};
 use crate::engine::id::{AgentId, ChannelId, ContactId, LegId, QueueId, Text};
 use crate::engine::limits;
 use crate::engine::reject::Reject;
 use crate::engine::requirement::Requirement;
-use crate::engine::state::State;
+use crate::engine::state::{Own, State};
 use crate::engine::time::Time;
 
 /// Creates a contact. The same contact again is answered with the one that is there.
@@ -59,7 +61,7 @@ pub(super) fn create(state: &State, now: Time, new: &Arc<NewContact>, out: &mut 
     out.push(Event::ContactCreated { contact, new: new.clone() });
     match (later, direct) {
         (true, _) => {}
-        (false, Some(agent)) => out.push(assigned(state, now, contact, agent, channel)),
+        (false, Some(agent)) => out.push(assigned(state, now, contact, agent, channel, AssignCause::Direct)),
         (false, None) => out.push(Event::ContactQueued {
             contact,
             queue: state.registry().queue(&new.queue).expect("looked up above"),
@@ -71,10 +73,17 @@ pub(super) fn create(state: &State, now: Time, new: &Arc<NewContact>, out: &mut 
 }
 
 /// A leg that begins ASSIGNED, without an offer.
-pub(super) fn assigned(state: &State, now: Time, contact: ContactId, agent: AgentId, channel: ChannelId) -> Event {
+pub(super) fn assigned(
+    state: &State,
+    now: Time,
+    contact: ContactId,
+    agent: AgentId,
+    channel: ChannelId,
+    cause: AssignCause,
+) -> Event {
     let rules = state.channel(channel);
     let connect_by = now + rules.connect_timeout;
-    Event::LegAssigned { contact, leg: state.next_leg(), agent, cost: rules.cost, connect_by }
+    Event::LegAssigned { contact, leg: state.next_leg(), agent, cost: rules.cost, connect_by, cause }
 }
 
 /// Whether an agent can be given work that is not offered: signed in, his session alive, not on his way out.
@@ -194,7 +203,7 @@ pub(super) fn hold(state: &State, contact_id: &Text, out: &mut Vec<Event>) -> Ve
     let (contact, held, at) = open_contact(state, contact_id)?;
     match (at, held.owner) {
         (ContactState::OnHold, _) => {}
-        (ContactState::Connected, Some(leg)) => out.push(Event::LegHeld { contact, leg }),
+        (ContactState::Connected, Some(leg)) => out.push(Event::LegHeld { contact, leg, by: None }),
         _ => return Err(Reject::ContactState { state: at }),
     }
     Ok(contact.into())
@@ -204,7 +213,10 @@ pub(super) fn resume(state: &State, contact_id: &Text, out: &mut Vec<Event>) -> 
     let (contact, held, at) = open_contact(state, contact_id)?;
     match (at, held.owner) {
         (ContactState::Connected, _) => {}
-        (ContactState::OnHold, Some(leg)) => out.push(Event::LegResumed { contact, leg }),
+        (ContactState::OnHold, Some(leg)) if state.leg(leg).interrupted.is_some() => {
+            return Err(Reject::LegInterrupted);
+        }
+        (ContactState::OnHold, Some(leg)) => out.push(Event::LegResumed { contact, leg, interrupted: false }),
         _ => return Err(Reject::ContactState { state: at }),
     }
     Ok(contact.into())
@@ -286,7 +298,9 @@ pub(super) fn transfer(
     let asked = requirement.unwrap_or(&held.requirement);
     // One agent's own contact waits for him, whatever the queue holds.
     if let Some(queue) = queue.filter(|_| agent.is_none()) {
-        admit(state, queue, held.channel, asked.as_deref())?;
+        // Whoever is transferred has no preferred agent any more.
+        let own = Own { requirement: asked.as_ref(), preferred: &Text::default() };
+        admit(state, queue, held.channel, own)?;
     }
     class_bound(state, queue, held.channel, asked.as_deref())?;
     let again = state.contact_legs(contact).any(|(_, leg)| leg.end_cause == Some(EndCause::Transferred));
@@ -305,7 +319,9 @@ pub(super) fn transfer(
             let only = agent.map(|agent| (agent, until));
             out.push(Event::ContactQueued { contact, queue, cause: EntryCause::Transferred, only });
         }
-        (None, Some(agent)) => out.push(assigned(state, now, contact, agent, held.channel)),
+        (None, Some(agent)) => {
+            out.push(assigned(state, now, contact, agent, held.channel, AssignCause::Transferred));
+        }
         (None, None) => unreachable!("a transfer has a target"),
     }
     finish(state, now, leg, EndCause::Transferred, out);
@@ -357,13 +373,12 @@ fn requeue_answered(contact: ContactId, queue: QueueId, out: &mut Vec<Event>) {
 }
 
 pub(super) fn park(state: &State, now: Time, contact_id: &Text, out: &mut Vec<Event>) -> Verdict {
-    let (contact, held, at) = open_contact(state, contact_id)?;
+    let (contact, _, at) = open_contact(state, contact_id)?;
     let until = now + state.policy().rules.park_timeout;
-    match (at, held.entry_leg) {
-        (ContactState::Parked, _) => {}
-        (ContactState::Queued, _) => out.push(Event::ContactParked { contact, until }),
-        (ContactState::Offered, Some(leg)) => {
-            out.push(Event::OfferCancelled { contact, leg });
+    match at {
+        ContactState::Parked => {}
+        ContactState::Queued | ContactState::Offered => {
+            leg::cancel_offers(state, contact, out);
             out.push(Event::ContactParked { contact, until });
         }
         _ => return Err(Reject::ContactState { state: at }),

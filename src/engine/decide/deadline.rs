@@ -4,13 +4,15 @@ use alloc::vec::Vec;
 
 use super::agent::lose_session;
 use super::contact::{assigned, can_be_given_work, leaving};
+use super::gate::gate_due;
 use super::leg::{bar, connect_failed, end_contact, ended, fault, unrestrict};
-use crate::engine::agent::Fault;
-use crate::engine::contact::{CancelCause, Contact, EndCause, LegState, Outcome, Reason};
+use super::skills::skills_due;
+use crate::engine::agent::{Fault, Rest};
+use crate::engine::contact::{AssignCause, CancelCause, Contact, EndCause, LegState, Outcome, Reason};
 use crate::engine::event::{EntryCause, Event};
-use crate::engine::id::{AgentId, ContactId, GatewayId, LegId, Text};
+use crate::engine::id::{AgentId, ContactId, GatewayId, LegId, QueueId, Text};
 use crate::engine::limits;
-use crate::engine::state::{Due, State};
+use crate::engine::state::{Due, Relaxation, State};
 use crate::engine::time::Time;
 
 /// Decides one deadline that has come.
@@ -23,14 +25,23 @@ pub(in crate::engine) fn deadline(state: &State, now: Time, (due, slot): (Due, u
             let (bar, held) = state.bar_at(slot);
             out.push(Event::BarLifted { bar, contact: held.contact, agent: held.agent });
         }
+        Due::Rest => {
+            let agent = AgentId(slot);
+            let over = |cause: &Rest| state.rests_until(agent, *cause).is_some_and(|at| at <= now);
+            let held = state.agent(agent).resting;
+            let causes = Rest::ALL.into_iter().filter(|cause| held & cause.bit() != 0).filter(over);
+            out.extend(causes.map(|cause| Event::AgentRestEnded { agent, cause }));
+        }
         Due::Lease => lose_session(state, now, AgentId(slot), out),
+        Due::Skills => skills_due(state, now, AgentId(slot), out),
+        Due::Queue => gate_due(state, QueueId(slot), out),
         Due::Gateway => gateway_due(state, now, GatewayId(slot), out),
         Due::Retention => retention_due(state, now, out),
     }
 }
 
-/// A contact's own deadlines, in order: a wait at which an overflow rule may act before `max_wait` before `expire_time` before the end of a restriction before a wait at
-/// which more agents may take it.
+/// A contact's own deadlines, in order: a wait at which an overflow rule may act before `max_wait` before `expire_time`
+/// before the end of a restriction before a wait or a step at which more agents may take it.
 pub(super) fn contact_due(state: &State, now: Time, contact: ContactId, out: &mut Vec<Event>) {
     let held = state.contact(contact);
     let expired = held.expires().is_some_and(|at| at <= now);
@@ -44,6 +55,8 @@ pub(super) fn contact_due(state: &State, now: Time, contact: ContactId, out: &mu
     let passed = state.reached(entry, now).filter(|_| entry.parked_since.is_none());
     if let Some(wait) = passed.filter(|&wait| state.overflow_due(entry, wait)) {
         out.push(Event::WaitReached { contact, wait });
+    } else if state.exhausts(now, held) {
+        out.push(Event::StepsExhausted { contact });
     } else if entry.parked_since.is_none() && entry.wait(now) >= state.entry_rules(entry).max_wait {
         expire(Reason::MaxWait);
     } else if expired {
@@ -54,6 +67,19 @@ pub(super) fn contact_due(state: &State, now: Time, contact: ContactId, out: &mu
         out.push(Event::ContactUnrestricted { contact });
     } else if let Some(wait) = passed {
         out.push(Event::WaitReached { contact, wait });
+    } else {
+        relax(state, now, contact, held, out);
+    }
+}
+
+/// The next step of a contact's queue begins, or the last is over; if it is time, or the step in force is for nobody.
+pub(super) fn relax(state: &State, now: Time, contact: ContactId, held: &Contact, out: &mut Vec<Event>) {
+    if let Some(to) = state.relaxation(now, held) {
+        let before = held.entry.map_or(0, |entry| entry.step);
+        let Relaxation { step: after, skipped, advanced } = to;
+        out.push(Event::ContactRelaxed { contact, before, after, skipped, advanced });
+    } else if state.exhausts(now, held) {
+        out.push(Event::StepsExhausted { contact });
     }
 }
 
@@ -64,7 +90,7 @@ fn scheduled(state: &State, now: Time, contact: ContactId, held: &Contact, out: 
     };
     match (held.direct(), held.queue().and_then(|queue| state.registry().heir(queue))) {
         (Some(agent), _) if can_be_given_work(state, agent) => {
-            out.push(assigned(state, now, contact, agent, held.channel));
+            out.push(assigned(state, now, contact, agent, held.channel, AssignCause::Direct));
         }
         (Some(_), _) => end(Outcome::Failed, Reason::SessionLost, out),
         (None, Some(queue)) => {
@@ -79,6 +105,9 @@ fn leg_due(state: &State, now: Time, leg: LegId, out: &mut Vec<Event>) {
     let contact = held.contact;
     match held.state {
         LegState::Offered => {
+            if held.broadcast {
+                return broadcast_expired(state, contact, leg, out);
+            }
             let barred = bar(state, now, state.policy().rules.retry_time);
             out.push(Event::OfferExpired { contact, leg, barred });
             fault(state, now, leg, Fault::Expired, out);
@@ -90,6 +119,17 @@ fn leg_due(state: &State, now: Time, leg: LegId, out: &mut Vec<Event>) {
             out.push(ended(contact, leg, held.end_cause.unwrap_or(EndCause::Completed), None));
         }
         LegState::Ended => unreachable!("an ended leg has no deadline"),
+    }
+}
+
+/// One of several offers was not answered: nobody is to blame, and he may be offered it again. When it was the last, and
+/// enough have declined before, nobody is willing.
+fn broadcast_expired(state: &State, contact: ContactId, leg: LegId, out: &mut Vec<Event>) {
+    out.push(Event::OfferExpired { contact, leg, barred: None });
+    let most = state.policy().rules.max_declines;
+    let entry = state.contact(contact).entry.expect("an open offer has an open entry");
+    if most > 0 && entry.declines >= most && entry.offers <= 1 {
+        out.push(Event::NoWillingAgent { contact });
     }
 }
 

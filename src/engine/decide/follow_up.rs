@@ -1,4 +1,4 @@
-//! What follows by itself: obligations first, then matching, then who came in and found nobody, then what the agents'
+//! What follows by itself: who comes to a closed queue first, then obligations, then matching, then who came in and found nobody, then what the agents'
 //! state means for routing.
 //!
 //! Matching is complete because both edges are looked at: every contact that began to wait and every agent who gained
@@ -6,13 +6,13 @@
 
 use alloc::vec::Vec;
 
-use super::arrival::judge;
-use super::deadline::contact_due;
+use super::arrival::{judge, turn_away};
+use super::deadline::{contact_due, relax};
 use super::leg::accept;
 use super::overflow::{Moment, overflow};
 use super::supervise::move_one;
-use crate::engine::agent::Presence;
-use crate::engine::contact::{Contact, ContactState};
+use crate::engine::agent::{Presence, Rest};
+use crate::engine::contact::Contact;
 use crate::engine::event::Event;
 use crate::engine::id::{AgentId, ContactId, QueueId};
 use crate::engine::state::State;
@@ -21,23 +21,9 @@ use crate::engine::time::Time;
 /// Looks at the agenda until something follows, and pushes it; pushes nothing when all is quiet. Takes from the agenda
 /// and changes nothing else.
 pub(in crate::engine) fn follow_up(state: &mut State, now: Time, out: &mut Vec<Event>) {
-    while let Some((contact, before)) = state.next_passed() {
-        overflow(state, now, contact, before.map_or(Moment::Declined, Moment::Passed), out);
-        if !out.is_empty() {
-            return;
-        }
-    }
-    while let Some(contact) = state.next_check() {
-        check_contact(state, now, contact, out);
-        if !out.is_empty() {
-            return;
-        }
-    }
-    while let Some(agent) = state.next_touched() {
-        check_agent(state, agent, out);
-        if !out.is_empty() {
-            return;
-        }
+    obligations(state, now, out);
+    if !out.is_empty() {
+        return;
     }
     state.sort_agenda();
     if !state.plain() {
@@ -58,7 +44,7 @@ pub(in crate::engine) fn follow_up(state: &mut State, now: Time, out: &mut Vec<E
         return offer(state, now, contact, agent, out);
     }
     while let Some(contact) = state.next_waiting() {
-        if state.try_contact(contact).is_none() || state.contact_state(contact) != ContactState::Queued {
+        if !state.wants(contact) {
             continue;
         }
         let Some(agent) = state.best_agent(contact, None) else { continue };
@@ -83,6 +69,35 @@ pub(in crate::engine) fn follow_up(state: &mut State, now: Time, out: &mut Vec<E
         let (before, after) = (held.routing, held.derive_routing());
         if before != after {
             return out.push(Event::AgentRoutingChanged { agent, before, after });
+        }
+    }
+}
+
+/// What must follow before anybody is matched: who comes to a closed queue, who passed a wait, contacts and agents to look
+/// at again.
+fn obligations(state: &mut State, now: Time, out: &mut Vec<Event>) {
+    while let Some(contact) = state.next_at_door() {
+        turn_away(state, now, contact, out);
+        if !out.is_empty() {
+            return;
+        }
+    }
+    while let Some((contact, passed)) = state.next_passed() {
+        overflow(state, now, contact, Moment::Waiting(passed), out);
+        if !out.is_empty() {
+            return;
+        }
+    }
+    while let Some(contact) = state.next_check() {
+        check_contact(state, now, contact, out);
+        if !out.is_empty() {
+            return;
+        }
+    }
+    while let Some(agent) = state.next_touched() {
+        check_agent(state, agent, out);
+        if !out.is_empty() {
+            return;
         }
     }
 }
@@ -119,9 +134,10 @@ fn offer(state: &State, now: Time, contact: ContactId, agent: AgentId, out: &mut
     let leg = state.next_leg();
     let wait = held.entry.expect("a contact that is matched waits").wait(now);
     let expires = now + channel.offer_timeout;
-    out.push(Event::OfferIssued { contact, leg, agent, cost: channel.cost, expires, wait });
+    let broadcast = held.entry.is_some_and(|entry| state.broadcast(held, &entry).is_some());
+    out.push(Event::OfferIssued { contact, leg, agent, cost: channel.cost, expires, wait, broadcast });
     if channel.auto_accept {
-        accept(state, now, contact, leg, out);
+        accept(state, now, contact, (leg, agent), out);
     }
 }
 
@@ -133,10 +149,9 @@ fn check_contact(state: &State, now: Time, contact: ContactId, out: &mut Vec<Eve
         if held.live_legs == 0 {
             out.push(Event::ContactClosed { contact, outcome, reason, queue: held.queue() });
         }
-    } else if let Some(leg) = held.entry_leg {
-        if !state.offer_allowed(leg) {
-            out.push(Event::OfferRevoked { contact, leg });
-        }
+    } else if held.entry_leg.is_some() {
+        let gone = state.contact_legs(contact).filter(|(leg, _)| !state.offer_allowed(*leg));
+        out.extend(gone.map(|(leg, _)| Event::OfferRevoked { contact, leg }));
     } else if state.contact_deadline(held).is_some_and(|at| at <= now) {
         contact_due(state, now, contact, out);
     } else if let Some(heir) = left_behind(state, held) {
@@ -145,6 +160,8 @@ fn check_contact(state: &State, now: Time, contact: ContactId, out: &mut Vec<Eve
         && entry.only.is_some_and(|agent| signs_out(state, agent))
     {
         out.push(Event::ContactUnrestricted { contact });
+    } else {
+        relax(state, now, contact, held, out);
     }
 }
 
@@ -160,10 +177,26 @@ fn signs_out(state: &State, agent: AgentId) -> bool {
     !held.signed_in() || held.removed || held.next_presence == Some(Presence::Offline)
 }
 
-/// An agent's waiting presence may apply, he may go, or an offer to him may no longer be allowed.
+/// An agent's rest may begin or end, what was interrupted may go on, his waiting presence may apply, he may go, or an offer to him may no longer be allowed.
 fn check_agent(state: &State, agent: AgentId, out: &mut Vec<Event>) {
     let held = state.agent(agent);
     if held.deleted {
+        return;
+    }
+    for cause in Rest::ALL {
+        match (held.resting & cause.bit() != 0, state.should_rest(agent, cause)) {
+            (false, true) if held.takes_offers() => {
+                let until = state.rests_until(agent, cause);
+                out.push(Event::AgentRestStarted { agent, cause, until });
+            }
+            (true, false) => out.push(Event::AgentRestEnded { agent, cause }),
+            (true, true) | (false, _) => {}
+        }
+    }
+    let back = state.to_return(agent).into_iter();
+    out.extend(back.map(|(contact, leg)| Event::LegResumed { contact, leg, interrupted: true }));
+    // Each of these has him looked at again.
+    if !out.is_empty() {
         return;
     }
     // An agent may hold a thousand contacts; only open offers are looked at, and mostly there is none.

@@ -71,6 +71,12 @@ pub(super) fn end_contact(
     }
 }
 
+/// The open offers of a contact that waits are cancelled: it goes elsewhere.
+pub(super) fn cancel_offers(state: &State, contact: ContactId, out: &mut Vec<Event>) {
+    let open = state.contact_legs(contact).filter(|(_, leg)| leg.state == LegState::Offered);
+    out.extend(open.map(|(leg, _)| Event::OfferCancelled { contact, leg }));
+}
+
 /// Open offers are cancelled and assigned legs end: the contact leaves.
 fn end_unanswered(state: &State, contact: ContactId, out: &mut Vec<Event>) {
     for (leg, live) in state.contact_legs(contact) {
@@ -89,11 +95,25 @@ pub(super) fn answer(state: &State, held: &Contact, now: Time) -> Option<Answer>
     Some(Answer { queue: entry.queue, wait, within_threshold: wait <= state.entry_rules(&entry).threshold })
 }
 
-/// An offer is taken: assigned, and connected at once where the channel says so.
-pub(super) fn accept(state: &State, now: Time, contact: ContactId, leg: LegId, out: &mut Vec<Event>) {
+/// An offer is taken: assigned, what it interrupts put on hold, and connected at once where the channel says so.
+pub(super) fn accept(
+    state: &State,
+    now: Time,
+    contact: ContactId,
+    (leg, agent): (LegId, AgentId),
+    out: &mut Vec<Event>,
+) {
     let held = state.contact(contact);
     let channel = state.channel(held.channel);
     out.push(Event::OfferAccepted { contact, leg, connect_by: now + channel.connect_timeout });
+    // One that is accepted for the agent as it is issued reserves its units only now.
+    let more = if state.try_leg(leg).is_some() { 0 } else { channel.cost };
+    let way = state.to_interrupt(agent, held.channel, more).into_iter();
+    out.extend(way.map(|(contact, other)| Event::LegHeld { contact, leg: other, by: Some(leg) }));
+    if held.entry.is_some_and(|entry| entry.offers > 1) {
+        let others = state.contact_legs(contact).filter(|(other, at)| *other != leg && at.state == LegState::Offered);
+        out.extend(others.map(|(leg, _)| Event::OfferRescinded { contact, leg, winner: agent }));
+    }
     if channel.connect == Connect::OnAccept {
         out.push(Event::LegConnected { contact, leg, answer: answer(state, held, now) });
     }

@@ -1,7 +1,7 @@
 //! What a command means: it looks at the state and refuses, or says what happens. It changes nothing.
 //!
-//! `contact`, `agent` and `supervise` have the verbs, `deadline` what falls due, `follow_up` what follows by itself,
-//! `arrival` who may come in, `overflow` where else contacts go, `leg` how legs end. Checks stand in the order of [`Reject`], so that the first refusal
+//! `contact`, `agent`, `give` and `supervise` have the verbs, `deadline` what falls due, `follow_up` what follows by itself,
+//! `arrival` who may come in, `gate` which queues are open, `skills` what agents can do for a time, `overflow` where else contacts go, `leg` how legs end. Checks stand in the order of [`Reject`], so that the first refusal
 //! that applies is the one returned.
 
 mod agent;
@@ -9,10 +9,13 @@ mod arrival;
 mod contact;
 mod deadline;
 mod follow_up;
+mod gate;
 mod gateway;
+mod give;
 mod leg;
 mod overflow;
 mod policy;
+mod skills;
 mod supervise;
 
 use alloc::vec::Vec;
@@ -76,9 +79,11 @@ pub(super) fn decide(state: &State, now: Time, command: &Command, out: &mut Vec<
         RequestCallback { contact_id, callback_id, schedule, address } => {
             supervise::request_callback(state, now, (contact_id, callback_id), *schedule, address, out)
         }
+        SetQueueOpen { queue, open, until } => gate::set_open(state, now, queue, *open, *until, out),
         ForgetCustomer { customer_id } => supervise::forget_customer(state, customer_id, out),
         SubmitSurvey { contact_id, kind, score } => supervise::submit_survey(state, contact_id, *kind, *score, out),
         UpsertAgent { profile } => agent::upsert(state, profile, out),
+        SetAgentSkills { agent_id, skills, until } => skills::set_skills(state, now, agent_id, skills, *until, out),
         DeleteAgent { agent_id } => agent::delete(state, agent_id, out),
         SignIn { agent_id, presence, lease } => agent::sign_in(state, agent_id, presence, *lease, out),
         SignOut { agent_id, force } => agent::sign_out(state, now, agent_id, *force, out),
@@ -91,6 +96,8 @@ pub(super) fn decide(state: &State, now: Time, command: &Command, out: &mut Vec<
         DeclineOffer { agent_id, offer, reason, retry_time } => {
             agent::decline(state, now, agent_id, *offer, (*reason, *retry_time), out)
         }
+        PickContact { agent_id, contact_id } => give::pick(state, now, (agent_id, contact_id), out),
+        AssignContact { contact_id, agent_id, force } => give::assign(state, now, (contact_id, agent_id), *force, out),
         FailOffer { agent_id, offer } => agent::fail_offer(state, now, agent_id, *offer, out),
         CompleteWrapUp { agent_id, contact_id, disposition, resolved } => {
             agent::complete_wrap_up(state, (agent_id, contact_id), disposition, *resolved, out)

@@ -13,18 +13,18 @@ use crate::engine::contact::{Contact, ContactState, Entry, Outcome, Reason};
 use crate::engine::event::{EntryCause, Event};
 use crate::engine::id::{ContactId, QueueId, Text};
 use crate::engine::policy::{Action, Trigger};
-use crate::engine::state::State;
-use crate::engine::time::{Span, Time};
+use crate::engine::state::{Own, Passed, State};
+use crate::engine::time::Time;
 
 /// What a contact that waits has just come to.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Moment {
+    /// It came to a closed queue.
+    Closed,
     /// It came in, and nobody took it at once.
     CameIn,
-    /// Its wait passed one or more of the queue's points, those after this one.
-    Passed(Span),
-    /// Everyone willing has declined it.
-    Declined,
+    /// It has come to this while it waits.
+    Waiting(Passed),
 }
 
 /// Lets the rules of its queue act on a contact that waits; whether it has left the queue.
@@ -55,8 +55,10 @@ fn set_off(state: &State, entry: &Entry, trigger: Trigger, moment: Moment) -> bo
         (Moment::CameIn, Trigger::QueueLength(Some(length))) => state.places_taken(entry.queue) > length,
         (Moment::CameIn, Trigger::QueueLength(None)) => state.overfull(entry.queue, 0),
         (Moment::CameIn, Trigger::NobodySignedIn) => state.nobody_signed_in(entry.queue),
-        (Moment::Passed(before), Trigger::Wait(wait)) => before < wait && wait <= entry.reached,
-        (Moment::Declined, Trigger::NoWillingAgent) => true,
+        (Moment::Waiting(Passed::Wait(before)), Trigger::Wait(wait)) => before < wait && wait <= entry.reached,
+        (Moment::Waiting(Passed::Declined), Trigger::NoWillingAgent)
+        | (Moment::Waiting(Passed::Exhausted), Trigger::StepsExhausted)
+        | (Moment::Closed, Trigger::QueueClosed) => true,
         _ => false,
     }
 }
@@ -65,8 +67,8 @@ fn set_off(state: &State, entry: &Entry, trigger: Trigger, moment: Moment) -> bo
 fn possible(state: &State, held: &Contact, entry: &Entry, action: &Action) -> Option<Option<QueueId>> {
     let Action::Queue(name) = action else { return Some(None) };
     let requirement = held.requirement.as_deref();
-    let target = state.registry().queue(name).filter(|&target| target != entry.queue)?;
-    let fits = !state.overfull(target, 1) || state.taken_at_once(target, held.channel, requirement);
+    let target = state.registry().queue(name).filter(|&target| target != entry.queue && state.is_open(target))?;
+    let fits = !state.overfull(target, 1) || state.taken_at_once(target, held.channel, Own::of(held));
     (fits && class_bound(state, Some(target), held.channel, requirement).is_ok()).then_some(Some(target))
 }
 

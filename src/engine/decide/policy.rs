@@ -3,17 +3,18 @@
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::ops::Range;
 
-use super::agent::remove;
+use super::agent::{remove, upserted};
 use super::{Subject, Verdict};
-use crate::engine::agent::AgentProfile;
+use crate::engine::agent::{AgentProfile, UpsertCause, lay_over};
 use crate::engine::contact::{Contact, LegState};
 use crate::engine::event::Event;
 use crate::engine::id::{AgentId, LegId, TeamId, Text};
 use crate::engine::limits;
 use crate::engine::policy::{Policy, PolicyChange, PolicyPreview};
 use crate::engine::reject::Reject;
-use crate::engine::state::{Registry, State};
+use crate::engine::state::{Own, Registry, State};
 
 /// Applies a policy whole: identical content makes no version; a queue that goes must be empty or hand its contacts
 /// over. Linear in what the two
@@ -25,35 +26,54 @@ pub(super) fn apply(
     expected_version: u64,
     out: &mut Vec<Event>,
 ) -> Verdict {
-    let Some(mut next) = check(state, policy, change, expected_version)? else {
+    if !check(state, policy, change, expected_version)? {
         // What file says so is remembered all the same: a restart asks whether that file was seen.
         if let Some(file) = change.source.filter(|_| change.source != state.policy_file()) {
             out.push(Event::PolicySourced { file });
         }
         return Ok(Subject::default());
-    };
-    next.version += 1;
-    let upserts = agents(state, &mut next);
+    }
+    let mut next = Policy { version: state.policy_version() + 1, ..(**policy).clone() };
+    let part = Part::of(&state.policy().agents, &next.agents);
+    let upserts = agents(state, &part, &mut next);
     let reevaluated = waiting(state);
-    let configured: BTreeSet<&Text> = policy.agents.iter().map(|kept| &kept.agent_id).collect();
+    let gone = part.gone(state, &next);
     out.push(Event::PolicyApplied { policy: Arc::new(next), change: change.clone(), reevaluated });
-    for agent in state.agents_from(0) {
-        let held = &state.agent(agent).profile;
-        if held.managed_by_config && !configured.contains(&held.agent_id) {
-            remove(state, agent, out);
-        }
+    for agent in gone {
+        remove(state, agent, out);
     }
     out.extend(upserts);
     Ok(Subject::default())
 }
 
-/// The policy if it may come into force and changes anything, with the version in force; `None` when it changes nothing.
-fn check(
-    state: &State,
-    policy: &Policy,
-    change: &PolicyChange,
-    expected_version: u64,
-) -> Result<Option<Policy>, Reject> {
+/// Where two lists of configured agents differ: what lies before and behind is the same in both.
+struct Part {
+    before: Range<usize>,
+    after: Range<usize>,
+}
+
+impl Part {
+    /// One comparison per agent they have in common, which costs nothing where they share it.
+    fn of(before: &[Arc<AgentProfile>], after: &[Arc<AgentProfile>]) -> Part {
+        let same = |(one, other): &(&Arc<AgentProfile>, &Arc<AgentProfile>)| Arc::ptr_eq(one, other) || one == other;
+        let lead = before.iter().zip(after).take_while(same).count();
+        let (old, new) = (&before[lead..], &after[lead..]);
+        let tail = old.iter().rev().zip(new.iter().rev()).take_while(same).count();
+        Part { before: lead..before.len() - tail, after: lead..after.len() - tail }
+    }
+
+    /// The agents of the policy in force whom the next one no longer has, by slot.
+    fn gone(&self, state: &State, next: &Policy) -> Vec<AgentId> {
+        let kept: BTreeSet<&Text> = next.agents[self.after.clone()].iter().map(|kept| &kept.agent_id).collect();
+        let old = state.policy().agents[self.before.clone()].iter().filter(|held| !kept.contains(&held.agent_id));
+        let mut gone: Vec<AgentId> = old.filter_map(|held| state.find_agent(&held.agent_id)).collect();
+        gone.sort_unstable();
+        gone
+    }
+}
+
+/// Whether a policy that may come into force changes anything.
+fn check(state: &State, policy: &Policy, change: &PolicyChange, expected_version: u64) -> Result<bool, Reject> {
     let current = state.policy();
     if change.comment.len() > limits::COMMENT_BYTES {
         return Err(Reject::Invalid { field: "comment", must: "be at most 256 bytes" });
@@ -67,9 +87,8 @@ fn check(
             return Err(Reject::QueueNotFound { queue: removed.target.clone() });
         }
     }
-    let next = Policy { version: current.version, ..policy.clone() };
-    if next == **current {
-        return Ok(None);
+    if policy.says_the_same(current) {
+        return Ok(false);
     }
     for queue in current.queues.iter().filter(|queue| !kept.contains(&queue.id)) {
         let handed_over = change.removed_queues.iter().any(|removed| removed.id == queue.id);
@@ -80,7 +99,7 @@ fn check(
     if state.registry().channels_with(policy) > limits::CHANNELS {
         return Err(Reject::LimitReached { limit: "channels", max: limits::CHANNELS as u64 });
     }
-    Ok(Some(next))
+    Ok(true)
 }
 
 fn waiting(state: &State) -> u32 {
@@ -99,18 +118,20 @@ impl State {
         expected_version: u64,
     ) -> Result<PolicyPreview, Reject> {
         let version_before = self.policy_version();
-        let Some(next) = check(self, policy, change, expected_version)? else {
+        if !check(self, policy, change, expected_version)? {
             return Ok(PolicyPreview { version_before, version_after: version_before, ..PolicyPreview::default() });
-        };
+        }
         let mut rules = self.registry().clone();
-        rules.apply(&Arc::new(next));
+        rules.apply(policy);
         let gone = |held: &Contact| held.entry.is_some_and(|entry| !rules.queues[entry.queue.index()].live);
         let moved = match change.removed_queues.is_empty() {
             true => 0,
             false => self.contacts_from(0).filter(|(_, held)| gone(held)).count() as u32,
         };
+        let part = Part::of(&self.policy().agents, &policy.agents);
         let configured: BTreeMap<&Text, &Arc<AgentProfile>> =
-            policy.agents.iter().map(|profile| (&profile.agent_id, profile)).collect();
+            policy.agents[part.after.clone()].iter().map(|profile| (&profile.agent_id, profile)).collect();
+        let leaving = part.gone(self, policy);
         let mut preview = PolicyPreview {
             version_before,
             version_after: version_before + 1,
@@ -120,19 +141,27 @@ impl State {
         };
         for agent in self.agents_from(0) {
             let held = self.agent(agent);
+            let alone = held.signed_in() && !held.profile.managed_by_config;
+            let leaves = leaving.binary_search(&agent).is_ok();
+            if held.offering == 0 && !alone && !leaves {
+                continue;
+            }
             let id = &held.profile.agent_id;
-            let profile = match configured.get(id) {
-                None if held.profile.managed_by_config => {
-                    preview.draining.push(id.clone());
-                    None
-                }
-                found => Some(found.copied().unwrap_or(&held.profile)),
-            };
-            let team = profile.and_then(|profile| rules.team(profile.team.as_deref()?));
-            if held.signed_in() && team.is_none() && !held.profile.managed_by_config && !configured.contains_key(id) {
+            let taken_over = configured.get(id).copied();
+            let mut overrides = held.overrides.clone();
+            let profile = (!leaves).then(|| match taken_over {
+                Some(found) => lay_over(found, &mut overrides),
+                None => held.profile.clone(),
+            });
+            if leaves {
+                preview.draining.push(id.clone());
+            }
+            let team = profile.as_ref().and_then(|profile| rules.team(profile.team.as_deref()?));
+            if alone && team.is_none() && taken_over.is_none() {
                 preview.without_team.push(id.clone());
             }
-            let keeps = |leg: &LegId| profile.is_some_and(|profile| self.would_keep(&rules, team, profile, *leg));
+            let keeps =
+                |leg: &LegId| profile.as_ref().is_some_and(|profile| self.would_keep(&rules, team, profile, *leg));
             preview.offers_revoked += self.agent_legs(agent).filter(|leg| !keeps(leg)).count() as u32;
         }
         Ok(preview)
@@ -140,11 +169,18 @@ impl State {
 
     /// Whether an offer would still be allowed under other rules; what is no offer is always kept.
     fn would_keep(&self, rules: &Registry, team: Option<TeamId>, profile: &AgentProfile, leg: LegId) -> bool {
-        let held = self.leg(leg);
+        let (held, now) = (self.leg(leg), self.now());
         let contact = self.contact(held.contact);
         let Some(entry) = contact.entry.filter(|_| held.state == LegState::Offered) else { return true };
         let queue = &rules.queues[entry.queue.index()];
-        let asked = queue.rules.require.iter().chain(&contact.requirement);
+        // Where steps are others, the wait says where it will stand.
+        let at = match queue.rules.asks_alike(self.queue(entry.queue)) {
+            true => (entry.step, entry.skipped),
+            false => (queue.rules.step_at(entry.wait(now)), 0),
+        };
+        let asks = queue.steps().asked(Own::of(contact), at.0, at.1);
+        let own = queue.rules.require.iter().filter(|_| !asks.whole);
+        let asked = own.chain(&asks.requirement);
         queue.live
             && (entry.only.is_some() || rules.band(team, entry.queue).is_some())
             && asked.into_iter().all(|requirement| requirement.expr.met_by(profile))
@@ -153,23 +189,31 @@ impl State {
 
 /// The agents a policy adds or changes, in its order. Those it leaves as they are it shares with the policy before it,
 /// so that many versions of a large one take little room.
-fn agents(state: &State, next: &mut Policy) -> Vec<Event> {
+fn agents(state: &State, part: &Part, next: &mut Policy) -> Vec<Event> {
     let mut upserts = Vec::new();
     let mut slot = state.agent_slots();
-    for profile in &mut next.agents {
+    let current = &state.policy().agents;
+    let share = |held: &[Arc<AgentProfile>], same: &mut [Arc<AgentProfile>]| {
+        for (profile, held) in same.iter_mut().zip(held).filter(|(one, other)| !Arc::ptr_eq(one, other)) {
+            *profile = held.clone();
+        }
+    };
+    share(&current[..part.before.start], &mut next.agents[..part.after.start]);
+    share(&current[part.before.end..], &mut next.agents[part.after.end..]);
+    for profile in &mut next.agents[part.after.clone()] {
         let known = state.agent_slot(&profile.agent_id);
         let agent = known.unwrap_or_else(|| {
             slot += 1;
             AgentId(slot - 1)
         });
-        match known.map(|agent| state.agent(agent)).filter(|held| !held.deleted && held.profile == *profile) {
+        match known.map(|agent| state.agent(agent)).filter(|held| !held.deleted && held.base() == *profile) {
             Some(held) => {
-                *profile = held.profile.clone();
+                *profile = held.base();
                 if held.removed {
-                    upserts.push(Event::AgentUpserted { agent, profile: profile.clone() });
+                    upserts.push(upserted(state, agent, profile, UpsertCause::Config));
                 }
             }
-            None => upserts.push(Event::AgentUpserted { agent, profile: profile.clone() }),
+            None => upserts.push(upserted(state, agent, profile, UpsertCause::Config)),
         }
     }
     upserts

@@ -4,7 +4,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::contact::class_bound;
-use super::leg::{end_contact, exit};
+use super::leg::{cancel_offers, end_contact, exit};
 use super::{Subject, Verdict, find_contact};
 use crate::engine::command::{MoveWhich, NewContact};
 use crate::engine::contact::{Contact, ContactProfile, ContactState, Customer, Direction, Outcome, Reason, SurveyKind};
@@ -39,6 +39,9 @@ pub(super) fn move_contacts(state: &State, now: Time, to: &Text, which: &MoveWhi
             waiting(state, from, channel, *limit)
         }
     };
+    if !state.is_open(target) {
+        return Err(Reject::QueueClosed { queue: to.clone() });
+    }
     if state.overfull(target, contacts.len() as u32) {
         return Err(Reject::QueueFull { queue: to.clone() });
     }
@@ -93,9 +96,7 @@ fn waiting(state: &State, from: QueueId, channel: &str, limit: u32) -> (Vec<Cont
 pub(super) fn move_one(state: &State, now: Time, contact: ContactId, to: QueueId, out: &mut Vec<Event>) {
     let held = state.contact(contact);
     let entry = held.entry.expect("a contact that waits has an entry");
-    if let Some(leg) = held.entry_leg {
-        out.push(Event::OfferCancelled { contact, leg });
-    }
+    cancel_offers(state, contact, out);
     let exit = exit(state, held, now).expect("it has an entry");
     out.push(Event::ContactMoved { contact, exit, to, cause: EntryCause::Moved });
     out.push(Event::ContactQueued { contact, queue: to, cause: EntryCause::Moved, only: None });

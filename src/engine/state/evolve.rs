@@ -1,22 +1,28 @@
 //! What each event does to the state. Total: an event never fails, and nothing is decided here.
 
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::{Due, Gateway, State};
+use super::registry::Reach;
+use super::{Due, Gate, Gateway, Own, Passed, State};
 use crate::engine::Reply;
-use crate::engine::agent::{Agent, AgentProfile, Fault, Presence};
+use crate::engine::agent::{Agent, AgentProfile, Fault, Presence, SkillOverride};
 use crate::engine::command::{ContactChange, NewContact};
 use crate::engine::contact::{
     Bar, Contact, Direction, EndCause, Entry, EntryRules, FailCause, Leg, LegState, NONE, OfferState, Outcome, Reason,
 };
 use crate::engine::event::{Answer, EntryCause, EntryExit, Event};
-use crate::engine::id::{AgentId, BarId, ClassId, ContactId, GatewayId, LegId, QueueId, Text};
+use crate::engine::id::{AgentId, BarId, ContactId, GatewayId, LegId, QueueId, Text};
 use crate::engine::limits;
+use crate::engine::occupancy::Occupancy;
 use crate::engine::order::Links;
-use crate::engine::policy::{Policy, PolicyChange, Trigger, WrapUp};
+use crate::engine::policy::{Policy, PolicyChange, Queue, Trigger, WrapUp};
 use crate::engine::table::hash_bytes;
 use crate::engine::time::{MaybeTime, Span, Time};
+
+/// Pools that nobody asks for any more, kept before all are made anew.
+const SPARE_POOLS: u32 = 64;
 
 impl State {
     /// Takes in one event.
@@ -38,6 +44,9 @@ impl State {
             Event::PolicySourced { file } => self.registry.file = Some(*file),
             Event::Resumed { outage, .. } => self.resume(*outage),
             Event::CustomerForgotten { customer, .. } => self.forget_customer(&customer.customer_id),
+            Event::QueueOpenChanged { queue, set, until, .. } => {
+                self.set_gate(*queue, Gate { set: *set, until: *until });
+            }
             Event::GatewaySessionOpened { gateway, gateway_id, lease } => {
                 self.intern_gateway(gateway_id);
                 let held = &mut self.gateways[gateway.index()];
@@ -60,31 +69,57 @@ impl State {
                 (None, _, None) => unreachable!("{event:?} is about nothing"),
             },
         }
+        self.watch_lenders();
     }
 
     fn apply_policy(&mut self, policy: &Arc<Policy>, change: &Arc<PolicyChange>) {
-        let other = |id: &QueueId| {
+        let before = (self.registry.occupancy_window, self.registry.pace);
+        let asks_otherwise = |id: &QueueId| {
             let known = &self.registry.queues[id.index()].rules;
-            policy.queues.iter().any(|queue| queue.id == known.id && queue.overflow != known.overflow)
+            policy.queues.iter().any(|queue| queue.id == known.id && !queue.asks_alike(known))
         };
-        let changed: Vec<QueueId> = (0..self.queue_count() as u32).map(QueueId).filter(other).collect();
-        self.registry.apply(policy);
+        let relaxed_before = self.registry.relaxes();
+        let restepped: Vec<QueueId> = match relaxed_before || policy.queues.iter().any(Queue::relaxes) {
+            true => (0..self.queue_count() as u32).map(QueueId).filter(asks_otherwise).collect(),
+            false => Vec::new(),
+        };
+        let reach = self.registry.apply(policy);
         self.registry.hand_over(&change.removed_queues);
         self.registry.remember(policy, change, self.now);
+        self.forget_gates();
         if !change.removed_queues.is_empty() {
             self.look_at_left_behind();
         }
         self.skilled.resize(self.registry.skills.all.len(), 0);
         self.receipts.set_window(policy.rules.request_window);
         self.arm_retention();
-        self.enrol_all();
-        if !changed.is_empty() {
-            self.renew_overflow(&changed);
+        self.measure_agents(before);
+        self.renew_lending();
+        self.step_duty.clear();
+        let classes = self.index.len() as u32;
+        if relaxed_before || self.registry.relaxes() {
+            self.restep(&restepped);
         }
-        let classes = (0..self.index.len() as u32).map(|class| &self.index.class(ClassId(class)).waiting);
-        let mut again: Vec<u32> = classes.flat_map(|waiting| waiting.iter(&self.contacts)).collect();
-        for agent in 0..self.agents.len() {
-            again.extend(self.agents[agent].only.iter(&self.contacts));
+        match reach.whole || self.index.pools.forsaken() > SPARE_POOLS {
+            true => self.enrol_all(),
+            false => self.enrol_reached(&reach, classes),
+        }
+        self.recount_steps();
+        if !reach.overflow.is_empty() {
+            self.renew_overflow(&reach.overflow);
+        }
+        self.look_again(&reach);
+    }
+
+    /// Puts those on the agenda who wait in queues that a policy reached. Others wait as they did: nobody else may take
+    /// them, and no rule acts at another time.
+    fn look_again(&mut self, reach: &Reach) {
+        let classes = self.index.iter().filter(|(_, class)| reach.has_queue(class.queue));
+        let mut again: Vec<u32> = classes.flat_map(|(_, class)| class.waiting.iter(&self.contacts)).collect();
+        if reach.whole || reach.queues.contains(&true) {
+            for agent in 0..self.agents.len() {
+                again.extend(self.agents[agent].only.iter(&self.contacts));
+            }
         }
         for contact in again.into_iter().map(|slot| self.contact_at(slot)).collect::<Vec<_>>() {
             // Waits at which more agents may take it, or a rule may act, may have changed.
@@ -93,6 +128,7 @@ impl State {
             self.agenda.contacts.push(contact);
         }
         self.agenda.sorted = false;
+        self.renew_short();
     }
 
     /// Queues have other overflow rules: what has acted is forgotten. Waits passed before stay passed. A pass over the
@@ -117,6 +153,9 @@ impl State {
     /// After an outage: what people were given time for goes on from where it stood, and every lease starts anew. A pass
     /// over legs, bars, agents and gateways.
     fn resume(&mut self, outage: Span) {
+        // Nobody could turn to anybody meanwhile: what passed says nothing of how queues are emptied.
+        let now = self.now;
+        self.drains.iter_mut().for_each(|drain| drain.skip(now));
         let moves = |leg: &Leg| matches!(leg.state, LegState::Offered | LegState::Assigned | LegState::WrapUp);
         for slot in 0..self.legs.slots() {
             let Some(leg) = self.legs.peek(slot).filter(|leg| moves(leg)) else { continue };
@@ -178,7 +217,7 @@ impl State {
         gateway
     }
 
-    fn arm(&mut self, due: Due, slot: u32, at: Option<Time>) {
+    pub(super) fn arm(&mut self, due: Due, slot: u32, at: Option<Time>) {
         match at {
             Some(at) => self.timers.set(due as u8, slot, at.0),
             None => {
@@ -196,6 +235,9 @@ impl State {
                 self.enter_queue(contact, *queue, *only);
                 if matches!(cause, EntryCause::Arrived | EntryCause::Scheduled | EntryCause::Overflowed) {
                     self.agenda.arrivals.push(contact);
+                    if !self.is_open(*queue) {
+                        self.agenda.doors.push(contact);
+                    }
                 }
             }
             Event::ContactUnrestricted { .. } => {
@@ -228,7 +270,7 @@ impl State {
                 self.agenda.checks.push(contact);
                 self.arm_contact(contact);
             }
-            Event::ContactTransferred { .. } => {}
+            Event::ContactTransferred { .. } => self.forget_preferred(contact),
             // The entry goes with the event that begins the next one: until then the contact waits on.
             Event::ContactMoved { exit, .. } => {
                 let direction = self.contacts.at(contact.slot()).direction;
@@ -239,14 +281,13 @@ impl State {
                 self.lift_bars(contact);
                 let held = self.contacts.at_mut(contact.slot());
                 held.entry.as_mut().expect("only an entry is declined").declines = 0;
-                self.agenda.passed.push((contact, None));
+                self.agenda.passed.push((contact, Passed::Declined));
             }
             Event::BarLifted { bar, .. } => self.lift_bar(contact, *bar),
             Event::WaitReached { wait, .. } => self.reach(contact, *wait),
-            Event::ContactOverflowed { rule, .. } => {
-                let held = self.contacts.at_mut(contact.slot());
-                held.entry.as_mut().expect("only an entry overflows").acted |= 1 << rule;
-            }
+            Event::ContactRelaxed { after, skipped, advanced, .. } => self.relax(contact, *after, *skipped, *advanced),
+            Event::StepsExhausted { .. } => self.exhaust(contact),
+            Event::ContactOverflowed { rule, .. } => self.note_acted(contact, *rule),
             Event::ContactEnded { outcome, reason, exit, disposition, .. } => {
                 self.end_contact(contact, (*outcome, *reason), *exit, disposition);
             }
@@ -256,11 +297,17 @@ impl State {
         }
     }
 
+    /// An overflow rule has acted in a contact's entry.
+    fn note_acted(&mut self, contact: ContactId, rule: u32) {
+        let held = self.contacts.at_mut(contact.slot());
+        held.entry.as_mut().expect("only an entry overflows").acted |= 1 << rule;
+    }
+
     /// A contact has passed a wait: rules are looked at, and whoever may take it from now on.
     fn reach(&mut self, contact: ContactId, wait: Span) {
         let entry = self.contacts.at_mut(contact.slot()).entry.as_mut().expect("only an entry waits");
         let before = core::mem::replace(&mut entry.reached, wait);
-        self.agenda.passed.push((contact, Some(before)));
+        self.agenda.passed.push((contact, Passed::Wait(before)));
         self.agenda.contacts.push(contact);
         self.agenda.sorted = false;
         self.arm_contact(contact);
@@ -321,8 +368,9 @@ impl State {
     fn enter_queue(&mut self, contact: ContactId, queue: QueueId, only: Option<(AgentId, Time)>) {
         self.leave_entry(contact);
         let held = self.contacts.at(contact.slot());
-        let (channel, requirement, direction) = (held.channel, held.requirement.clone(), held.direction);
-        let class = self.intern_class(queue, channel, requirement.as_ref());
+        let (channel, direction) = (held.channel, held.direction);
+        let asked = self.steps(queue).asked(Own::of(held), 0, 0);
+        let class = self.intern_class(queue, channel, &asked);
         let rules = &self.registry.queues[queue.index()].rules;
         let measured = EntryRules {
             threshold: rules.service_level.threshold,
@@ -338,9 +386,14 @@ impl State {
             park_until: Time(0),
             only: only.map(|(agent, _)| agent),
             only_until: only.map_or(Time(0), |(_, until)| until),
+            offers: 0,
             declines: 0,
             reached: Span::ZERO,
             acted: 0,
+            step: 0,
+            skipped: 0,
+            advanced: Span::ZERO,
+            exhausted: false,
             rules: self.registry.share(measured),
         };
         let now = self.now;
@@ -369,6 +422,8 @@ impl State {
             self.parked.remove(&(entry.queue, contact.slot()));
         }
         held.entry_leg = None;
+        self.short.remove(&contact);
+        self.filling.remove(&contact);
     }
 
     fn change_contact(&mut self, contact: ContactId, change: &ContactChange) {
@@ -385,6 +440,9 @@ impl State {
         if let Some(conversation) = &change.conversation_id {
             profile.conversation_id.clone_from(conversation);
         }
+        if let Some(preferred) = &change.preferred_agent_id {
+            profile.preferred_agent_id.clone_from(preferred);
+        }
         held.profile = Arc::new(profile);
         if let Some(priority) = change.priority {
             held.priority = priority as i8;
@@ -394,12 +452,11 @@ impl State {
         }
         if let Some(requirement) = &change.requirement {
             held.requirement.clone_from(requirement);
-            if let Some(Entry { queue, .. }) = held.entry {
-                let (channel, requirement) = (held.channel, requirement.clone());
-                let class = self.intern_class(queue, channel, requirement.as_ref());
-                self.contacts.at_mut(contact.slot()).entry.as_mut().expect("it was there").class = class;
-                self.agenda.checks.push(contact);
-            }
+        }
+        if held.entry.is_some() && (change.requirement.is_some() || change.preferred_agent_id.is_some()) {
+            self.reclass(contact);
+            self.note_short(contact);
+            self.agenda.checks.push(contact);
         }
         if waits {
             self.line_up(contact);
@@ -414,7 +471,11 @@ impl State {
         exit: Option<EntryExit>,
         disposition: &Text,
     ) {
+        let queue = self.waits_in_line(contact).filter(|_| outcome.0 == Outcome::Abandoned);
         self.leave_entry(contact);
+        if let Some(queue) = queue {
+            self.drains[queue.index()].leave();
+        }
         let now = self.now;
         let held = self.contacts.at_mut(contact.slot());
         held.outcome = Some(outcome);
@@ -424,6 +485,7 @@ impl State {
         let direction = held.direction;
         if let Some(exit) = exit {
             self.tally.exit(exit.queue, direction, outcome.0);
+            self.note_exit(exit, outcome.0);
         }
         self.leave_gateway(contact);
         self.arm_contact(contact);
@@ -509,9 +571,10 @@ impl State {
             None => {
                 let most = entry.enter + self.entry_rules(entry).max_wait + entry.parked;
                 let most = entry.only.map_or(most, |_| entry.only_until.min(most));
-                let next =
-                    self.registry.queues[entry.queue.index()].points.iter().find(|&&point| point > entry.reached);
-                next.map_or(most, |&point| most.min(entry.enter + point + entry.parked))
+                let rules = &self.registry.queues[entry.queue.index()];
+                let point = rules.points.iter().copied().find(|&point| point > entry.reached);
+                let next = point.into_iter().chain(rules.steps().next(entry)).min();
+                next.map_or(most, |point| most.min(entry.enter + point + entry.parked))
             }
         };
         Some(held.expires().map_or(at, |expire| expire.min(at)))
@@ -576,16 +639,10 @@ impl State {
 
     fn evolve_leg(&mut self, contact: ContactId, leg: LegId, event: &Event) {
         match event {
-            Event::OfferIssued { agent, cost, expires, .. } => self.issue(contact, leg, *agent, *cost, *expires),
-            Event::LegAssigned { agent, cost, connect_by, .. } => {
-                self.begin_leg(contact, leg, *agent, *cost, (LegState::Assigned, OfferState::None), *connect_by);
-                let held = self.contacts.at_mut(contact.slot());
-                held.owner = Some(leg);
-                if held.entries == 0 {
-                    held.begin = MaybeTime::NONE;
-                }
-                self.arm_contact(contact);
+            Event::OfferIssued { agent, cost, expires, broadcast, .. } => {
+                self.issue(contact, leg, *agent, *cost, (*expires, *broadcast));
             }
+            Event::LegAssigned { agent, cost, connect_by, .. } => self.assign(contact, leg, *agent, *cost, *connect_by),
             Event::OfferAccepted { connect_by, .. } => {
                 let now = self.now;
                 let held = self.legs.at_mut(leg.slot());
@@ -595,6 +652,10 @@ impl State {
                 (faults[Fault::Expired as usize], faults[Fault::Delivery as usize]) = (0, 0);
                 self.agents[agent.0].declines = 0;
                 self.move_leg(leg, LegState::Assigned, Some(*connect_by));
+                let held = self.contacts.at_mut(contact.slot());
+                held.entry_leg = Some(leg);
+                held.entry.as_mut().expect("only an entry is offered").offers -= 1;
+                self.note_short(contact);
             }
             Event::OfferDeclined { barred, .. } => {
                 self.agents[self.legs.at(leg.slot()).agent.0].declines += 1;
@@ -604,9 +665,11 @@ impl State {
                 self.end_offer(leg, OfferState::Declined, *barred);
             }
             Event::OfferExpired { barred, .. } => {
-                let agent = self.legs.at(leg.slot()).agent;
-                self.agents[agent.0].faults[Fault::Expired as usize] += 1;
-                self.move_clocks(agent, contact);
+                let Leg { agent, broadcast, .. } = *self.legs.at(leg.slot());
+                if !broadcast {
+                    self.agents[agent.0].faults[Fault::Expired as usize] += 1;
+                    self.move_clocks(agent, contact);
+                }
                 self.end_offer(leg, OfferState::Expired, *barred);
             }
             Event::OfferFailed { cause, barred, .. } => {
@@ -616,14 +679,21 @@ impl State {
                 }
                 self.end_offer(leg, OfferState::Failed, *barred);
             }
+            Event::OfferRescinded { .. } => self.end_offer(leg, OfferState::Rescinded, None),
             Event::OfferCancelled { .. } => self.end_offer(leg, OfferState::Cancelled, None),
             Event::OfferRevoked { .. } => self.end_offer(leg, OfferState::Revoked, None),
             Event::LegConnected { answer, .. } => self.connect(contact, leg, *answer),
-            Event::LegHeld { .. } => self.move_leg(leg, LegState::OnHold, None),
-            Event::LegResumed { .. } => self.move_leg(leg, LegState::Connected, None),
+            Event::LegHeld { by, .. } => self.hold(leg, *by),
+            Event::LegResumed { .. } => {
+                self.take_back(leg);
+                self.move_leg(leg, LegState::Connected, None);
+                self.interruptible_changed(self.legs.at(leg.slot()).agent);
+            }
             Event::LegWrapUpStarted { until, cause, .. } => {
+                self.take_back(leg);
                 self.legs.at_mut(leg.slot()).end_cause = Some(*cause);
                 self.move_leg(leg, LegState::WrapUp, Some(*until));
+                self.interruptible_changed(self.legs.at(leg.slot()).agent);
             }
             Event::LegEnded { cause, barred, disposition, resolved, .. } => {
                 self.end_leg(leg, *cause, *barred, disposition, *resolved);
@@ -637,17 +707,43 @@ impl State {
         self.arm_leg(leg);
     }
 
-    fn issue(&mut self, contact: ContactId, leg: LegId, agent: AgentId, cost: u32, expires: Time) {
-        let (held, channel) = (&self.agents[agent.0], self.contacts.at(contact.slot()).channel);
-        let most = self.registry.channels[channel.index()].max;
-        assert!(held.has_room(channel, cost, most), "an offer exceeds the capacity of {agent:?}");
+    fn issue(&mut self, contact: ContactId, leg: LegId, agent: AgentId, cost: u32, (expires, broadcast): (Time, bool)) {
+        let channel = self.contacts.at(contact.slot()).channel;
+        assert!(self.has_room(&self.agents[agent.0], channel), "an offer exceeds the capacity of {agent:?}");
+        self.note_offer(agent);
         self.step_out(contact);
+        self.turn_drain(contact);
         self.leave_place(contact);
         self.begin_leg(contact, leg, agent, cost, (LegState::Offered, OfferState::Issued), expires);
         let held = self.contacts.at_mut(contact.slot());
         held.entry_leg = Some(leg);
-        let queue = held.entry.expect("only an entry is offered").queue;
+        let entry = held.entry.as_mut().expect("only an entry is offered");
+        entry.offers += 1;
+        let queue = entry.queue;
         self.take_turn(queue, agent);
+        self.arm_contact(contact);
+        if broadcast {
+            self.legs.at_mut(leg.slot()).broadcast = true;
+            self.filling.insert(contact);
+            self.note_short(contact);
+        }
+    }
+
+    /// A leg begins without an offer: the entry's, when one is open, or a direct one.
+    fn assign(&mut self, contact: ContactId, leg: LegId, agent: AgentId, cost: u32, connect_by: Time) {
+        self.step_out(contact);
+        self.turn_drain(contact);
+        self.leave_place(contact);
+        self.begin_leg(contact, leg, agent, cost, (LegState::Assigned, OfferState::None), connect_by);
+        let held = self.contacts.at_mut(contact.slot());
+        if held.entry.is_some() {
+            held.entry_leg = Some(leg);
+        } else {
+            held.owner = Some(leg);
+            if held.entries == 0 {
+                held.begin = MaybeTime::NONE;
+            }
+        }
         self.arm_contact(contact);
     }
 
@@ -679,6 +775,8 @@ impl State {
             max_handle: self.registry.channels[channel.index()].max_handle,
             cost,
             channel,
+            interrupted: None,
+            broadcast: false,
             connected_once: false,
             over_max_handle: false,
             older: held.last_leg,
@@ -766,6 +864,14 @@ impl State {
         self.count_leg(agent, state, 1);
     }
 
+    fn hold(&mut self, leg: LegId, by: Option<LegId>) {
+        if let Some(by) = by {
+            self.interrupt(leg, by);
+        }
+        self.move_leg(leg, LegState::OnHold, None);
+        self.interruptible_changed(self.legs.at(leg.slot()).agent);
+    }
+
     fn connect(&mut self, contact: ContactId, leg: LegId, answer: Option<Answer>) {
         let now = self.now;
         let held = self.legs.at_mut(leg.slot());
@@ -775,9 +881,13 @@ impl State {
         self.agents[agent.0].faults[Fault::Connect as usize] = 0;
         self.agents[agent.0].contacts += 1;
         self.move_leg(leg, LegState::Connected, None);
+        self.interruptible_changed(agent);
         if let Some(answer) = answer {
             let direction = self.contacts.at(contact.slot()).direction;
             self.tally.answer(answer.queue, direction, answer.within_threshold);
+            self.note_answer(answer);
+            let rung = now.since(self.legs.at(leg.slot()).begun);
+            self.drains[answer.queue.index()].connect(rung);
             self.leave_entry(contact);
         }
         let held = self.contacts.at_mut(contact.slot());
@@ -787,7 +897,12 @@ impl State {
     }
 
     fn end_offer(&mut self, leg: LegId, offer: OfferState, barred: Option<(BarId, Time)>) {
-        self.legs.at_mut(leg.slot()).offer = offer;
+        let held = self.legs.at_mut(leg.slot());
+        held.offer = offer;
+        let contact = held.contact;
+        if let Some(entry) = &mut self.contacts.at_mut(contact.slot()).entry {
+            entry.offers -= 1;
+        }
         self.end_leg(leg, EndCause::Offer, barred, &Text::default(), None);
     }
 
@@ -799,6 +914,7 @@ impl State {
         disposition: &Text,
         resolved: Option<bool>,
     ) {
+        self.take_back(leg);
         self.move_leg(leg, LegState::Ended, None);
         let now = self.now;
         let held = self.legs.at_mut(leg.slot());
@@ -816,6 +932,7 @@ impl State {
         if !connected_once && matches!(cause, EndCause::ConnectTimeout | EndCause::AgentUnreachable) {
             held.faults[Fault::Connect as usize] += 1;
         }
+        self.hand_on(agent, leg);
         if connected_once {
             self.move_clocks(agent, contact);
         }
@@ -827,12 +944,16 @@ impl State {
             held.owner = None;
         }
         if held.entry_leg == Some(leg) {
-            held.entry_leg = None;
-            if let Some(entry) = held.entry {
+            // Of several offers the next newest; with the last the contact waits again.
+            let next = self.open_legs(self.contacts.at(contact.slot())).next();
+            let held = self.contacts.at_mut(contact.slot());
+            held.entry_leg = next;
+            if let Some(entry) = held.entry.filter(|_| next.is_none()) {
                 self.take_place(entry.queue);
                 self.line_up(contact);
             }
         }
+        self.note_short(contact);
         self.arm_contact(contact);
         self.agenda.checks.push(contact);
     }
@@ -865,13 +986,19 @@ impl State {
 
     fn evolve_agent(&mut self, agent: AgentId, event: &Event) {
         match event {
-            Event::AgentUpserted { profile, .. } => self.upsert_agent(agent, profile),
+            Event::AgentUpserted { profile, overrides, .. } => self.upsert_agent(agent, profile, overrides),
             Event::AgentRemoved { .. } => self.agents[agent.0].removed = true,
             Event::AgentDeleted { .. } => {
                 self.count_duty(agent, false);
+                self.count_steps(agent, false);
+                self.check_awaiting(agent);
                 let held = &mut self.agents[agent.0];
                 (held.deleted, held.presence, held.session) = (true, Presence::Offline, false);
-                held.streams = 0;
+                (held.streams, held.resting) = (0, 0);
+                // What was set for a time goes with him.
+                (held.profile, held.overrides) = (held.base(), Vec::new());
+                self.arm(Due::Rest, agent.0, None);
+                self.arm(Due::Skills, agent.0, None);
                 self.enrol_agent(agent);
             }
             Event::AgentSignedIn { presence, lease, .. } => {
@@ -905,6 +1032,8 @@ impl State {
                 (held.not_responding, held.faults) = (None, [0; 3]);
                 self.arm(Due::Agent, agent.0, None);
             }
+            Event::AgentRestStarted { cause, .. } => self.rest(agent, *cause, true),
+            Event::AgentRestEnded { cause, .. } => self.rest(agent, *cause, false),
             Event::AgentSessionOpened { .. } => self.agents[agent.0].session = true,
             Event::AgentSessionLost { .. } => self.agents[agent.0].session = false,
             _ => unreachable!("{event:?} is not an agent's"),
@@ -915,6 +1044,7 @@ impl State {
 
     fn take_presence(&mut self, agent: AgentId, presence: &Presence) {
         self.count_duty(agent, false);
+        self.count_steps(agent, false);
         let held = &mut self.agents[agent.0];
         let became_available = *presence == Presence::Available && held.presence != Presence::Available;
         held.presence = presence.clone();
@@ -924,18 +1054,30 @@ impl State {
             self.set_idle(agent);
         }
         self.count_duty(agent, true);
+        self.count_steps(agent, true);
+        if *presence == Presence::Offline {
+            self.check_awaiting(agent);
+        }
     }
 
-    fn upsert_agent(&mut self, agent: AgentId, profile: &Arc<AgentProfile>) {
+    fn upsert_agent(&mut self, agent: AgentId, profile: &Arc<AgentProfile>, overrides: &[SkillOverride]) {
         if agent.0 == self.agents.len() {
-            self.agents.push(Agent::new(profile.clone()));
+            let window = self.registry.occupancy_window;
+            let occupancy = window.map(|window| Box::new(Occupancy::new(window, self.now)));
+            self.agents.push(Agent { occupancy, ..Agent::new(profile.clone()) });
             self.agent_ids.insert(hash_bytes(self.seed, profile.agent_id.as_bytes()), agent.0);
             self.index.pools.add_agent();
         }
+        self.count_steps(agent, false);
         let held = &mut self.agents[agent.0];
         (held.profile, held.capacity) = (profile.clone(), profile.capacity);
+        held.overrides = overrides.to_vec();
         (held.removed, held.deleted) = (false, false);
+        let ends = held.override_ends();
+        self.arm(Due::Skills, agent.0, ends);
         self.compile_agent(agent, profile);
+        self.count_steps(agent, true);
+        self.check_awaiting(agent);
         self.enrol_agent(agent);
         // Classes gained may hold contacts for an agent who kept his room.
         if self.agents[agent.0].room != 0 {

@@ -1,13 +1,22 @@
 //! The state of one tenant: private fields, read accessors, and `evolve`, the one thing that changes it.
 //!
-//! `registry` has the policy by handle, `evolve` what each event does, `serve` who may be matched with whom, `search`
-//! whose turn it is where rules say more than the lines do, `places` where contacts may wait.
+//! `registry` has the policy by handle, `capacity` what an agent has room for, `evolve` what each event does, `serve` who
+//! may be matched with whom, `search` whose turn it is where rules say more than the lines do, `lending` when agents kept
+//! back are lent, `steps` what is relaxed while contacts wait, `places` where contacts may wait, `gates` which queues are
+//! open, `image` all of it as plain data.
 
+mod capacity;
+mod estimate;
 mod evolve;
+mod gates;
+pub mod image;
+mod lending;
 mod places;
 mod registry;
+mod ringing;
 mod search;
 mod serve;
+mod steps;
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
@@ -15,20 +24,27 @@ use alloc::vec::Vec;
 
 use super::agent::Agent;
 use super::contact::{Bar, Contact, ContactState, Entry, EntryRules, Leg, LegState, NONE};
+use super::estimate::Drain;
 use super::id::{AgentId, BarId, ChannelId, ClassId, ContactId, GatewayId, LegId, QueueId, Text};
-use super::limits;
 use super::matcher::Index;
 use super::policy::{Channel, Policy, PolicyVersion, Queue};
-use super::rank::Aging;
 use super::receipts::Receipts;
 use super::slab::{Chunked, Slab};
 use super::table::{IdTable, hash_bytes};
 use super::tally::Tally;
 use super::time::{Span, Time};
 use super::timers::Timers;
+pub use estimate::WaitView;
+pub use gates::Gate;
+use lending::{Lending, Promise};
 pub(super) use registry::Registry;
+pub use steps::Asked;
+pub(super) use steps::{Own, Relaxation};
 
-/// What a deadline belongs to, with the slot beside it.
+/// Contacts in line (slots) by the agents their step names.
+type Awaited = BTreeSet<(Text, u32)>;
+
+/// What a deadline belongs to, with the slot beside it. Snapshots hold their numbers: new ones come before `Retention`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum Due {
@@ -44,14 +60,21 @@ pub enum Due {
     Lease,
     /// A gateway's lease, or the end of its grace.
     Gateway,
+    /// What a queue is set to by hand.
+    Queue,
+    /// The first of an agent's skills set for a time to return.
+    Skills,
+    /// The end of an agent's rest from offers.
+    Rest,
     /// The oldest ended contact's retention.
     Retention,
 }
 
 impl Due {
     /// Those of which there are many; the one retention deadline stands beside their heap.
-    const COUNT: usize = 6;
-    const ALL: [Due; Self::COUNT] = [Due::Contact, Due::Leg, Due::Agent, Due::Bar, Due::Lease, Due::Gateway];
+    const COUNT: usize = 9;
+    const ALL: [Due; Self::COUNT] =
+        [Due::Contact, Due::Leg, Due::Agent, Due::Bar, Due::Lease, Due::Gateway, Due::Queue, Due::Skills, Due::Rest];
 }
 
 /// A gateway as the engine keeps it.
@@ -70,6 +93,17 @@ pub struct Gateway {
     pub(super) first: u32,
 }
 
+/// What a contact that waits has come to.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Passed {
+    /// A wait; the last one before it.
+    Wait(Span),
+    /// Everyone willing has declined it.
+    Declined,
+    /// The time of its queue's last step is over.
+    Exhausted,
+}
+
 /// What may have to happen next: filled by `evolve`, emptied by `decide::follow_up`, never journalled.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Agenda {
@@ -77,10 +111,12 @@ pub(super) struct Agenda {
     pub(super) contacts: Vec<ContactId>,
     /// Agents who may now be matched.
     pub(super) agents: Vec<AgentId>,
+    /// Contacts that came to a closed queue.
+    pub(super) doors: Vec<ContactId>,
     /// Contacts that came in: judged once nobody can take them at once.
     pub(super) arrivals: Vec<ContactId>,
-    /// Contacts that have passed a wait, with the one before it; or were declined by all, with none: for overflow rules.
-    pub(super) passed: Vec<(ContactId, Option<Span>)>,
+    /// What contacts have come to, for overflow rules.
+    pub(super) passed: Vec<(ContactId, Passed)>,
     /// Contacts that may now close, or whose offer may no longer be allowed.
     pub(super) checks: Vec<ContactId>,
     /// Agents whose waiting presence or offers may change.
@@ -112,8 +148,14 @@ pub struct State {
     tally: Tally,
     /// QUEUED and PARKED entries by queue: waiting places taken.
     places: Vec<u32>,
+    /// OFFERED contacts that want more agents.
+    short: BTreeSet<ContactId>,
+    /// Those offered in this batch to as many as their queue allows; empty between batches.
+    filling: BTreeSet<ContactId>,
     /// PARKED entries by queue and slot.
     parked: BTreeSet<(QueueId, u32)>,
+    /// What queues are set to by hand.
+    gates: Vec<Gate>,
     /// Entries in line by queue.
     queued: Vec<u32>,
     /// The agent last offered a contact, by queue.
@@ -122,6 +164,16 @@ pub struct State {
     on_duty: Vec<u32>,
     /// Agents signed in by team.
     team_on_duty: Vec<u32>,
+    /// Agents signed in for each of the registry's `duties`.
+    step_duty: Vec<u32>,
+    awaited: Awaited,
+    /// Agents AVAILABLE by team.
+    team_ready: Vec<u32>,
+    /// What each queue has shown of how it is emptied.
+    drains: Vec<Drain>,
+    /// Where each lender stands, and how well each queue keeps its promise, where lenders ask.
+    lending: Vec<Lending>,
+    promises: Vec<Promise>,
     receipts: Receipts,
     /// Ended contacts kept, oldest and newest (slots), by `Contact::gateway_links`.
     ended: (u32, u32),
@@ -151,17 +203,30 @@ impl State {
             timers: Timers::new(),
             tally: Tally::default(),
             places: Vec::new(),
+            short: BTreeSet::new(),
+            filling: BTreeSet::new(),
             parked: BTreeSet::new(),
+            gates: Vec::new(),
             queued: Vec::new(),
             turns: Vec::new(),
             on_duty: Vec::new(),
             team_on_duty: Vec::new(),
+            step_duty: Vec::new(),
+            awaited: Awaited::new(),
+            team_ready: Vec::new(),
+            drains: Vec::new(),
+            lending: Vec::new(),
+            promises: Vec::new(),
             receipts: Receipts::new(seed, Span::ZERO),
             ended: (NONE, NONE),
             ended_count: 0,
             retention: None,
             agenda: Agenda::default(),
         }
+    }
+
+    pub(super) fn seed(&self) -> u64 {
+        self.seed
     }
 
     /// Time of the last event.
@@ -188,7 +253,7 @@ impl State {
         self.registry.policy.version
     }
 
-    /// The versions of the policy kept, oldest first; the last is in force. At most [`limits::POLICY_VERSIONS`].
+    /// The versions of the policy kept, oldest first; the last is in force. At most `POLICY_VERSIONS`.
     pub fn policy_versions(&self) -> impl DoubleEndedIterator<Item = &PolicyVersion> {
         self.registry.versions.iter()
     }
@@ -317,22 +382,14 @@ impl State {
     }
 
     /// The contact's place in its class' line, 1 first; 0 when it does not stand there or past
-    /// [`limits::POSITION_SEARCH`]. Contacts of the queue's other classes are counted where they rank before it.
+    /// [`POSITION_SEARCH`](super::limits::POSITION_SEARCH). Contacts of the queue's other classes are counted where they
+    /// rank before it.
     #[must_use]
     pub fn position(&self, now: Time, contact: ContactId) -> u32 {
         let held = self.contact(contact);
         let Some(entry) = held.entry.filter(|entry| entry.only.is_none() && held.links.is_in()) else { return 0 };
-        let aging = Aging::of(self.queue(entry.queue));
-        let rank = |held: &Contact| aging.rank(now, 0, i16::from(held.priority), held.adjusted_arrival, held.serial);
-        let own = rank(held);
-        let mut ahead = 0;
-        for (_, class) in self.index.iter().filter(|(_, class)| class.queue == entry.queue) {
-            ahead += class.waiting.before(&self.contacts, rank, own, limits::POSITION_SEARCH - ahead);
-            if ahead >= limits::POSITION_SEARCH {
-                return 0;
-            }
-        }
-        ahead + 1
+        let rank = self.rank_in_queue(now, held, entry.queue);
+        self.ahead(now, entry.queue, None, rank).map_or(0, |(own, others)| own + others + 1)
     }
 
     // ---- legs
@@ -582,8 +639,10 @@ impl State {
 
     /// After a fold: what follows was recorded too.
     pub(super) fn forget_agenda(&mut self) {
+        self.end_filling();
         self.agenda.contacts.clear();
         self.agenda.checks.clear();
+        self.agenda.doors.clear();
         self.agenda.arrivals.clear();
         self.agenda.passed.clear();
         while self.next_hungry().is_some() {
@@ -600,13 +659,18 @@ impl State {
         self.agenda.checks.pop()
     }
 
+    /// A contact that came to a closed queue, to be judged before anybody takes it.
+    pub(super) fn next_at_door(&mut self) -> Option<ContactId> {
+        self.agenda.doors.pop()
+    }
+
     /// A contact that came in, to be judged when nobody took it.
     pub(super) fn next_arrival(&mut self) -> Option<ContactId> {
         self.agenda.arrivals.pop()
     }
 
     /// A contact that may have set off an overflow rule while waiting: by the wait it passed, or because all declined.
-    pub(super) fn next_passed(&mut self) -> Option<(ContactId, Option<Span>)> {
+    pub(super) fn next_passed(&mut self) -> Option<(ContactId, Passed)> {
         self.agenda.passed.pop()
     }
 

@@ -6,11 +6,10 @@
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
-use super::State;
+use super::{Own, State};
 use crate::engine::agent::Agent;
 use crate::engine::contact::{Contact, ContactState, Direction};
 use crate::engine::id::{ChannelId, ContactId, QueueId, TeamId};
-use crate::engine::requirement::Requirement;
 
 impl State {
     /// QUEUED and PARKED entries of a queue.
@@ -32,18 +31,14 @@ impl State {
 
     /// Whether somebody could take a contact at once, were it in a queue. By the default rules it looks at heads for a
     /// class that was seen before, else at all who stand in line or, for a class never seen, at all agents.
-    pub(in crate::engine) fn taken_at_once(
-        &self,
-        queue: QueueId,
-        channel: ChannelId,
-        requirement: Option<&Requirement>,
-    ) -> bool {
-        let class = self.find_class(queue, channel, requirement);
-        let rules = self.channel(channel);
-        let asked = [self.queue(queue).require.as_deref(), requirement];
+    pub(in crate::engine) fn taken_at_once(&self, queue: QueueId, channel: ChannelId, own: Own<'_>) -> bool {
+        let begins = self.entering(queue, own);
+        let asks = self.steps(queue).asked(own, begins.step, begins.skipped);
+        let class = self.find_class(queue, channel, asks.requirement.as_deref());
+        let asked = [self.queue(queue).require.as_deref().filter(|_| !asks.whole), asks.requirement.as_deref()];
         let ready = |agent: &Agent| {
-            agent.takes_offers()
-                && agent.has_room(channel, rules.cost, rules.max)
+            agent.may_be_offered()
+                && self.has_room(agent, channel)
                 && self.registry.band(agent.team, queue).is_some()
                 && asked.iter().flatten().all(|asked| asked.expr.met_by(&*agent.profile))
         };
@@ -64,7 +59,7 @@ impl State {
         teams.iter().any(|&team| {
             let idle = || teams.iter().filter(|&&other| other == team).count() as u32;
             self.registry.more(team, queue).delay.is_zero()
-                && self.reserve(queue, team).is_none_or(|reserve| idle() > reserve.keep_idle)
+                && self.reserve(queue, team).is_none_or(|it| self.lends(&it) && idle() > it.keep_idle)
         })
     }
 

@@ -10,9 +10,14 @@ use super::State;
 use super::registry::ReserveRules;
 use crate::engine::contact::{Contact, Entry};
 use crate::engine::id::{AgentId, ChannelId, ClassId, ContactId, QueueId, SkillId, TeamId};
-use crate::engine::policy::{ContactOrder, IdleClock, Selection};
+use crate::engine::policy::{ContactOrder, IdleClock, Queue, Selection};
 use crate::engine::rank::{AgentRank, Aging, ContactRank, POINT, draw};
 use crate::engine::time::{Span, Time};
+
+/// Whether the order in which agents stand in line is the one in which a queue selects them.
+pub(super) fn by_line(rules: &Queue) -> bool {
+    rules.selection == Selection::LongestIdle && rules.idle_clock == IdleClock::Any
+}
 
 /// The best contact of one class or restriction for an agent.
 struct Head {
@@ -47,7 +52,7 @@ impl State {
     pub(in crate::engine) fn lent(&self, entry: &Entry, team: Option<TeamId>) -> bool {
         let Some(reserve) = self.reserve(entry.queue, team) else { return true };
         reserve.release_after.is_some_and(|after| entry.reached >= after)
-            || self.more_idle_than(entry.class, reserve.team, reserve.keep_idle)
+            || self.lends(&reserve) && self.more_idle_than(entry.class, reserve.team, reserve.keep_idle)
     }
 
     /// Puts everyone who gained room in line at once: rules look at all who are idle. By the default rules whoever frees
@@ -86,7 +91,7 @@ impl State {
             let band = self.registry.band(held.team, queue).expect("an agent is enrolled by his team's list");
             let kept_back = self
                 .reserve(queue, held.team)
-                .filter(|reserve| !self.more_idle_than(class, reserve.team, reserve.keep_idle));
+                .filter(|it| !self.lends(it) || !self.more_idle_than(class, it.team, it.keep_idle));
             let fits = |slot: u32| {
                 let contact = self.contacts.at(slot);
                 let entry = contact.entry.as_ref().expect("only an entry waits");
@@ -98,6 +103,10 @@ impl State {
                 heads.push(Head { queue, rank, slot });
             }
         }
+        for (contact, it, entry) in self.short().filter(|(_, it, entry)| self.short_fits(it, entry, agent)) {
+            let band = self.registry.band(held.team, entry.queue).expect("he serves its queue");
+            heads.push(Head { queue: entry.queue, rank: self.ranks(now, entry.queue, band)(it), slot: contact.slot() });
+        }
         for slot in held.only.iter(&self.contacts).filter(|&slot| self.only_fits(self.contacts.at(slot), agent)) {
             let contact = self.contacts.at(slot);
             let queue = contact.entry.expect("only an entry waits").queue;
@@ -105,6 +114,16 @@ impl State {
             heads.push(Head { queue, rank: self.ranks(now, queue, band)(contact), slot });
         }
         heads
+    }
+
+    /// Whether an agent with room may be offered a contact that others are offered already.
+    fn short_fits(&self, contact: &Contact, entry: &Entry, agent: AgentId) -> bool {
+        let held = &self.agents[agent.0];
+        held.room & (1 << contact.channel.0) != 0
+            && self.meets(agent, entry.class)
+            && self.may_match(contact, agent)
+            && self.delay_over(entry, held.team)
+            && self.lent(entry, held.team)
     }
 
     /// The classes an agent may serve and has room for, each once.
@@ -170,7 +189,7 @@ impl State {
         if let Some(only) = entry.only {
             return self.only_fits(held, only).then_some(only);
         }
-        let selection = self.queue(entry.queue).selection;
+        let rules = self.queue(entry.queue);
         // Whether a team lends is asked once for each that is kept back.
         let reserves = self.registry.queues[entry.queue.index()].reserves.iter().map(|reserve| Some(reserve.team));
         let kept: Vec<Option<TeamId>> = reserves.filter(|&team| !self.lent(&entry, team)).collect();
@@ -178,23 +197,44 @@ impl State {
             let team = self.agents[agent.0].team;
             self.may_match(held, agent) && self.delay_over(&entry, team) && !kept.contains(&team)
         };
-        if selection == Selection::default() {
+        let interrupts = self.registry.interrupts[held.channel.index()] != 0;
+        if by_line(rules) && entry.step == 0 && !interrupts {
             return self.longest_idle(entry.class, fits).map(|rank| rank.agent);
         }
         let ranks = self.in_line(entry.class).filter(|rank| fits(rank.agent));
-        let best = ranks.min_by_key(|rank| AgentRank { key: self.agent_key(held, selection, rank.agent), ..*rank });
-        best.map(|rank| rank.agent)
+        let ranks = ranks.map(|rank| (self.step_met(held, rank.agent), self.rank_agent(held, rules, rank)));
+        ranks.min().map(|(_, rank)| rank.agent)
     }
 
-    /// What a selection measures of an agent for a contact, lower first.
-    pub(in crate::engine) fn agent_key(&self, contact: &Contact, selection: Selection, agent: AgentId) -> i64 {
+    /// How an agent who stands in line ranks for a contact of a queue.
+    pub(in crate::engine) fn rank_agent(&self, contact: &Contact, rules: &Queue, line: AgentRank) -> AgentRank {
+        let held = &self.agents[line.agent.0];
+        let clock = match rules.idle_clock {
+            IdleClock::Any => None,
+            IdleClock::Inbound => held.inbound_since,
+            IdleClock::Available => held.available_since,
+        };
+        AgentRank {
+            interrupts: self.registry.interrupts[contact.channel.index()] != 0
+                && !self.has_free_room(held, contact.channel),
+            key: self.agent_key(contact, rules, line.agent),
+            clock: clock.unwrap_or_default(),
+            ..line
+        }
+    }
+
+    /// What a queue's selection measures of an agent for a contact, lower first.
+    fn agent_key(&self, contact: &Contact, rules: &Queue, agent: AgentId) -> i64 {
         let Some(entry) = &contact.entry else { return 0 };
         let held = &self.agents[agent.0];
-        let clock = |at: Option<Time>| at.map_or(0, |at| at.0 as i64);
-        match selection {
-            Selection::LongestIdle(IdleClock::Any) => 0,
-            Selection::LongestIdle(IdleClock::Inbound) => clock(held.inbound_since),
-            Selection::LongestIdle(IdleClock::Available) => clock(held.available_since),
+        match rules.selection {
+            Selection::LongestIdle => 0,
+            Selection::LeastOccupied => i64::from(self.occupancy_ppm(agent)),
+            Selection::BestScore => {
+                let score =
+                    rules.score.as_ref().map_or(0, |score| score.of(&held.profile, &contact.profile.attributes));
+                score.saturating_neg()
+            }
             Selection::Ranked => i64::from(self.registry.more(held.team, entry.queue).rank),
             Selection::LeastLoaded => i64::from(held.used) * POINT / i64::from(held.capacity.max(1)),
             Selection::BestSkilled => {
@@ -240,6 +280,7 @@ impl State {
 
     /// Counts an agent's skills and team as on duty, or no longer: around every change of his presence or of either.
     pub(super) fn count_duty(&mut self, agent: AgentId, on: bool) {
+        self.count_ready(agent, on);
         let held = &self.agents[agent.0];
         if !held.signed_in() {
             return;
@@ -271,7 +312,11 @@ impl State {
         });
         let waiting = kept.flat_map(|class| self.index.class(class).waiting.iter(&self.contacts));
         let barred = waiting.filter(|&slot| !self.may_match(self.contacts.at(slot), agent));
-        let mut blocked = barred.map(|slot| self.contact_at(slot));
+        let kept_back = |contact: &Contact, entry: &Entry| {
+            self.reserve(entry.queue, held.team).is_some() && !self.may_match(contact, agent)
+        };
+        let short = self.short().filter(|(_, it, entry)| kept_back(it, entry)).map(|(contact, ..)| contact);
+        let mut blocked = barred.map(|slot| self.contact_at(slot)).chain(short);
         blocked.find(|&contact| self.choose_agent(contact).is_some())
     }
 }

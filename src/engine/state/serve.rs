@@ -4,14 +4,16 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::State;
+use super::registry::Reach;
+use super::steps::{self, Asked};
 use crate::engine::agent::Agent;
-use crate::engine::contact::{Contact, LegState, NONE};
+use crate::engine::contact::{Contact, Entry, LegState, NONE};
 use crate::engine::id::{AgentId, ChannelId, ClassId, ContactId, LegId, QueueId, SkillId};
 use crate::engine::limits;
 use crate::engine::matcher::contact_rank;
 use crate::engine::pools::{PoolId, RosterId};
 use crate::engine::rank::{AgentRank, ContactRank};
-use crate::engine::requirement::Requirement;
+use crate::engine::requirement::{Expr, Requirement};
 use crate::engine::time::Time;
 
 /// Whether an agent has these levels and meets the rest.
@@ -28,17 +30,12 @@ impl State {
 
     /// The class of an entry, made when it was never seen. One that asks for no more than a level of one skill finds its
     /// agents in line already; any other has its pool filled some agents at a time ([`Self::fill_pool`]).
-    pub(super) fn intern_class(
-        &mut self,
-        queue: QueueId,
-        channel: ChannelId,
-        requirement: Option<&Arc<Requirement>>,
-    ) -> ClassId {
-        if let Some(known) = self.index.find(queue, channel, requirement.map(|asked| &**asked)) {
-            return known;
+    pub(super) fn intern_class(&mut self, queue: QueueId, channel: ChannelId, asked: &Asked) -> ClassId {
+        let known = self.index.len();
+        let class = self.index.class_of(queue, channel, asked);
+        if self.index.len() > known {
+            self.compile_class(class);
         }
-        let class = self.index.add(queue, channel, requirement.cloned());
-        self.compile_class(class);
         class
     }
 
@@ -46,9 +43,16 @@ impl State {
     fn compile_class(&mut self, class: ClassId) {
         let (mut levels, mut rest, mut named) = (Vec::new(), Vec::new(), Vec::new());
         let held = self.index.class(class);
-        let queue = self.registry.queues[held.queue.index()].rules.require.as_ref();
+        let queue = self.registry.queues[held.queue.index()].rules.require.as_ref().filter(|_| !held.whole);
         for requirement in queue.into_iter().chain(&held.requirement) {
-            self.registry.split(requirement, &mut levels, &mut rest);
+            match &requirement.expr {
+                // What its steps ask together is often no more than what one of them does.
+                Expr::Any(steps) if held.whole => {
+                    let (text, expr) = (requirement.text.clone(), steps::widest(steps));
+                    self.registry.split(&Arc::new(Requirement { text, expr }), &mut levels, &mut rest);
+                }
+                _ => self.registry.split(requirement, &mut levels, &mut rest),
+            }
             requirement.expr.each_skill(&mut |skill| named.extend(self.registry.skills.find(skill).map(SkillId)));
         }
         named.sort_unstable();
@@ -165,17 +169,54 @@ impl State {
         }
     }
 
+    /// Makes anew what a policy reached: classes of queues that ask for something else, and agents who serve other queues.
+    /// A pass over the agents, most of whom it leaves as they are; a pool never seen is filled by its turn. Classes from
+    /// the `known`-th on were never compiled.
+    pub(super) fn enrol_reached(&mut self, reach: &Reach, known: u32) {
+        self.index.pools.know_rosters(&self.registry.rosters);
+        let mut asks = alloc::vec![false; self.registry.queues.len()];
+        reach.asks.iter().for_each(|queue| asks[queue.index()] = true);
+        for class in (0..self.index.len() as u32).map(ClassId) {
+            if asks[self.index.class(class).queue.index()] {
+                if class.0 < known {
+                    self.index.leave_pool(class);
+                }
+                self.compile_class(class);
+            }
+        }
+        let moves = reach.teams.contains(&true);
+        if !moves && reach.asks.is_empty() {
+            return;
+        }
+        for agent in (0..self.agents.len()).map(AgentId) {
+            let held = &self.agents[agent.0];
+            let moved = moves
+                && match held.team {
+                    Some(team) => reach.teams.get(team.index()).copied().unwrap_or(true),
+                    None => held.profile.team.is_some(),
+                };
+            let offered = held.offering > 0;
+            if moved {
+                let profile = held.profile.clone();
+                self.compile_agent(agent, &profile);
+                self.enrol_agent(agent);
+            }
+            // An offer to him may no longer be allowed.
+            if moved || offered {
+                self.touch(agent);
+            }
+        }
+    }
+
     // ---- lines of agents
 
     /// The channels an agent could take one more contact of just now, a bit each.
     fn open_channels(&self, agent: &Agent) -> u16 {
-        if !agent.takes_offers() {
+        if !agent.may_be_offered() {
             return 0;
         }
-        let channels = self.registry.channels.iter().enumerate();
-        channels.fold(0, |open, (at, channel)| {
-            open | u16::from(agent.has_room(ChannelId(at as u32), channel.cost, channel.max)) << at
-        })
+        let channels = (0..self.registry.channels.len()).filter(|&at| self.has_room(agent, ChannelId(at as u32)));
+        channels.fold(0, |open, at| open | 1 << at)
     }
 
     /// Takes an agent out of line wherever he has no room any more, and puts him on the agenda when he gained room: he
@@ -237,6 +278,7 @@ impl State {
 
     /// Puts an agent on the list of those whose routing word or waiting presence may change.
     pub(super) fn touch(&mut self, agent: AgentId) {
+        self.note_doing(agent);
         let held = &mut self.agents[agent.0];
         if !held.touched {
             held.touched = true;
@@ -254,6 +296,7 @@ impl State {
             Some(agent) => self.agents[agent.0].only.insert(&mut self.contacts, contact.slot()),
             None => self.index.wait(&mut self.contacts, entry.class, contact.slot()),
         }
+        self.pass_drain(entry.queue);
         if self.queued.len() <= entry.queue.index() {
             self.queued.resize(entry.queue.index() + 1, 0);
         }
@@ -262,7 +305,10 @@ impl State {
         self.agenda.sorted = false;
         // A deadline that passed while an offer was open is applied before the contact is matched again, and one whose
         // queue went meanwhile is moved.
-        if self.registry.queues[entry.queue.index()].live {
+        if !self.steps(entry.queue).is_empty() {
+            self.await_named(contact);
+            self.agenda.checks.push(contact);
+        } else if self.registry.queues[entry.queue.index()].live {
             self.check_if_due(contact);
         } else {
             self.agenda.checks.push(contact);
@@ -280,18 +326,22 @@ impl State {
     pub(super) fn step_out(&mut self, contact: ContactId) {
         let held = self.contacts.at(contact.slot());
         let Some(entry) = held.entry.filter(|_| held.links.is_in()) else { return };
+        if !self.steps(entry.queue).is_empty() {
+            self.await_no_more(contact);
+        }
         match entry.only {
             Some(agent) => self.agents[agent.0].only.remove(&mut self.contacts, contact.slot()),
             None => self.index.unwait(&mut self.contacts, entry.class, contact.slot()),
         }
+        self.pass_drain(entry.queue);
         self.queued[entry.queue.index()] -= 1;
     }
 
     // ---- the search
 
-    /// Whether a pair may be matched now, room aside.
+    /// Whether a pair may be matched now, room aside: it is not barred, nor offered already.
     pub(super) fn may_match(&self, contact: &Contact, agent: AgentId) -> bool {
-        contact.bars == NONE || !self.barred(contact, agent)
+        (contact.bars == NONE || !self.barred(contact, agent)) && !self.is_offered(contact, agent)
     }
 
     /// The contact an agent with room should take: best rank over the classes he serves and the contacts open to him
@@ -389,9 +439,14 @@ impl State {
             return true;
         }
         let Some(entry) = self.contact(held.contact).entry else { return true };
+        self.may_serve(&entry, held.agent)
+    }
+
+    /// Whether an agent is eligible for an open entry, room and everything else that changes by the hour left aside.
+    pub(in crate::engine) fn may_serve(&self, entry: &Entry, agent: AgentId) -> bool {
         match entry.only {
-            Some(agent) => agent == held.agent && self.qualifies(self.agent(agent), entry.class),
-            None => self.meets(held.agent, entry.class),
+            Some(only) => only == agent && self.qualifies(self.agent(agent), entry.class),
+            None => self.meets(agent, entry.class),
         }
     }
 }

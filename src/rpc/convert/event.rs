@@ -12,12 +12,14 @@ use usher_proto::v1;
 use usher_proto::v1::event::Payload;
 
 use super::{hex, offer_id, output, span, time};
+use crate::config::requirement::{canonical, normal};
 use crate::engine::agent::Presence;
 use crate::engine::command::ContactChange;
 use crate::engine::contact::{ContactState, FailCause, OfferState, Outcome};
 use crate::engine::event::{Event, Facts, Recorded};
 use crate::engine::id::{LegId, Text};
 use crate::engine::publish::{ContactNames, Published};
+use crate::engine::requirement::Expr;
 use crate::rpc::names;
 
 /// An event for clients; none when it is the engine's own.
@@ -48,6 +50,7 @@ pub fn name(event: &Event) -> Option<&'static str> {
         Event::RequestRemembered { .. }
         | Event::PolicySourced { .. }
         | Event::WaitReached { .. }
+        | Event::StepsExhausted { .. }
         | Event::BarLifted { .. }
         | Event::ContactForgotten { .. }
         | Event::GatewaySwept { .. } => return None,
@@ -58,9 +61,11 @@ pub fn name(event: &Event) -> Option<&'static str> {
         Event::ContactUnrestricted { .. } => "contact_unrestricted",
         Event::ContactUpdated { .. } => "contact_updated",
         Event::ContactMoved { .. } => "contact_moved",
+        Event::ContactRelaxed { .. } => "contact_relaxed",
         Event::ContactOverflowed { .. } => "contact_overflowed",
         Event::SurveySubmitted { .. } => "survey_submitted",
         Event::CustomerForgotten { .. } => "customer_forgotten",
+        Event::QueueOpenChanged { .. } => "queue_open_changed",
         Event::ContactParked { .. } => "contact_parked",
         Event::ContactUnparked { .. } => "contact_unparked",
         Event::ContactTransferred { .. } => "contact_transferred",
@@ -71,6 +76,7 @@ pub fn name(event: &Event) -> Option<&'static str> {
         Event::OfferAccepted { .. } => "offer_accepted",
         Event::OfferDeclined { .. } => "offer_declined",
         Event::OfferExpired { .. } => "offer_expired",
+        Event::OfferRescinded { .. } => "offer_rescinded",
         Event::OfferCancelled { .. } => "offer_cancelled",
         Event::OfferRevoked { .. } => "offer_revoked",
         Event::OfferFailed { .. } => "offer_failed",
@@ -90,6 +96,8 @@ pub fn name(event: &Event) -> Option<&'static str> {
         Event::AgentRoutingChanged { .. } => "agent_routing_changed",
         Event::AgentNotResponding { .. } => "agent_not_responding",
         Event::AgentResponding { .. } => "agent_responding",
+        Event::AgentRestStarted { .. } => "agent_rest_started",
+        Event::AgentRestEnded { .. } => "agent_rest_ended",
         Event::AgentSessionOpened { .. } => "agent_session_opened",
         Event::AgentSessionLost { .. } => "agent_session_lost",
         Event::GatewaySessionOpened { .. } => "gateway_session_opened",
@@ -167,6 +175,7 @@ impl About<'_> {
             state: self.after,
             policy_version: self.published.recorded.policy_version,
             wait: Some(span(self.facts.wait)),
+            step: i32::from(self.facts.step),
             entry_number: self.facts.entry as i32,
             ..output::profile(&contact.profile)
         }
@@ -219,6 +228,7 @@ fn contact_payload(published: &Published, contact: &ContactNames) -> Option<Payl
         | Event::OfferAccepted { .. }
         | Event::OfferDeclined { .. }
         | Event::OfferExpired { .. }
+        | Event::OfferRescinded { .. }
         | Event::OfferCancelled { .. }
         | Event::OfferRevoked { .. }
         | Event::OfferFailed { .. } => Some(offer_payload(&about, &recorded.event)),
@@ -297,6 +307,24 @@ fn stay_payload(about: &About<'_>, event: &Event) -> Option<Payload> {
             after: about.after,
             ..v1::ContactOverflowed::default()
         }),
+        Event::ContactRelaxed { before, after, skipped, .. } => {
+            let relaxed = about.published.relaxed.as_deref();
+            let text = |expr: Option<&Expr>| expr.map(|expr| canonical(&normal(expr.clone()))).unwrap_or_default();
+            Payload::ContactRelaxed(v1::ContactRelaxed {
+                contact_id,
+                gateway_id,
+                entry_number,
+                queue: about.queue(),
+                step_before: i32::from(*before),
+                step_after: i32::from(*after),
+                steps_skipped: (*before..*after).filter(|step| skipped & (1 << step) != 0).map(i32::from).collect(),
+                requirements_before: text(relaxed.map(|it| &it.before)),
+                requirements_after: text(relaxed.map(|it| &it.after)),
+                wait,
+                next_step_time: relaxed.and_then(|it| it.next_step).map(time),
+                ..v1::ContactRelaxed::default()
+            })
+        }
         Event::SurveySubmitted { kind, score, result, .. } => Payload::SurveySubmitted(v1::SurveySubmitted {
             contact_id,
             queue: about.queue(),
@@ -408,7 +436,16 @@ fn stay_payload(about: &About<'_>, event: &Event) -> Option<Payload> {
 
 /// The fields an update names, as they stand in a field mask.
 fn changed_fields(change: &ContactChange) -> Vec<String> {
-    let ContactChange { customer, attributes, conversation_id, priority, requirement, expire, cause: _ } = change;
+    let ContactChange {
+        customer,
+        attributes,
+        conversation_id,
+        priority,
+        requirement,
+        expire,
+        cause: _,
+        preferred_agent_id,
+    } = change;
     let personal = customer.is_some();
     let fields = [
         ("attributes", attributes.is_some()),
@@ -416,6 +453,7 @@ fn changed_fields(change: &ContactChange) -> Vec<String> {
         ("customer_id", personal),
         ("customer_address", personal),
         ("conversation_id", conversation_id.is_some()),
+        ("preferred_agent_id", preferred_agent_id.is_some()),
         ("priority", priority.is_some()),
         ("requirements", requirement.is_some()),
         ("expire_time", expire.is_some()),
@@ -444,12 +482,13 @@ fn offer_payload(about: &About<'_>, event: &Event) -> Payload {
     let leg = event.leg().unwrap_or(LegId::from_u64(0));
     let ring = Some(span(about.facts.leg_age));
     match event {
-        Event::OfferIssued { cost, expires, .. } => offer!(
+        Event::OfferIssued { cost, expires, broadcast, .. } => offer!(
             about,
             leg,
             OfferIssued {
                 direction: about.direction(),
-                offer: Some(issued(about, leg, *cost, time(*expires))),
+                offer: Some(v1::Offer { broadcast: *broadcast, ..issued(about, leg, *cost, time(*expires)) }),
+                step: i32::from(about.facts.step),
                 contact: Some(about.whole()),
             }
         ),
@@ -469,6 +508,10 @@ fn offer_payload(about: &About<'_>, event: &Event) -> Payload {
         ),
         Event::OfferExpired { barred, .. } => {
             offer!(about, leg, OfferExpired { ring: ring, retry_time: barred.map(|(_, until)| time(until)) })
+        }
+        Event::OfferRescinded { .. } => {
+            let winner = named(&about.published.other_agent);
+            offer!(about, leg, OfferRescinded { ring: ring, winner_agent_id: winner })
         }
         Event::OfferCancelled { .. } => offer!(about, leg, OfferCancelled { ring: ring }),
         Event::OfferRevoked { .. } => offer!(about, leg, OfferRevoked { ring: ring }),
@@ -512,13 +555,13 @@ fn leg_payload(about: &About<'_>, event: &Event) -> Payload {
     let (talk, hold) = (Some(span(facts.talk)), Some(span(facts.hold)));
     let (entry_number, channel, direction) = (facts.entry as i32, about.channel(), about.direction());
     match event {
-        Event::LegAssigned { cost, connect_by, .. } => leg!(
+        Event::LegAssigned { cost, connect_by, cause, .. } => leg!(
             about,
             LegAssigned {
                 entry_number: entry_number,
                 channel: channel,
                 direction: direction,
-                cause: v1::AssignCause::Direct as i32,
+                cause: names::assign_cause_to(*cause) as i32,
                 capacity_cost: *cost as i32,
                 connect_by_time: Some(time(*connect_by)),
                 wait: wait,
@@ -542,8 +585,13 @@ fn leg_payload(about: &About<'_>, event: &Event) -> Payload {
                 after: after,
             }
         ),
-        Event::LegHeld { .. } => leg!(about, LegHeld { talk: talk, hold: hold, before: before, after: after }),
-        Event::LegResumed { .. } => leg!(about, LegResumed { talk: talk, hold: hold, before: before, after: after }),
+        Event::LegHeld { by, .. } => {
+            let interrupted = by.is_some();
+            leg!(about, LegHeld { talk: talk, hold: hold, before: before, after: after, interrupted: interrupted })
+        }
+        Event::LegResumed { interrupted, .. } => {
+            leg!(about, LegResumed { talk: talk, hold: hold, before: before, after: after, interrupted: *interrupted })
+        }
         Event::LegWrapUpStarted { until, cause, .. } => leg!(
             about,
             LegWrapUpStarted {
@@ -601,9 +649,16 @@ fn other_payload(published: &Published) -> Option<Payload> {
             contacts: *contacts as i32,
             offers: *offers as i32,
         }),
-        Event::AgentUpserted { profile, .. } => {
-            let after = Some(output::agent_profile(profile));
-            Payload::AgentUpserted(v1::AgentUpserted { agent_id, after, ..v1::AgentUpserted::default() })
+        Event::QueueOpenChanged { before, after, until, by_clock, .. } => {
+            let (queue, expire_time) = (published.queue.to_string(), until.map(time));
+            let (before, after, by_clock) = (*before, *after, *by_clock);
+            Payload::QueueOpenChanged(v1::QueueOpenChanged { queue, before, after, expire_time, by_clock })
+        }
+        Event::AgentUpserted { profile, cause, overrides, .. } => {
+            let skill_overrides = output::overrides(overrides);
+            let after = Some(v1::Agent { skill_overrides, ..output::agent_profile(profile) });
+            let cause = names::upsert_cause_to(*cause) as i32;
+            Payload::AgentUpserted(v1::AgentUpserted { agent_id, after, cause, ..v1::AgentUpserted::default() })
         }
         Event::AgentRemoved { .. } => {
             Payload::AgentRemovalStarted(v1::AgentRemovalStarted { agent_id, ..v1::AgentRemovalStarted::default() })
@@ -652,6 +707,16 @@ fn other_payload(published: &Published) -> Option<Payload> {
         }),
         Event::AgentResponding { .. } => {
             Payload::AgentResponding(v1::AgentResponding { agent_id, team, ..v1::AgentResponding::default() })
+        }
+        Event::AgentRestStarted { cause, until, .. } => Payload::AgentRestStarted(v1::AgentRestStarted {
+            agent_id,
+            team,
+            cause: names::rest_to(*cause) as i32,
+            until_time: until.map(time),
+        }),
+        Event::AgentRestEnded { cause, .. } => {
+            let cause = names::rest_to(*cause) as i32;
+            Payload::AgentRestEnded(v1::AgentRestEnded { agent_id, team, cause })
         }
         Event::AgentSessionOpened { .. } => Payload::AgentSessionOpened(v1::AgentSessionOpened {
             agent_id,

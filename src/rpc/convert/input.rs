@@ -368,16 +368,6 @@ fn split_personal(contact: &mut v1::Contact) -> Checked<(Option<Arc<Customer>>, 
     Ok(((customer != Customer::default()).then(|| Arc::new(customer)), rest))
 }
 
-/// A preferred agent comes with steps: refused until then, never ignored.
-fn not_yet(contact: &mut v1::Contact) -> Checked<()> {
-    let preferred = optional_id("contact.preferred_agent_id", std::mem::take(&mut contact.preferred_agent_id))?;
-    if preferred.is_empty() {
-        return Ok(());
-    }
-    let field = Some("contact.preferred_agent_id".to_owned());
-    Err(Problem { field, ..Problem::unimplemented("a preferred agent") })
-}
-
 /// A contact to be created. `make_id` names it when the client does not.
 pub fn new_contact(
     requirements: &Requirements,
@@ -390,7 +380,6 @@ pub fn new_contact(
     {
         return Err(Problem::field("contact.kind", "be STANDARD"));
     }
-    not_yet(&mut contact)?;
     if contact.contact_id.is_empty() {
         contact.contact_id = make_id();
     }
@@ -408,6 +397,7 @@ pub fn new_contact(
         callback_of: optional_id("contact.callback_of", contact.callback_of)?,
         conversation_id: optional_id("contact.conversation_id", contact.conversation_id)?,
         channel: requirements.shared(id("contact.channel", contact.channel)?),
+        preferred_agent_id: optional_id("contact.preferred_agent_id", contact.preferred_agent_id)?,
         customer,
         attributes,
     };
@@ -426,12 +416,13 @@ pub fn new_contact(
 }
 
 /// The fields `UpdateContact` can change, as its mask names them.
-pub const UPDATABLE: [&str; 9] = [
+pub const UPDATABLE: [&str; 10] = [
     "attributes",
     "personal_attributes",
     "customer_id",
     "customer_address",
     "conversation_id",
+    "preferred_agent_id",
     "priority",
     "requirements",
     "requirement",
@@ -470,6 +461,10 @@ pub fn contact_change(
         let conversation = std::mem::take(&mut contact.conversation_id);
         change.conversation_id = Some(optional_id("contact.conversation_id", conversation)?);
     }
+    if has("preferred_agent_id") {
+        let preferred = std::mem::take(&mut contact.preferred_agent_id);
+        change.preferred_agent_id = Some(optional_id("contact.preferred_agent_id", preferred)?);
+    }
     let personal = has("personal_attributes") || has("customer_id") || has("customer_address");
     if has("attributes") || personal {
         let (customer, attributes) = split_personal(&mut contact)?;
@@ -486,6 +481,22 @@ pub fn contact_change(
 /// Longest display name or address in bytes.
 const NAME_BYTES: usize = 256;
 
+/// Levels by skill, from the least allowed to 10.
+pub fn skill_levels(
+    field: &str,
+    given: impl IntoIterator<Item = (String, i32)>,
+    least: u8,
+) -> Result<Vec<(Text, u8)>, Problem> {
+    let mut skills = Vec::new();
+    for (skill, level) in given {
+        let path = format!("{field}[{skill:?}]");
+        let level = u8::try_from(level).ok().filter(|level| (least..=limits::SKILL_LEVEL).contains(level));
+        let level = level.ok_or_else(|| Problem::field(&path, &format!("be a level from {least} to 10")))?;
+        skills.push((id(&path, skill)?, level));
+    }
+    Ok(skills)
+}
+
 /// An agent's profile.
 pub fn agent_profile(agent: Option<v1::Agent>) -> Checked<AgentProfile> {
     let agent = agent.ok_or_else(|| Problem::field("agent", "be set"))?;
@@ -493,13 +504,7 @@ pub fn agent_profile(agent: Option<v1::Agent>) -> Checked<AgentProfile> {
         0 => AgentProfile::CAPACITY,
         units => u32::try_from(units).map_err(|_| Problem::field("agent.capacity", "be 1 to 10 000"))?,
     };
-    let mut skills = Vec::with_capacity(agent.skills.len());
-    for (skill, level) in agent.skills {
-        let path = format!("agent.skills[{skill:?}]");
-        let level = u8::try_from(level).ok().filter(|level| (1..=limits::SKILL_LEVEL).contains(level));
-        let level = level.ok_or_else(|| Problem::field(&path, "be a level from 1 to 10"))?;
-        skills.push((id(&path, skill)?, level));
-    }
+    let skills = skill_levels("agent.skills", agent.skills, 1)?;
     let team = optional_id("agent.team", agent.team)?;
     let site = bounded("agent.site", agent.site, limits::CONFIG_ID_BYTES)?;
     let agent_id = id("agent.agent_id", agent.agent_id)?;

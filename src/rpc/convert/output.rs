@@ -3,10 +3,12 @@
 use usher_proto::v1;
 
 use super::{attributes, offer_id, span, time};
-use crate::engine::agent::AgentProfile;
+use crate::engine::agent::{AgentProfile, SkillOverride};
 use crate::engine::contact::{ContactProfile, LegState, OfferState, Outcome, Reason};
+use crate::engine::estimate::Estimate;
 use crate::engine::read::{AgentView, ContactBrief, ContactView, LegView};
 use crate::rpc::names;
+use crate::view::estimate::quantiles;
 
 /// What a contact is: the fields that came with it.
 pub fn profile(profile: &ContactProfile) -> v1::Contact {
@@ -18,6 +20,7 @@ pub fn profile(profile: &ContactProfile) -> v1::Contact {
         callback_of: profile.callback_of.to_string(),
         conversation_id: profile.conversation_id.to_string(),
         channel: profile.channel.to_string(),
+        preferred_agent_id: profile.preferred_agent_id.to_string(),
         attributes: attributes(&profile.attributes),
         ..v1::Contact::default()
     };
@@ -67,6 +70,7 @@ pub fn contact(view: &ContactView) -> v1::Contact {
         outcome,
         reason,
         position: view.position as i32,
+        estimated_wait: view.estimate.as_ref().map(estimated_wait),
         legs: view.legs.iter().map(|leg_view| leg(leg_view, leg_view.number == view.owner)).collect(),
         offers: offers.map(|leg| offer(leg, Some(&view.profile))).collect(),
         create_time: Some(time(view.created)),
@@ -78,10 +82,17 @@ pub fn contact(view: &ContactView) -> v1::Contact {
         wait: Some(span(view.wait)),
         parked: Some(span(view.parked)),
         entry_number: view.entries as i32,
+        step: i32::from(view.step),
         owner_leg_number: view.owner as i32,
         resolved,
         ..profile(&view.profile)
     }
+}
+
+/// An estimate, as it is shown.
+pub fn estimated_wait(estimate: &Estimate) -> v1::EstimatedWait {
+    let (half, most) = quantiles(estimate);
+    v1::EstimatedWait { p50: Some(span(half)), p90: Some(span(most)) }
 }
 
 /// A leg.
@@ -126,6 +137,7 @@ pub fn offer(view: &LegView, contact: Option<&ContactProfile>) -> v1::Offer {
         expire_time: view.deadline.filter(|_| open).map(time),
         attributes: contact.map(|contact| attributes(&contact.attributes)).unwrap_or_default(),
         leg_number: view.number as i32,
+        broadcast: view.broadcast,
         ..v1::Offer::default()
     }
 }
@@ -144,6 +156,17 @@ pub fn agent_profile(profile: &AgentProfile) -> v1::Agent {
         managed_by_config: profile.managed_by_config,
         ..v1::Agent::default()
     }
+}
+
+/// What a supervisor set over an agent's skills for a time.
+pub fn overrides(overrides: &[SkillOverride]) -> Vec<v1::SkillOverride> {
+    let one = |held: &SkillOverride| v1::SkillOverride {
+        skill: held.skill.to_string(),
+        level: i32::from(held.level),
+        configured_level: i32::from(held.configured),
+        expire_time: Some(time(held.until)),
+    };
+    overrides.iter().map(one).collect()
 }
 
 /// An agent.
@@ -168,6 +191,7 @@ pub fn agent(view: &AgentView) -> v1::Agent {
         session_alive: view.session,
         not_responding_until_time: view.not_responding.map(time),
         lease_expire_time: view.lease_expires.map(time),
+        skill_overrides: overrides(&view.overrides),
         deleting: view.removed,
         contacts_handled: view.contacts as i32,
         sign_in_time: view.signed_in_since.map(time),

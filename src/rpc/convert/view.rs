@@ -88,8 +88,8 @@ pub fn figures(figures: &Figures) -> v1::Figures {
     }
 }
 
-/// Ratios, with the occupancy that stands beside the counts.
-pub fn kpis(kpis: &Kpis, occupancy: Option<f64>) -> v1::Kpis {
+/// Ratios, with the occupancy and the adherence that stand beside the counts.
+pub fn kpis(kpis: &Kpis, (occupancy, adherence): (Option<f64>, Option<f64>)) -> v1::Kpis {
     let levels = &kpis.service_level;
     v1::Kpis {
         service_level: Some(v1::ServiceLevels {
@@ -117,6 +117,7 @@ pub fn kpis(kpis: &Kpis, occupancy: Option<f64>) -> v1::Kpis {
         nps: kpis.nps,
         cost_per_contact_millionths: kpis.cost_per_contact,
         occupancy,
+        adherence,
         average_time_to_abandon: kpis.average_time_to_abandon.map(micros),
         handoff_rate: None,
     }
@@ -130,7 +131,7 @@ fn direction(view: &DirectionView) -> v1::DirectionSnapshot {
     let windows = view.windows.iter().zip(WINDOWS).map(|(window, minutes)| v1::WindowFigures {
         window: Some(span(Span::from_secs(minutes * 60))),
         figures: Some(figures(window)),
-        kpis: Some(kpis(&window.kpis(), None)),
+        kpis: Some(kpis(&window.kpis(), (None, None))),
     });
     v1::DirectionSnapshot {
         direction: names::direction_to(view.direction) as i32,
@@ -146,7 +147,7 @@ fn direction(view: &DirectionView) -> v1::DirectionSnapshot {
             estimated_wait: None,
         }),
         day: Some(figures(&view.day)),
-        day_kpis: Some(kpis(&view.day.kpis(), None)),
+        day_kpis: Some(kpis(&view.day.kpis(), (None, None))),
         windows: windows.collect(),
     }
 }
@@ -168,12 +169,13 @@ fn agent_counts(counts: &AgentCounts) -> v1::AgentCounts {
     }
 }
 
-fn queue(view: &snapshot::QueueView) -> v1::QueueSnapshot {
+/// One queue.
+pub fn queue(view: &snapshot::QueueView) -> v1::QueueSnapshot {
     v1::QueueSnapshot {
         queue: view.queue.to_string(),
         display_name: view.display_name.to_string(),
-        open: true,
-        open_expire_time: None,
+        open: view.open,
+        open_expire_time: view.open_until.map(time),
         directions: view.directions.iter().map(direction).collect(),
         connected: view.connected,
         wrap_up: view.wrap_up,
@@ -181,15 +183,16 @@ fn queue(view: &snapshot::QueueView) -> v1::QueueSnapshot {
         threshold: Some(span(view.threshold)),
         target: f64::from(view.target_ppm) / 1e6,
         limit: view.limit.map_or(0, |limit| i32::try_from(limit).unwrap_or(i32::MAX)),
-        waiting_by_step: Vec::new(),
+        waiting_by_step: view.by_step.clone(),
     }
 }
 
-fn team(view: &snapshot::TeamView) -> v1::TeamSnapshot {
+/// One team.
+pub fn team(view: &snapshot::TeamView) -> v1::TeamSnapshot {
     let others = view.others.iter().map(|(direction, day)| v1::DirectionFigures {
         direction: names::direction_to(*direction) as i32,
         figures: Some(figures(day)),
-        kpis: Some(kpis(&day.kpis(), None)),
+        kpis: Some(kpis(&day.kpis(), (None, None))),
     });
     v1::TeamSnapshot {
         team: view.team.to_string(),
@@ -200,9 +203,41 @@ fn team(view: &snapshot::TeamView) -> v1::TeamSnapshot {
         used_units: view.used_units,
         capacity_units: view.capacity_units,
         day: Some(figures(&view.day)),
-        day_kpis: Some(kpis(&view.day.kpis(), None)),
+        day_kpis: Some(kpis(&view.day.kpis(), (None, None))),
         occupancy: view.occupancy,
         other_directions: others.collect(),
+    }
+}
+
+/// One channel.
+pub fn channel(view: &snapshot::ChannelView) -> v1::ChannelSnapshot {
+    v1::ChannelSnapshot {
+        channel: view.channel.to_string(),
+        directions: view.directions.iter().map(direction).collect(),
+        used_units: view.used_units,
+        connected: view.connected,
+    }
+}
+
+/// One skill.
+pub fn skill(view: &snapshot::SkillView) -> v1::SkillSnapshot {
+    v1::SkillSnapshot { skill: view.skill.to_string(), waiting: view.waiting, agents: Some(agent_counts(&view.agents)) }
+}
+
+/// A snapshot without its rows.
+pub fn head(view: &Snapshot) -> v1::Snapshot {
+    v1::Snapshot {
+        tenant: view.tenant.to_string(),
+        sequence: view.sequence,
+        snapshot_time: Some(time(view.time)),
+        policy_version: view.policy_version,
+        day_start_time: Some(time(view.day_start)),
+        totals: view.totals.iter().map(direction).collect(),
+        agent_counts: Some(agent_counts(&view.agents)),
+        direct_contacts: view.direct_contacts,
+        scheduled_contacts: view.scheduled_contacts,
+        stuck: view.stuck,
+        ..v1::Snapshot::default()
     }
 }
 
@@ -212,33 +247,12 @@ pub fn snapshot(
     queues: impl Fn(&str) -> bool,
     teams: impl Fn(&snapshot::TeamView) -> bool,
 ) -> v1::Snapshot {
-    let channel = |view: &snapshot::ChannelView| v1::ChannelSnapshot {
-        channel: view.channel.to_string(),
-        directions: view.directions.iter().map(direction).collect(),
-        used_units: view.used_units,
-        connected: view.connected,
-    };
-    let skill = |view: &snapshot::SkillView| v1::SkillSnapshot {
-        skill: view.skill.to_string(),
-        waiting: view.waiting,
-        agents: Some(agent_counts(&view.agents)),
-    };
     v1::Snapshot {
-        tenant: view.tenant.to_string(),
-        sequence: view.sequence,
-        snapshot_time: Some(time(view.time)),
-        policy_version: view.policy_version,
-        day_start_time: Some(time(view.day_start)),
-        totals: view.totals.iter().map(direction).collect(),
         queues: view.queues.iter().filter(|view| queues(&view.queue)).map(queue).collect(),
         channels: view.channels.iter().map(channel).collect(),
         teams: view.teams.iter().filter(|view| teams(view)).map(team).collect(),
         skills: view.skills.iter().map(skill).collect(),
-        agents: Vec::new(),
-        agent_counts: Some(agent_counts(&view.agents)),
-        direct_contacts: view.direct_contacts,
-        scheduled_contacts: view.scheduled_contacts,
-        stuck: view.stuck,
+        ..head(view)
     }
 }
 
@@ -256,7 +270,7 @@ pub fn interval_row(row: &IntervalRow) -> v1::IntervalRow {
         team: row.key.team.to_string(),
         site: row.key.site.to_string(),
         figures: Some(figures(&row.figures)),
-        kpis: Some(kpis(&row.figures.kpis(), row.occupancy)),
+        kpis: Some(kpis(&row.figures.kpis(), (row.occupancy, row.adherence))),
         complete: row.complete,
         threshold: row.threshold.map(span),
     }
@@ -294,12 +308,12 @@ pub fn agent_row(row: &AgentRow, channel: &dyn Fn(crate::engine::id::ChannelId) 
         occupancy: row.occupancy(),
         capacity_use: row.capacity_use(),
         figures: Some(figures(&row.figures)),
-        kpis: Some(kpis(&row.kpis(), row.occupancy())),
+        kpis: Some(kpis(&row.kpis(), (row.occupancy(), row.adherence()))),
         handled_per_signed_in_hour: AgentRow::per_hour(handled, signed_in),
         handled_per_productive_hour: AgentRow::per_hour(handled, productive),
         resolved_per_signed_in_hour: AgentRow::per_hour(resolved, signed_in),
         resolved_per_productive_hour: AgentRow::per_hour(resolved, productive),
-        adherence: None,
+        adherence: row.adherence(),
         not_responding: row.not_responding,
         outliers: row
             .outliers
@@ -429,12 +443,14 @@ fn entry(entry: &Entry) -> v1::EntryRecord {
         reason: names::reason_to(reason).to_owned(),
         wait: Some(span(entry.wait)),
         parked: Some(span(entry.parked)),
+        step: i32::from(entry.step),
         within_threshold: entry.within_threshold,
         short_abandon: entry.short,
         priority: entry.priority,
         requirements: entry.requirement.as_ref().map_or_else(String::new, |asked| asked.text.to_string()),
         agent_id: entry.agent.as_ref().map(|agent| agent.agent_id.to_string()).unwrap_or_default(),
         threshold: Some(span(entry.threshold)),
+        estimated_wait: entry.estimate.as_ref().map(output::estimated_wait),
         ..v1::EntryRecord::default()
     }
 }

@@ -87,6 +87,7 @@ impl Side for Session {
             Asked::SetPresence(set_presence) => verb!(set_presence, SetPresence),
             Asked::AcceptOffer(accept) => verb!(accept, AcceptOffer),
             Asked::DeclineOffer(decline) => verb!(decline, DeclineOffer),
+            Asked::PickContact(pick) => verb!(pick, PickContact),
             Asked::CompleteWrapUp(complete) => verb!(complete, CompleteWrapUp),
             Asked::Heartbeat(mut heartbeat) => {
                 own(&mut heartbeat.agent_id, agent);
@@ -96,7 +97,6 @@ impl Side for Session {
                 own(&mut get.agent_id, agent);
                 inquire(tenant, get, |get| edge.get_agent(get), Answer::GetAgent)
             }
-            Asked::PickContact(_) => later("PickContact"),
             Asked::HandoffContact(_) => later("HandoffContact"),
         }
     }

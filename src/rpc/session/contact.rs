@@ -163,7 +163,7 @@ impl Side for Session {
             Asked::RequestCallback(ask) => {
                 inquire(tenant, ask, |ask| edge.request_callback(ask, self.brief), Answer::RequestCallback)
             }
-            Asked::EstimateWait(_) => later("EstimateWait"),
+            Asked::EstimateWait(ask) => inquire(tenant, ask, |ask| edge.estimate_wait(ask), Answer::EstimateWait),
             Asked::ExplainContact(_) => later("ExplainContact"),
             Asked::SubmitSurvey(survey) => {
                 inquire(tenant, survey, |survey| edge.submit_survey(survey, self.brief), Answer::SubmitSurvey)

@@ -1,5 +1,6 @@
 //! Estimates of the wait given to an arriving contact, scored by their squared error. Each is computed from what the
 //! engine lets see at that instant: who waits, how long the first of them has waited, how long the last answered had.
+//! Beside them stands the engine's own, which is told nothing beforehand and has learnt from what happened: `usher`.
 //!
 //! The wait that would have been offered to a contact that gave up ends when an agent turns to one behind it, or to
 //! nobody. The estimators are those of Ibrahim and Whitt 2009; `tests/oracles/README.md` has the formulas.
@@ -33,12 +34,15 @@ struct Seen {
     ahead: u32,
     head: f64,
     last: f64,
+    own: f64,
     counts: bool,
     gone: bool,
 }
 
 /// The estimators, in the order of their sums.
-const ESTIMATORS: [&str; 5] = ["ql", "ql_abandon_aware", "hol", "hol_refined", "les"];
+const ESTIMATORS: [&str; 6] = ["ql", "ql_abandon_aware", "hol", "hol_refined", "les", OWN];
+/// The engine's own.
+pub(super) const OWN: &str = "usher";
 
 /// Sums over contacts of one condition.
 #[derive(Clone, Debug, Default)]
@@ -87,7 +91,7 @@ impl Estimates {
     }
 
     /// A contact arrived and found no agent.
-    pub fn waits(&mut self, now: Time, visit: &Visit, counts: bool) {
+    pub fn waits(&mut self, now: Time, visit: &Visit, counts: bool, own: Option<Span>) {
         let line = &mut self.lines[visit.flow];
         let first = line.seen.iter().find(|seen| !seen.gone);
         let head = first.map_or(0.0, |first| now.since(first.arrived).0 as f64 / 1e6);
@@ -97,6 +101,8 @@ impl Estimates {
             ahead: line.waiting,
             head,
             last: self.last_wait[visit.flow],
+            // An estimator that says nothing has no score.
+            own: own.map_or(f64::NAN, |Span(micros)| micros as f64 / 1e6),
             counts,
             gone: false,
         };
@@ -159,7 +165,7 @@ impl Estimates {
             None => (ahead + 1.0) * step,
         };
         let refined = arrival_rate * step * seen.head + 2.0 * step;
-        let estimates = [(ahead + 1.0) * step, aware, seen.head, refined, seen.last];
+        let estimates = [(ahead + 1.0) * step, aware, seen.head, refined, seen.last, seen.own];
         self.given_wait.add(&estimates, actual);
         if seen.ahead > 0 {
             self.given_queue.add(&estimates, actual);

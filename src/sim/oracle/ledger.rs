@@ -223,11 +223,15 @@ impl Watch for Ledger {
         self.outstanding += u64::from(self.counts(visit));
     }
 
-    fn waits(&mut self, now: Time, visit: &Visit) {
+    fn wants_estimates(&self) -> bool {
+        self.estimates.is_some()
+    }
+
+    fn waits(&mut self, now: Time, visit: &Visit, estimate: Option<Span>) {
         let counts = self.counts(visit);
         self.classes[visit.flow].waited += u64::from(counts);
         if let Some(estimates) = &mut self.estimates {
-            estimates.waits(now, visit, counts);
+            estimates.waits(now, visit, counts, estimate);
         }
     }
 

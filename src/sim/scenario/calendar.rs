@@ -4,10 +4,9 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, ToSpan};
 
+use crate::config::schema::{TimeOfDay, Weekday};
 use crate::config::text_rules::time_of_day;
 use crate::engine::time::Time;
-
-use super::schema::{TimeOfDay, Weekday};
 
 /// Days in a row.
 pub(super) struct Calendar {

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::config::Kind;
 use crate::config::duration::Duration;
-use crate::config::schema::{At, Attribute, Id, Label, Level, schema, schema_of};
+use crate::config::schema::{At, Attribute, Id, Label, Level, TimeOfDay, Weekday, schema, schema_of};
 
 /// Scenario files.
 pub static SCENARIO: Kind = Kind {
@@ -237,31 +237,6 @@ pub struct Rate(pub f64);
 #[serde(transparent)]
 pub struct Share(pub f64);
 
-/// A time of day.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(transparent)]
-pub struct TimeOfDay(pub At<String>);
-
-/// A day of the week.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Weekday {
-    /// Monday.
-    Mon,
-    /// Tuesday.
-    Tue,
-    /// Wednesday.
-    Wed,
-    /// Thursday.
-    Thu,
-    /// Friday.
-    Fri,
-    /// Saturday.
-    Sat,
-    /// Sunday.
-    Sun,
-}
-
 /// A law of times.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -451,7 +426,3 @@ pub struct Closing {
 
 schema!(Rate, { "description": "A number, 0 or above.", "type": "number", "minimum": 0, "maximum": 1e9 });
 schema!(Share, { "description": "A share, 0 to 1.", "type": "number", "minimum": 0, "maximum": 1 });
-schema!(TimeOfDay, {
-    "description": "A time of day such as \"08:00\"; \"24:00\" is the end of the day.",
-    "type": "string", "x-usher": "time-of-day",
-});

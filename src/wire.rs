@@ -1,14 +1,16 @@
-//! How values stand in bytes: the primitives of the journal's format and the two macros its tables are written in.
+//! How values stand in bytes: the primitives of the journal's format and the macros its tables are written in. The format
+//! of the engine's types is in `journal/codec.rs`.
 //!
 //! Whole numbers are little-endian base 128 (LEB128), signed ones zigzag first; texts, lists and blobs have their length
 //! before them. Nothing is self-describing: the version in a segment's header says what follows what. Reading never
 //! panics and never allocates more than the bytes at hand could hold, whatever they are.
 
+use std::any::Any;
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use super::vault::Vault;
-use crate::engine::id::{AgentId, BarId, ChannelId, ContactId, GatewayId, LegId, QueueId, Text};
+use crate::engine::id::{AgentId, BarId, ChannelId, ClassId, ContactId, GatewayId, LegId, QueueId, Text};
 use crate::engine::slab::Key;
 use crate::engine::time::{Span, Time};
 
@@ -24,16 +26,34 @@ pub struct Malformed {
     pub what: &'static str,
 }
 
+/// Who seals what identifies customers under keys of their own.
+pub trait Seal: Send + Sync {
+    /// Writes `plain` under the customer's key; a new one if he has none.
+    fn seal(&self, tenant: &str, customer: &str, plain: Vec<u8>, out: &mut Writer);
+
+    /// What was sealed; none when its key is gone.
+    fn reveal(&self, id: &[u8; 16], nonce: [u8; 12], sealed: &[u8]) -> Option<Vec<u8>>;
+
+    /// From now on nothing under the customer's key can be read.
+    fn forget(&self, tenant: &str, customer: &str);
+}
+
 /// What bytes are written to.
 #[derive(Default)]
 pub struct Writer {
     /// What was written.
     pub bytes: Vec<u8>,
     /// Under whose keys customers' parts are written; in clear when there is none.
-    pub vault: Option<Arc<Vault>>,
+    pub vault: Option<Arc<dyn Seal>>,
     /// Whose events are written.
     pub tenant: Text,
+    /// What was written by [`Self::shared`].
+    pub numbers: Numbers,
 }
+
+/// What was written once, by its address.
+#[derive(Default)]
+pub struct Numbers(HashMap<usize, u64>);
 
 impl Writer {
     /// A whole number.
@@ -45,6 +65,17 @@ impl Writer {
         self.bytes.push(value as u8);
     }
 
+    /// Something that many things share: itself the first time, its number from then on. What was written stays alive until
+    /// all is.
+    pub fn shared<T: Wire>(&mut self, value: &Arc<T>) {
+        let next = self.numbers.0.len() as u64;
+        let number = *self.numbers.0.entry(Arc::as_ptr(value).addr()).or_insert(next);
+        self.number(number);
+        if number == next {
+            value.put(self);
+        }
+    }
+
     /// Bytes with their length.
     pub fn blob(&mut self, bytes: &[u8]) {
         self.number(bytes.len() as u64);
@@ -53,24 +84,27 @@ impl Writer {
 }
 
 /// What bytes are read from.
+#[derive(Clone)]
 pub struct Reader<'a> {
     bytes: &'a [u8],
     at: usize,
     version: u16,
     depth: u8,
-    vault: Option<&'a Vault>,
+    vault: Option<&'a dyn Seal>,
+    /// What was read by [`Self::shared`].
+    shared: Vec<Arc<dyn Any + Send + Sync>>,
 }
 
 impl<'a> Reader<'a> {
     /// A reader of bytes written by a version of the format.
     #[must_use]
     pub fn new(bytes: &'a [u8], version: u16) -> Reader<'a> {
-        Reader { bytes, at: 0, version, depth: 0, vault: None }
+        Reader { bytes, at: 0, version, depth: 0, vault: None, shared: Vec::new() }
     }
 
     /// The same, with the keys customers' parts are under. Without them what is sealed reads as forgotten.
     #[must_use]
-    pub fn with(self, vault: Option<&'a Vault>) -> Reader<'a> {
+    pub fn with(self, vault: Option<&'a dyn Seal>) -> Reader<'a> {
         Reader { vault, ..self }
     }
 
@@ -82,7 +116,7 @@ impl<'a> Reader<'a> {
 
     /// The keys it has.
     #[must_use]
-    pub fn vault(&self) -> Option<&'a Vault> {
+    pub fn vault(&self) -> Option<&'a dyn Seal> {
         self.vault
     }
 
@@ -138,6 +172,20 @@ impl<'a> Reader<'a> {
         Err(self.fault("a number has more than 64 bits"))
     }
 
+    /// What [`Writer::shared`] wrote, shared again.
+    ///
+    /// # Errors
+    /// As of its type, and when there is nothing of its number.
+    pub fn shared<T: Wire + Send + Sync + 'static>(&mut self) -> Result<Arc<T>, Malformed> {
+        let number = usize::get(self)?;
+        if number == self.shared.len() {
+            let value: Arc<T> = Wire::get(self)?;
+            self.shared.push(value);
+        }
+        let held = self.shared.get(number).cloned().and_then(|held| held.downcast::<T>().ok());
+        held.ok_or_else(|| self.fault("shares what is not there"))
+    }
+
     /// Bytes with their length.
     ///
     /// # Errors
@@ -156,7 +204,10 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads something that may hold its like.
-    pub(super) fn nested<T>(&mut self, get: impl FnOnce(&mut Self) -> Result<T, Malformed>) -> Result<T, Malformed> {
+    ///
+    /// # Errors
+    /// As `get`, and when it nests too deep.
+    pub fn nested<T>(&mut self, get: impl FnOnce(&mut Self) -> Result<T, Malformed>) -> Result<T, Malformed> {
         if self.depth >= DEPTH {
             return Err(self.fault("nests too deep"));
         }
@@ -193,6 +244,36 @@ macro_rules! unsigned {
 }
 
 unsigned!(u8, u16, u32, u64);
+
+impl Wire for i8 {
+    fn put(&self, out: &mut Writer) {
+        i64::from(*self).put(out);
+    }
+
+    fn get(from: &mut Reader<'_>) -> Result<Self, Malformed> {
+        i8::try_from(i64::get(from)?).map_err(|_| from.fault("a number is too large"))
+    }
+}
+
+impl Wire for usize {
+    fn put(&self, out: &mut Writer) {
+        out.number(*self as u64);
+    }
+
+    fn get(from: &mut Reader<'_>) -> Result<Self, Malformed> {
+        usize::try_from(from.number()?).map_err(|_| from.fault("a number is too large"))
+    }
+}
+
+impl Wire for u128 {
+    fn put(&self, out: &mut Writer) {
+        out.bytes.extend_from_slice(&self.to_le_bytes());
+    }
+
+    fn get(from: &mut Reader<'_>) -> Result<Self, Malformed> {
+        <[u8; 16]>::get(from).map(u128::from_le_bytes)
+    }
+}
 
 impl Wire for i64 {
     fn put(&self, out: &mut Writer) {
@@ -281,6 +362,28 @@ impl<T: Wire> Wire for Vec<T> {
     }
 }
 
+impl<T: Wire> Wire for VecDeque<T> {
+    fn put(&self, out: &mut Writer) {
+        out.number(self.len() as u64);
+        self.iter().for_each(|value| value.put(out));
+    }
+
+    fn get(from: &mut Reader<'_>) -> Result<Self, Malformed> {
+        Vec::get(from).map(VecDeque::from)
+    }
+}
+
+impl<T: Wire + Ord> Wire for BTreeSet<T> {
+    fn put(&self, out: &mut Writer) {
+        out.number(self.len() as u64);
+        self.iter().for_each(|value| value.put(out));
+    }
+
+    fn get(from: &mut Reader<'_>) -> Result<Self, Malformed> {
+        Ok(Vec::get(from)?.into_iter().collect())
+    }
+}
+
 impl<T: Wire> Wire for Arc<T> {
     fn put(&self, out: &mut Writer) {
         (**self).put(out);
@@ -302,6 +405,53 @@ impl<A: Wire, B: Wire> Wire for (A, B) {
     }
 }
 
+impl<A: Wire, B: Wire, C: Wire> Wire for (A, B, C) {
+    fn put(&self, out: &mut Writer) {
+        self.0.put(out);
+        self.1.put(out);
+        self.2.put(out);
+    }
+
+    fn get(from: &mut Reader<'_>) -> Result<Self, Malformed> {
+        Ok((A::get(from)?, B::get(from)?, C::get(from)?))
+    }
+}
+
+impl<K: Wire + Ord, V: Wire> Wire for BTreeMap<K, V> {
+    fn put(&self, out: &mut Writer) {
+        out.number(self.len() as u64);
+        for (key, value) in self {
+            key.put(out);
+            value.put(out);
+        }
+    }
+
+    fn get(from: &mut Reader<'_>) -> Result<Self, Malformed> {
+        Ok(Vec::<(K, V)>::get(from)?.into_iter().collect())
+    }
+}
+
+/// The format of arrays whose elements have one: each in turn.
+macro_rules! arrays {
+    ($($type:ty),* $(,)?) => {$(
+        impl<const N: usize> Wire for [$type; N] {
+            fn put(&self, out: &mut Writer) {
+                self.iter().for_each(|value| value.put(out));
+            }
+
+            fn get(from: &mut Reader<'_>) -> Result<Self, Malformed> {
+                let mut all = [<$type>::default(); N];
+                for value in &mut all {
+                    *value = Wire::get(from)?;
+                }
+                Ok(all)
+            }
+        }
+    )*};
+}
+
+arrays!(u32, u64, i64, Span, Option<Time>);
+
 macro_rules! newtypes {
     ($($name:ident),*) => {$(
         impl Wire for $name {
@@ -316,7 +466,7 @@ macro_rules! newtypes {
     )*};
 }
 
-newtypes!(Time, Span, AgentId, QueueId, ChannelId, GatewayId, ContactId, LegId, BarId);
+newtypes!(Time, Span, AgentId, QueueId, ChannelId, ClassId, GatewayId, ContactId, LegId, BarId);
 
 impl Wire for Key {
     fn put(&self, out: &mut Writer) {
@@ -400,7 +550,7 @@ macro_rules! variants {
     };
 }
 
-pub(super) use {names, record, variants};
+pub(crate) use {names, record, variants};
 
 #[cfg(test)]
 mod tests {
