@@ -198,6 +198,10 @@ impl State {
                 self.agents[agent.0].offered.clear();
             }
             self.note_doing(agent);
+            if self.agents[agent.0].resting != 0 {
+                // What he rests for may be measured otherwise now.
+                self.touch(agent);
+            }
         }
     }
 
