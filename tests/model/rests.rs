@@ -43,7 +43,7 @@ impl Model {
                 (false, _) => None,
             };
             let did = &mut self.agents.get_mut(&id).expect("it is there").did;
-            if did.last().map_or(None, |last| last.1) != does {
+            if did.last().and_then(|last| last.1) != does {
                 did.push((now, does));
             }
         }

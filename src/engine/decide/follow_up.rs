@@ -186,7 +186,7 @@ fn check_agent(state: &State, agent: AgentId, out: &mut Vec<Event>) {
     for cause in Rest::ALL {
         match (held.resting & cause.bit() != 0, state.should_rest(agent, cause)) {
             (false, true) if held.takes_offers() => {
-                let until = state.rests_until(agent, cause);
+                let until = state.would_rest_until(agent, cause);
                 out.push(Event::AgentRestStarted { agent, cause, until });
             }
             (true, false) => out.push(Event::AgentRestEnded { agent, cause }),

@@ -198,6 +198,10 @@ impl State {
                 self.agents[agent.0].offered.clear();
             }
             self.note_doing(agent);
+            if self.agents[agent.0].resting != 0 {
+                // What he rests for may be measured otherwise now.
+                self.touch(agent);
+            }
         }
     }
 
@@ -236,13 +240,25 @@ impl State {
     }
 
     /// When an agent's rest for a cause is over by itself: none while he works, or takes no offers anyway.
+    ///
+    /// Counted from when he turned idle or his rest began: the window may drop time in which he was idle, so that asking
+    /// later would find a later end, and no deadline would ever be the right one.
     pub(in crate::engine) fn rests_until(&self, agent: AgentId, cause: Rest) -> Option<Time> {
+        self.rests_from(agent, cause, |occupancy| occupancy.since)
+    }
+
+    /// When his rest would be over, did it begin now.
+    pub(in crate::engine) fn would_rest_until(&self, agent: AgentId, cause: Rest) -> Option<Time> {
+        self.rests_from(agent, cause, |_| self.now)
+    }
+
+    fn rests_from(&self, agent: AgentId, cause: Rest, from: impl Fn(&Occupancy) -> Time) -> Option<Time> {
         let held = &self.agents[agent.0];
         match cause {
             Rest::MaxOccupancy => {
                 let bound = self.registry.pauses(held.team).max_occupancy?;
                 let occupancy = held.occupancy.as_ref().filter(|occupancy| occupancy.doing() == Doing::Idle)?;
-                Some(occupancy.rested(self.now, bound))
+                Some(occupancy.rested(from(occupancy), bound))
             }
             Rest::OfferRate => self.paced_until(held),
         }
@@ -252,6 +268,10 @@ impl State {
     pub(super) fn rest(&mut self, agent: AgentId, cause: Rest, begins: bool) {
         let held = &mut self.agents[agent.0];
         held.resting = if begins { held.resting | cause.bit() } else { held.resting & !cause.bit() };
+        if let Some(occupancy) = held.occupancy.as_mut().filter(|_| begins) {
+            let doing = occupancy.doing();
+            occupancy.turn(self.now, doing);
+        }
         self.arm_rest(agent);
     }
 
