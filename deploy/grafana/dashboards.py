@@ -225,6 +225,9 @@ def queue_detail():
     board.add("timeseries", "Cost per contact, last hour", "none", 12, 9,
               [(f'{increase("usher_handling_cost_total", span="1h")} / ({answered} > 0)', "{{queue}}")],
               "Handle time x cost_per_hour of each leg's team / answered.")
+    board.add("timeseries", "Estimated wait: how far off", "s", 24, 8,
+              [(mean("usher_estimated_wait_error_seconds"), "{{queue}}")],
+              "Mean of |estimate told on arrival - wait| of those answered who had to wait, over 30 minutes.")
     return board
 
 
@@ -250,6 +253,9 @@ def teams():
               [(f"sum by (team) (usher_capacity_used_units{{{TEAM}}}) / (sum by (team) (usher_capacity_units{{{TEAM}}}) > 0)",
                 "{{team}}")],
               "Units in use or reserved / units signed in.")
+    board.add("timeseries", "Carried past capacity, last hour", "short", 24, 8,
+              [(f"sum by (cause) (increase(usher_capacity_exceeded_total{{{TENANT}}}[1h]))", "{{cause}}")],
+              "Agents given more than their units, by what a supervisor gave them or a capacity that was lowered.")
     board.add("table", "Teams now", "short", 12, 9,
               [(f"sum by (team, state) (usher_agents{{{TEAM}}})", "")], "Agents by team and state.",
               transformations=[{"id": "groupingToMatrix",

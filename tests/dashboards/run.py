@@ -51,8 +51,8 @@ class Load(threading.Thread):
             self.error = error
 
     def staff(self):
-        for agent_id in ("ana", "ben", "cleo"):
-            self.supervisors.UpsertAgent(agent={"agent_id": agent_id, "team": "front"})
+        for agent_id, team in (("ana", "front"), ("ben", "front"), ("cleo", "front"), ("dan", "single")):
+            self.supervisors.UpsertAgent(agent={"agent_id": agent_id, "team": team})
             self.agents.SignIn(agent_id=agent_id, presence="PRESENCE_AVAILABLE", session_lease="0s")
 
     def new(self, queue, channel="voice", **more):
@@ -70,11 +70,21 @@ class Load(threading.Thread):
         self.contacts.ConnectContact(contact_id=contact.contact_id)
         return offer.agent_id
 
+    def line(self):
+        """Three for one agent: two wait, and are told for how long once enough others have."""
+        for contact_id in [self.new("line").contact_id for _ in range(3)]:
+            agent = self.take(self.contacts.GetContact(contact_id=contact_id).contact)
+            if agent:
+                time.sleep(0.02)
+                self.contacts.CompleteContact(contact_id=contact_id)
+                self.agents.CompleteWrapUp(agent_id=agent, contact_id=contact_id)
+
     def leave(self, contact):
         self.contacts.CancelContact(contact_id=contact.contact_id, cause="CANCEL_CAUSE_CUSTOMER_LEFT")
 
     def round(self):
-        """One served with hold, transfer and survey, one by chat, one who leaves, one who declines, one called back."""
+        """One served with hold, transfer and survey, one by chat, one who leaves, one who declines, one called back,
+        three in a line."""
         contact = self.new("sales")
         agent = self.take(contact)
         if agent:
@@ -107,6 +117,7 @@ class Load(threading.Thread):
             self.agents.DeclineOffer(
                 agent_id=offer.agent_id, offer_id=offer.offer_id, reason="DECLINE_REASON_BUSY", retry_time="1s")
         self.leave(declined)
+        self.line()
         self.agents.SetPresence(agent_id="cleo", presence="PRESENCE_NOT_READY", reason=("break", "lunch")[self.number % 2])
         time.sleep(0.05)
         self.agents.SetPresence(agent_id="cleo", presence="PRESENCE_AVAILABLE")
