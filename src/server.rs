@@ -29,7 +29,7 @@ use crate::engine::publish::Published;
 use crate::engine::tally::Books;
 use crate::engine::time::{Span, Time};
 use crate::http::{self, Site, live::Live, ready::Readiness};
-use crate::journal::snapshot::Beside;
+use crate::journal::snapshot::{Beside, MakeBeside};
 use crate::journal::{self, EmbeddedJournal, Journal, MemoryJournal};
 use crate::reload::{self, Ended, Reload};
 use crate::rpc;
@@ -121,7 +121,6 @@ impl Running {
         check_doors(server)?;
         let telemetry = Arc::new(Telemetry::new(thresholds(config)));
         let views = Arc::new(Views::default());
-        tokio::spawn(keep_up(telemetry.clone()));
         tokio::spawn(keep_views(views.clone()));
         let (shard, deadlines, look) = start_shard(config, telemetry.clone(), views.clone())?;
         tokio::spawn(deadlines.run());
@@ -252,15 +251,6 @@ fn thresholds(config: &Config) -> impl Iterator<Item = Span> + '_ {
     config.tenants.iter().flat_map(|policy| policy.queues.iter().map(|queue| queue.service_level.threshold))
 }
 
-async fn keep_up(telemetry: Arc<Telemetry>) {
-    let mut every = tokio::time::interval(telemetry::UPKEEP);
-    every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
-        every.tick().await;
-        telemetry.upkeep();
-    }
-}
-
 /// Has the views take in what has come, also when nobody looks.
 async fn keep_views(views: Arc<Views>) {
     let mut every = tokio::time::interval(Duration::from_micros(view::EVERY.0));
@@ -345,8 +335,7 @@ impl Sink for Counting {
     fn restored(&mut self, tenant: &Text, beside: &mut Reader<'_>) -> Result<(), Malformed> {
         let (_, fold, view) = self.fold(tenant);
         view.restore(beside)?;
-        view.read(Time(0), |books| fold.restore(books));
-        Ok(())
+        view.read(Time(0), |books| fold.restore(books, beside))
     }
 
     fn recovered(&mut self, tenant: &Text, recorded: &Recorded) {
@@ -360,22 +349,38 @@ impl Sink for Counting {
     }
 }
 
-/// What supervisors read, kept beside the snapshots of the engines' states.
-struct History(view::fold::Books);
+/// What supervisors read and what metrics have counted, kept beside the snapshots of the engines' states.
+struct History {
+    view: view::fold::Books,
+    counted: Fold,
+}
 
 impl Beside for History {
     fn take(&mut self, recorded: &Recorded) {
-        self.0.take(recorded);
+        self.view.take(recorded);
+        self.counted.take([recorded]);
     }
 
     fn put(&self, out: &mut Writer) {
-        self.0.put(out);
+        self.view.put(out);
+        self.counted.put(out);
     }
 }
 
-fn beside(tenant: &Text, written: Option<&mut Reader<'_>>) -> Result<Box<dyn Beside>, Malformed> {
-    let books = written.map_or_else(|| Ok(view::fold::Books::new(tenant.clone())), Wire::get)?;
-    Ok(Box::new(History(books)))
+impl History {
+    /// One that is empty, or as it was written.
+    fn of(counted: Fold, tenant: &Text, written: Option<&mut Reader<'_>>) -> Result<History, Malformed> {
+        let Some(written) = written else {
+            return Ok(History { view: view::fold::Books::new(tenant.clone()), counted });
+        };
+        let view = Wire::get(written)?;
+        counted.restore(&view, written)?;
+        Ok(History { view, counted })
+    }
+}
+
+fn beside(telemetry: Arc<Telemetry>) -> MakeBeside {
+    Arc::new(move |tenant, written| Ok(Box::new(History::of(telemetry.apart(tenant), tenant, written)?)))
 }
 
 /// A journal, and who looks at it while the shard has it; nobody when there is nothing to see.
@@ -423,7 +428,7 @@ fn open_journal(config: &Config, telemetry: &Arc<Telemetry>) -> anyhow::Result<O
     match settings.backend {
         Backend::Memory => Ok((Box::new(MemoryJournal::new()), None)),
         Backend::Embedded => {
-            let (clock, telemetry) = (Clock::start(Time(0)), telemetry.clone());
+            let (clock, beside, telemetry) = (Clock::start(Time(0)), beside(telemetry.clone()), telemetry.clone());
             let options = journal::Options {
                 durability: match settings.durability {
                     Durability::Fsync => journal::Durability::Fsync,
@@ -436,7 +441,7 @@ fn open_journal(config: &Config, telemetry: &Arc<Telemetry>) -> anyhow::Result<O
                 observe: Arc::new(move |took| telemetry.commits.record(took)),
                 keep: journal::Keep {
                     retention: Span(u64::try_from(settings.retention.as_micros()).unwrap_or(u64::MAX)),
-                    beside: Some(Arc::new(beside)),
+                    beside: Some(beside),
                     ..journal::Keep::default()
                 },
             };

@@ -113,6 +113,16 @@ impl AgentBooks {
         self.change(now, agent, |known| (known.presence, known.routing) = (clock.presence.clone(), clock.routing));
     }
 
+    /// Takes in time that is over.
+    pub(super) fn restore_time(&mut self, time: &StateTime) {
+        let team = self.team(&time.team);
+        let reason = match &*time.reason {
+            "" if time.state != names::NOT_READY => NO_REASON,
+            _ => intern(&mut self.reasons, &time.reason) + 1,
+        };
+        self.clocks.entry((team, time.state, reason)).or_default().over += u128::from(time.time.0);
+    }
+
     /// Takes in an event about an agent.
     pub(super) fn take(&mut self, now: Time, agent: AgentId, event: &Event) {
         match event {

@@ -4,26 +4,36 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use metrics::{Counter, Histogram, Key, Label, Level, Metadata, Recorder};
-use metrics_exporter_prometheus::PrometheusRecorder;
-
 use super::names::{self, Metric, OfferResult};
+use super::registry::{Bucket, Counter, Histogram, Registry};
+use super::text::Page;
 use crate::engine::contact::{Direction, Outcome};
 use crate::engine::event::{Answer, EntryExit, Facts};
 use crate::engine::id::Text;
 use crate::engine::time::Span;
+use crate::wire::{Malformed, Reader, Wire, Writer, record};
 
-/// Registers series with the exporter, and says who has some of his own.
+/// Registers series, and says who has some of his own.
 #[derive(Clone)]
 pub(super) struct Registrar {
-    recorder: Arc<PrometheusRecorder>,
+    registry: Arc<Registry>,
     taken: Arc<AtomicUsize>,
     cap: usize,
 }
 
 impl Registrar {
-    pub(super) fn new(recorder: Arc<PrometheusRecorder>, cap: usize) -> Registrar {
-        Registrar { recorder, taken: Arc::default(), cap }
+    pub(super) fn new(registry: Registry, cap: usize) -> Registrar {
+        Registrar { registry: Arc::new(registry), taken: Arc::default(), cap }
+    }
+
+    /// One with series of its own for everybody, which nobody is shown.
+    pub(super) fn apart(&self) -> Registrar {
+        Registrar::new(self.registry.apart(), usize::MAX)
+    }
+
+    /// Writes all series.
+    pub(super) fn write(&self, page: &mut Page) {
+        self.registry.write(page);
     }
 
     /// Whether one more queue, channel and direction has series of its own.
@@ -36,22 +46,14 @@ impl Registrar {
         self.taken.load(Ordering::Relaxed).saturating_sub(self.cap)
     }
 
-    fn key(metric: &Metric, values: &[&str]) -> Key {
-        assert_eq!(metric.labels.len(), values.len(), "{} has other labels", metric.name);
-        let label = |(name, value): (&&'static str, &&str)| Label::new(*name, (*value).to_owned());
-        Key::from_parts(metric.name, metric.labels.iter().zip(values).map(label).collect::<Vec<_>>())
-    }
-
     pub(super) fn counter(&self, metric: &Metric, values: &[&str]) -> Counter {
-        self.recorder.register_counter(&Self::key(metric, values), &METADATA)
+        self.registry.counter(metric, values)
     }
 
     fn histogram(&self, metric: &Metric, values: &[&str]) -> Histogram {
-        self.recorder.register_histogram(&Self::key(metric, values), &METADATA)
+        self.registry.histogram(metric, values)
     }
 }
-
-static METADATA: Metadata<'static> = Metadata::new("usher", Level::INFO, None);
 
 /// A span as Prometheus wants it.
 pub(super) fn seconds(span: Span) -> f64 {
@@ -121,30 +123,35 @@ impl Series {
     pub(super) fn answer(&self, answer: &Answer) {
         self.answered.increment(1);
         self.answered_within.increment(u64::from(answer.within_threshold));
-        self.wait_answered.record(seconds(answer.wait));
+        self.wait_answered.record(answer.wait);
     }
 
     /// An entry was answered that had waited and was told how long it would.
     pub(super) fn estimated(&self, estimate: Span, wait: Span) {
-        self.estimate_error.record(seconds(Span(estimate.0.abs_diff(wait.0))));
+        self.estimate_error.record(Span(estimate.0.abs_diff(wait.0)));
     }
 
     /// An entry was left unanswered.
     pub(super) fn exit(&mut self, reason: &'static str, exit: &EntryExit) {
         if reason == names::outcome(Outcome::Abandoned) {
             self.abandoned[usize::from(exit.short)][usize::from(exit.within_threshold)].increment(1);
-            return self.wait_abandoned.record(seconds(exit.wait));
+            return self.wait_abandoned.record(exit.wait);
         }
-        let at = self.exits.iter().position(|(seen, ..)| *seen == reason).unwrap_or_else(|| {
+        let at = self.exit_at(reason);
+        let (_, counter, wait) = &self.exits[at];
+        counter.increment(1);
+        wait.record(exit.wait);
+    }
+
+    /// The place of a reason among those seen.
+    fn exit_at(&mut self, reason: &'static str) -> usize {
+        self.exits.iter().position(|(seen, ..)| *seen == reason).unwrap_or_else(|| {
             let [tenant, queue, channel, direction] = &self.labels;
             let values = [&**tenant, queue, channel, direction, reason];
             let counter = self.registrar.counter(&names::CONTACTS_EXITS, &values);
             self.exits.push((reason, counter, self.registrar.histogram(&names::WAIT, &values)));
             self.exits.len() - 1
-        });
-        let (_, counter, wait) = &self.exits[at];
-        counter.increment(1);
-        wait.record(seconds(exit.wait));
+        })
     }
 
     /// An offer ended.
@@ -155,9 +162,55 @@ impl Series {
     /// The last leg of an answered entry ended.
     pub(super) fn handle(&self, facts: &Facts) {
         self.handled.increment(1);
-        self.talk.record(seconds(facts.talk));
-        self.hold.record(seconds(facts.hold));
-        self.wrap_up.record(seconds(facts.wrap_up));
-        self.handle.record(seconds(facts.talk + facts.hold + facts.wrap_up));
+        self.talk.record(facts.talk);
+        self.hold.record(facts.hold);
+        self.wrap_up.record(facts.wrap_up);
+        self.handle.record(facts.talk + facts.hold + facts.wrap_up);
+    }
+
+    fn counters(&self) -> impl Iterator<Item = &Counter> {
+        let one = [&self.offered, &self.answered, &self.answered_within, &self.handled];
+        let two = [&self.transferred, &self.transfers];
+        one.into_iter().chain(two).chain(self.abandoned.iter().flatten()).chain(&self.offers)
+    }
+
+    fn histograms(&self) -> [&Histogram; 7] {
+        let waits = [&self.wait_answered, &self.wait_abandoned, &self.estimate_error];
+        let [answered, abandoned, error] = waits;
+        [answered, abandoned, error, &self.talk, &self.hold, &self.wrap_up, &self.handle]
+    }
+
+    /// What was counted so far.
+    pub(super) fn totals(&self) -> SeriesTotals {
+        let exits = self.exits.iter().map(|(reason, count, wait)| ((*reason).into(), count.total(), wait.totals()));
+        SeriesTotals {
+            counts: self.counters().map(Counter::total).collect(),
+            times: self.histograms().map(Histogram::totals).into(),
+            exits: exits.collect(),
+        }
+    }
+
+    /// Counts what [`Self::totals`] gave.
+    pub(super) fn restore(&mut self, totals: &SeriesTotals) {
+        self.counters().zip(&totals.counts).for_each(|(counter, total)| counter.increment(*total));
+        self.histograms().iter().zip(&totals.times).for_each(|(histogram, total)| histogram.restore(total));
+        for (reason, count, waits) in &totals.exits {
+            if let Some(known) = names::exit_reasons().find(|known| *known == &**reason) {
+                let at = self.exit_at(known);
+                let (_, counter, wait) = &self.exits[at];
+                counter.increment(*count);
+                wait.restore(waits);
+            }
+        }
     }
 }
+
+/// What the series of one queue, channel and direction stand at.
+#[derive(Debug, Default)]
+pub(super) struct SeriesTotals {
+    counts: Vec<u64>,
+    times: Vec<Vec<Bucket>>,
+    exits: Vec<(Text, u64, Vec<Bucket>)>,
+}
+
+record!(SeriesTotals { counts, times, exits });

@@ -13,29 +13,26 @@ pub mod logging;
 pub mod names;
 pub mod process;
 mod record;
+mod registry;
 mod reloads;
+mod save;
 mod text;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
-
-use metrics::{Recorder, Unit};
-use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
 use crate::engine::contact::ContactState;
 use crate::engine::event::Recorded;
 use crate::engine::id::Text;
 use crate::engine::time::{Span, Time};
 use crate::view::snapshot::Snapshot;
+use crate::wire::{Malformed, Reader, Wire, Writer};
 use cells::{Registrar, seconds};
 use latency::Latency;
-use names::{Kind, Metric};
 use record::{Books, CellFigures, Figures};
+use registry::Registry;
 pub use reloads::{ReloadResult, Reloads};
 use text::Page;
 
-/// How often [`Telemetry::upkeep`] wants to be called. Nobody else does it when nobody scrapes.
-pub const UPKEEP: Duration = Duration::from_secs(5);
 /// Combinations of queue, channel and direction that have series of their own, unless told otherwise.
 pub const QUEUE_SERIES: usize = 2_000;
 /// Thresholds of the configuration that become buckets, at most: each is a series per queue.
@@ -55,7 +52,6 @@ pub struct Shell {
 /// The metrics of the process.
 pub struct Telemetry {
     registrar: Registrar,
-    handle: PrometheusHandle,
     tenants: Mutex<Vec<(Text, Arc<Mutex<Books>>)>>,
     stuck: Mutex<Vec<(Text, u64)>>,
     /// Attempts to change the configuration.
@@ -81,12 +77,20 @@ impl Fold {
             books.take(recorded);
         }
     }
-}
 
-impl Fold {
-    /// Goes on from where a view stands that was brought back from a snapshot; counters begin where they are.
-    pub fn restore(&self, view: &crate::view::fold::Books) {
-        lock(&self.books).restore(view);
+    /// Writes what was counted so far, to be kept with the view that has come as far.
+    pub fn put(&self, out: &mut Writer) {
+        lock(&self.books).totals().put(out);
+    }
+
+    /// Goes on from where a view stands that was brought back, with what was counted until then as [`Self::put`] wrote it.
+    ///
+    /// # Errors
+    /// When that is not what was written; then nothing has changed.
+    pub fn restore(&self, view: &crate::view::fold::Books, from: &mut Reader<'_>) -> Result<(), Malformed> {
+        let totals = Wire::get(from)?;
+        lock(&self.books).restore(view, &totals);
+        Ok(())
     }
 }
 
@@ -100,33 +104,12 @@ impl Telemetry {
     /// The same with another cap on the combinations of queue, channel and direction that have series of their own.
     #[must_use]
     pub fn with_cap(thresholds: impl IntoIterator<Item = Span>, cap: usize) -> Telemetry {
-        let mut more: Vec<f64> = thresholds.into_iter().map(seconds).filter(|bound| *bound > 0.0).collect();
-        more.sort_by(f64::total_cmp);
+        let mut more: Vec<Span> = thresholds.into_iter().filter(|bound| *bound > Span::ZERO).collect();
+        more.sort_unstable();
         more.dedup();
         more.truncate(THRESHOLDS);
-        let mut builder = PrometheusBuilder::new();
-        for metric in
-            [&names::WAIT, &names::ESTIMATED_WAIT_ERROR, &names::TALK, &names::HOLD, &names::WRAP_UP, &names::HANDLE]
-        {
-            let usual = match metric.name {
-                name if name == names::WAIT.name => names::WAIT_BOUNDS,
-                name if name == names::ESTIMATED_WAIT_ERROR.name => names::ERROR_BOUNDS,
-                _ => names::HANDLE_BOUNDS,
-            };
-            let is_wait = metric.name != names::ESTIMATED_WAIT_ERROR.name;
-            let mut bounds: Vec<f64> = usual.iter().chain(more.iter().filter(|_| is_wait)).copied().collect();
-            bounds.sort_by(f64::total_cmp);
-            bounds.dedup();
-            let name = Matcher::Full(metric.name.into());
-            builder = builder.set_buckets_for_metric(name, &bounds).expect("there is at least one bound");
-        }
-        let recorder = builder.build_recorder();
-        for metric in names::ALL {
-            describe(&recorder, metric);
-        }
         Telemetry {
-            handle: recorder.handle(),
-            registrar: Registrar::new(Arc::new(recorder), cap),
+            registrar: Registrar::new(Registry::new(&more), cap),
             tenants: Mutex::default(),
             stuck: Mutex::default(),
             reloads: Reloads::default(),
@@ -148,6 +131,12 @@ impl Telemetry {
         tenants.retain(|(known, _)| known != tenant);
         tenants.push((tenant.clone(), books.clone()));
         Fold { books }
+    }
+
+    /// A tenant's events counted apart, to be kept with a snapshot: nothing of it is shown.
+    #[must_use]
+    pub fn apart(&self, tenant: &Text) -> Fold {
+        Fold { books: Arc::new(Mutex::new(Books::new(self.registrar.apart(), tenant.clone()))) }
     }
 
     /// What audit sweeps found past its deadline so far, by tenant.
@@ -174,7 +163,8 @@ impl Telemetry {
     pub fn render(&self, now: Time, shell: Shell, snapshots: &[Arc<Snapshot>]) -> String {
         let tenants = lock(&self.tenants).clone();
         let figures: Vec<Figures> = tenants.iter().map(|(_, books)| lock(books).figures(now)).collect();
-        let mut page = Page::after(self.handle.render());
+        let mut page = Page::default();
+        self.registrar.write(&mut page);
         write_queues(&mut page, &figures);
         let past = figures.iter().map(|tenant| {
             let cells = tenant.past.iter().map(|(queue, channel, direction)| (&**queue, &**channel, *direction));
@@ -199,28 +189,10 @@ impl Telemetry {
         process::write(&mut page);
         page.finish()
     }
-
-    /// Puts recorded samples in their buckets: without this they pile up until somebody scrapes.
-    pub fn upkeep(&self) {
-        self.handle.run_upkeep();
-    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn describe(recorder: &impl Recorder, metric: &Metric) {
-    let unit = match metric.unit {
-        names::Unit::Count | names::Unit::Units | names::Unit::Ratio => Unit::Count,
-        names::Unit::Seconds => Unit::Seconds,
-        names::Unit::Bytes => Unit::Bytes,
-    };
-    match metric.kind {
-        Kind::Counter => recorder.describe_counter(metric.name.into(), Some(unit), metric.help.into()),
-        Kind::Gauge => recorder.describe_gauge(metric.name.into(), Some(unit), metric.help.into()),
-        Kind::Histogram => recorder.describe_histogram(metric.name.into(), Some(unit), metric.help.into()),
-    }
 }
 
 fn write_queues(page: &mut Page, figures: &[Figures]) {

@@ -215,6 +215,14 @@ pub use crate::view::names::{AGENT_STATES, ANSWERED, MOVED, NOT_READY, WAITING, 
 /// The queue under which those past the cap on series are shown together.
 pub const OTHER: &str = "__other__";
 
+/// What is counted by step, in the order in which it is saved.
+pub const STEPS: [&Metric; 3] = [&STEPS_BEGUN, &STEPS_ANSWERED, &STEPS_SKIPPED];
+
+/// The reasons of exits, as label values.
+pub fn exit_reasons() -> impl Iterator<Item = &'static str> {
+    crate::view::names::OUTCOMES.iter().map(|(_, outcome)| *outcome).chain([MOVED])
+}
+
 /// The states a contact or a leg leaves by a deadline, as label values.
 pub const STUCK_KINDS: [(ContactState, &str); 8] = [
     (ContactState::Scheduled, "scheduled"),

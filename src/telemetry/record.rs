@@ -9,11 +9,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 
-use metrics::Counter;
-
 use super::agents::{AgentBooks, StateTime, TeamFigures};
 use super::cells::{Registrar, Series};
 use super::names::{self, Metric, OfferResult};
+use super::registry::Counter;
+use super::save::{CellTotals, Step, Totals};
 use crate::engine::contact::{Direction, Outcome};
 use crate::engine::event::{Event, Facts, Recorded};
 use crate::engine::id::{AgentId, ChannelId, ContactId, LegId, QueueId, Text};
@@ -22,7 +22,7 @@ use crate::engine::time::{Span, Time};
 use crate::view;
 
 /// Queue, channel and direction by handle. No queue for work given to an agent directly.
-type Key = (Option<QueueId>, ChannelId, Direction);
+pub(super) type Key = (Option<QueueId>, ChannelId, Direction);
 
 /// One queue, channel and direction.
 struct Cell {
@@ -146,7 +146,7 @@ impl Books {
         let (event, facts) = (&recorded.event, &recorded.facts);
         match event {
             Event::PolicyApplied { policy, .. } => self.apply_policy(policy),
-            Event::ContactCreated { .. } => self.receive(facts),
+            Event::ContactCreated { .. } => self.receive(facts, 1),
             Event::ContactQueued { contact, queue, .. } => {
                 self.enter(*contact, *queue, facts);
                 self.step(&names::STEPS_BEGUN, Some(*queue), 0, facts);
@@ -168,7 +168,7 @@ impl Books {
                     cell.series.exit(names::MOVED, exit);
                 }
             }
-            Event::ContactClosed { outcome, .. } => self.close(*outcome, facts),
+            Event::ContactClosed { outcome, .. } => self.close(*outcome, facts, 1),
             Event::LegConnected { contact, answer: Some(answer), .. } => {
                 let held = self.contacts.get(contact.slot() as usize).and_then(Option::as_ref);
                 let estimate = held.and_then(|held| held.estimate).filter(|_| answer.wait > Span::ZERO);
@@ -197,25 +197,72 @@ impl Books {
         }
     }
 
+    /// Everything counted so far.
+    pub(super) fn totals(&self) -> Totals {
+        let [given, lowered] = &self.carried_over;
+        let step = |(&(name, queue, step), counter): (&(&'static str, _, _), &Counter)| {
+            let metric = names::STEPS.iter().position(|metric| metric.name == name).expect("it counts steps");
+            Step { metric, queue, step, total: counter.total() }
+        };
+        let legs = (0_u32..).zip(&self.legs);
+        let over = legs.filter(|(_, leg)| leg.is_some_and(|leg| leg.over_max_handle));
+        Totals {
+            cells: self.cells.iter().map(|cell| CellTotals { key: cell.key, series: cell.series.totals() }).collect(),
+            doors: self.doors.iter().map(|(key, counter)| (*key, counter.total())).collect(),
+            closed: self.closed.iter().map(|(key, counter)| (*key, counter.total())).collect(),
+            steps: self.steps.iter().map(step).collect(),
+            carried_over: (given.total(), lowered.total()),
+            times: self.agents.times(self.now),
+            over_max_handle: over.map(|(slot, _)| slot).collect(),
+        }
+    }
+
     /// Goes on from where a view stands that was brought back, unless it has come as far already. What is going on is as the
-    /// view has it; counters begin where they are.
-    pub(super) fn restore(&mut self, view: &view::fold::Books) {
+    /// view has it; `totals` were counted until then.
+    pub(super) fn restore(&mut self, view: &view::fold::Books, totals: &Totals) {
         if self.sequence >= view.sequence {
             return;
         }
         *self = Books::new(self.registrar.clone(), self.tenant.clone());
-        (self.sequence, self.now, self.version) = (view.sequence, view.now, view.policy.version);
+        (self.sequence, self.now) = (view.sequence, view.now);
         self.queues = view.queues.iter().map(|queue| (queue.rules.id.clone(), queue.live)).collect();
         self.channels = view.channels.iter().map(|channel| channel.id.clone()).collect();
-        self.agents.apply_policy(&view.policy);
+        self.apply_policy(&view.policy);
+        self.restore_totals(totals);
+        self.restore_now(view, totals);
+    }
+
+    fn restore_totals(&mut self, totals: &Totals) {
+        let facts = |channel, direction| Facts { channel: Some(channel), direction, ..Facts::default() };
+        for CellTotals { key: (queue, channel, direction), series } in &totals.cells {
+            if let Some(cell) = self.cell(*queue, &facts(*channel, *direction)) {
+                cell.series.restore(series);
+            }
+        }
+        for &((channel, direction), total) in &totals.doors {
+            self.receive(&facts(channel, direction), total);
+        }
+        for &((channel, direction, outcome), total) in &totals.closed {
+            self.close(outcome, &facts(channel, direction), total);
+        }
+        for Step { metric, queue, step, total } in &totals.steps {
+            let first = self.cells.iter().find(|cell| cell.key.0 == Some(*queue)).map(|cell| cell.own);
+            if let Some((metric, own)) = names::STEPS.get(*metric).zip(first) {
+                self.count_step(metric, (*queue, own), *step, *total);
+            }
+        }
+        let (given, lowered) = totals.carried_over;
+        self.carried_over.iter().zip([given, lowered]).for_each(|(counter, total)| counter.increment(total));
+        totals.times.iter().for_each(|time| self.agents.restore_time(time));
+    }
+
+    fn restore_now(&mut self, view: &view::fold::Books, totals: &Totals) {
         for (slot, clock) in (0..).zip(&view.agents) {
             if let Some(clock) = clock.as_ref().filter(|clock| !clock.deleted) {
                 self.agents.restore(self.now, AgentId(slot), clock);
             }
         }
         for cell in &view.cells {
-            let (queue, channel, direction) = cell.key;
-            self.cell(queue, &Facts { channel: Some(channel), direction, ..Facts::default() });
             let parked = cell.parked.iter().map(|(slot, wait)| (view.now - *wait, *slot));
             for (since, slot) in cell.line.iter().copied().chain(parked) {
                 let record = view.contacts.get(slot as usize).and_then(Option::as_ref);
@@ -229,11 +276,14 @@ impl Books {
             }
         }
         for (slot, leg) in view.live_legs() {
-            let view::fold::LegNow { agent, cost, key, connected, over_max_handle, out } = leg;
+            let view::fold::LegNow { agent, cost, key, connected, out } = leg;
             if !out {
                 self.agents.use_units(agent, cost, true);
             }
-            *self.over_max_handle.entry(key).or_default() += u64::from(over_max_handle);
+            let over_max_handle = totals.over_max_handle.contains(&slot);
+            if over_max_handle {
+                *self.over_max_handle.entry(key).or_default() += 1;
+            }
             *place(&mut self.legs, slot) = Some(LiveLeg { agent, cost, key, connected, over_max_handle, out });
         }
     }
@@ -273,10 +323,15 @@ impl Books {
     fn step(&mut self, metric: &'static Metric, queue: Option<QueueId>, step: u8, facts: &Facts) {
         let Some(queue) = queue.filter(|queue| self.relaxed.contains(queue)) else { return };
         let Some(own) = self.cell(Some(queue), facts).map(|cell| cell.own) else { return };
-        let name = if own { &self.queues[queue.index()].0 } else { names::OTHER };
+        self.count_step(metric, (queue, own), step, 1);
+    }
+
+    fn count_step(&mut self, metric: &'static Metric, (queue, own): (QueueId, bool), step: u8, several: u64) {
+        let Some((name, _)) = self.queues.get(queue.index()) else { return };
+        let name = if own { name } else { names::OTHER };
         let (registrar, values) = (&self.registrar, [&*self.tenant, name, &step.to_string()]);
         let counter = || registrar.counter(metric, &values);
-        self.steps.entry((metric.name, queue, step)).or_insert_with(counter).increment(1);
+        self.steps.entry((metric.name, queue, step)).or_insert_with(counter).increment(several);
     }
 
     /// An entry comes to a step; those on the way were passed over or began.
@@ -291,20 +346,20 @@ impl Books {
         }
     }
 
-    fn receive(&mut self, facts: &Facts) {
+    fn receive(&mut self, facts: &Facts, several: u64) {
         let Some(channel) = facts.channel else { return };
         let Some(name) = self.channels.get(channel.index()) else { return };
         let values = [&*self.tenant, name, names::direction(facts.direction)];
         let counter = || self.registrar.counter(&names::CONTACTS_RECEIVED, &values);
-        self.doors.entry((channel, facts.direction)).or_insert_with(counter).increment(1);
+        self.doors.entry((channel, facts.direction)).or_insert_with(counter).increment(several);
     }
 
-    fn close(&mut self, outcome: Outcome, facts: &Facts) {
+    fn close(&mut self, outcome: Outcome, facts: &Facts, several: u64) {
         let Some(channel) = facts.channel else { return };
         let Some(name) = self.channels.get(channel.index()) else { return };
         let values = [&*self.tenant, name, names::direction(facts.direction), names::outcome(outcome)];
         let counter = || self.registrar.counter(&names::CONTACTS_CLOSED, &values);
-        self.closed.entry((channel, facts.direction, outcome)).or_insert_with(counter).increment(1);
+        self.closed.entry((channel, facts.direction, outcome)).or_insert_with(counter).increment(several);
     }
 
     /// The cell of a queue with an event's channel and direction, made when it is the first there.

@@ -11,12 +11,6 @@ pub struct Page {
 }
 
 impl Page {
-    /// Goes on after what is written already.
-    #[must_use]
-    pub fn after(out: String) -> Page {
-        Page { out }
-    }
-
     /// Begins a metric: its HELP and TYPE. Its samples must follow before another begins.
     pub fn begin(&mut self, metric: &Metric) {
         let help = metric.help.replace('\\', r"\\").replace('\n', r"\n");
@@ -40,12 +34,27 @@ impl Page {
     /// A whole histogram without labels: counts at or under each bound, then all, then the sum.
     pub fn histogram(&mut self, metric: &Metric, buckets: impl Iterator<Item = (f64, u64)>, count: u64, sum: f64) {
         self.begin(metric);
+        self.buckets(metric, &[], buckets, count, sum);
+    }
+
+    /// One series of a histogram, with the values of the metric's labels in order.
+    ///
+    /// # Panics
+    /// As [`Self::sample`].
+    pub fn buckets(
+        &mut self,
+        metric: &Metric,
+        values: &[&str],
+        buckets: impl Iterator<Item = (f64, u64)>,
+        count: u64,
+        sum: f64,
+    ) {
         for (bound, at_most) in buckets {
-            self.line(metric, "_bucket", &[], Some(&bound.to_string()), at_most);
+            self.line(metric, "_bucket", values, Some(&bound.to_string()), at_most);
         }
-        self.line(metric, "_bucket", &[], Some("+Inf"), count);
-        self.line(metric, "_sum", &[], None, sum);
-        self.line(metric, "_count", &[], None, count);
+        self.line(metric, "_bucket", values, Some("+Inf"), count);
+        self.line(metric, "_sum", values, None, sum);
+        self.line(metric, "_count", values, None, count);
     }
 
     /// The page.

@@ -201,8 +201,6 @@ pub struct LegNow {
     pub key: CellKey,
     /// Whether it was ever CONNECTED.
     pub connected: bool,
-    /// Whether it talks for longer than `max_handle`, by the policy in force.
-    pub over_max_handle: bool,
     /// Whether it was interrupted and has left its units.
     pub out: bool,
 }
@@ -365,14 +363,9 @@ impl Books {
             let record = self.contacts.get(leg.contact as usize)?.as_ref()?;
             let connected =
                 record.legs.iter().rev().find(|held| held.leg.slot() == slot).and_then(|held| held.connected);
-            let info = self.channels.get(leg.channel.index())?;
-            let rules = self.policy.channels.iter().find(|channel| channel.id == info.id);
-            let over = |at: Time| rules.is_some_and(|rules| at + rules.max_handle <= self.now);
-            let talks = leg.state.is_talking();
             let key = (leg.queue, leg.channel, record.profile.direction);
-            let over_max_handle = talks && connected.is_some_and(over);
             let LiveLeg { agent, cost, out, .. } = *leg;
-            Some((slot, LegNow { agent, cost, key, connected: connected.is_some(), over_max_handle, out }))
+            Some((slot, LegNow { agent, cost, key, connected: connected.is_some(), out }))
         })
     }
 
