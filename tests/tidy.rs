@@ -18,7 +18,7 @@ const LONG_FUNCTIONS: &[(&str, &str, &str)] = &[];
 /// Where the code that ships stands.
 const SHIPPED: [&str; 4] = ["src", "proto/src", "proto/build.rs", "loadtest/src"];
 /// Where Rust stands that does not.
-const BESIDE: [&str; 3] = ["tests", "benches", "examples"];
+const BESIDE: [&str; 5] = ["tests", "benches", "examples", "fuzz/src", "fuzz/targets"];
 /// Ends of text files the repository writes by hand.
 const TEXTS: [&str; 16] = [
     ".rs",
@@ -61,7 +61,9 @@ fn texts() -> Vec<(String, String)> {
     paths.extend(source::files("scripts", &[""]));
     paths.sort();
     paths.dedup();
-    let mine = |path: &String| path != "tests/tidy.rs" && !path.contains("package-lock");
+    // The corpus has what people and machines may write, however untidy.
+    let others = |path: &str| path.contains("package-lock") || path.starts_with("fuzz/corpus/");
+    let mine = |path: &String| path != "tests/tidy.rs" && !others(path);
     paths.into_iter().filter(mine).map(|path| (path.clone(), source::read(&path))).collect()
 }
 

@@ -1,0 +1,4 @@
+//! Looks for a text that breaks the law `requirement`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| usher_fuzz::requirement(bytes));
