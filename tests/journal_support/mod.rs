@@ -10,10 +10,16 @@ use std::time::{Duration, Instant};
 
 use usher::engine::Engine;
 use usher::engine::command::Command;
-use usher::engine::time::Time;
+use usher::engine::event::Recorded;
+use usher::engine::time::{Span, Time};
 use usher::journal::disk::{Disk, DiskFile};
+use usher::journal::snapshot::{Beside, MakeBeside};
 use usher::journal::{Completion, Durability, EmbeddedJournal, Journal, Keep, Monitor, OpenError, Options};
 use usher::shard::{Done, Limits, Outputs, Refused, SeatId, Shard};
+
+use usher::telemetry::{Fold, Telemetry};
+use usher::view::fold::Books;
+use usher::wire::{Wire, Writer};
 
 use crate::shard_support::{BEGIN, World};
 
@@ -397,4 +403,41 @@ impl Stand {
             all.iter().map(|held| held.profile.contact_id.to_string()).collect()
         })
     }
+}
+
+// ---- what is kept beside a tenant's state
+
+/// What reports and metrics keep, as the server does.
+struct History {
+    view: Books,
+    counted: Fold,
+}
+
+impl Beside for History {
+    fn take(&mut self, recorded: &Recorded) {
+        self.view.take(recorded);
+        self.counted.take([recorded]);
+    }
+
+    fn put(&self, out: &mut Writer) {
+        self.view.put(out);
+        self.counted.put(out);
+    }
+}
+
+/// Makes what the server keeps beside a tenant's state.
+pub fn beside() -> MakeBeside {
+    let telemetry = Telemetry::new([Span::from_secs(20)]);
+    Arc::new(move |tenant, written| {
+        let counted = telemetry.apart(tenant);
+        let view = match written {
+            Some(written) => {
+                let view = Wire::get(written)?;
+                counted.restore(&view, written)?;
+                view
+            }
+            None => Books::new(tenant.clone()),
+        };
+        Ok(Box::new(History { view, counted }) as Box<dyn Beside>)
+    })
 }
