@@ -246,10 +246,28 @@ const ADDED: &[(&str, u32, u32, &[&str])] = &[
         &["known, but not available", "\"no_willing_agent\""],
     ),
     (
-        "[[tenants.queues]]\nid = \"q\"\noverflow = [{ when = \"queue_length\", then = \"relax\" }]",
+        "[[tenants.queues]]\nid = \"q\"\noverflow = [{ when = \"queue_length\", then = \"callback\" }]",
         3,
         45,
         &["known, but not available"],
+    ),
+    (
+        "[[tenants.queues]]\nid = \"q\"\noverflow = [{ when = \"queue_length\", then = \"relax\" }]",
+        3,
+        13,
+        &["needs a queue with steps", "add steps"],
+    ),
+    (
+        "[[tenants.queues]]\nid = \"q\"\nsteps = [{ after = \"1s\", require = \"french\" }]\noverflow = [{ when = \"queue_closed\", then = \"relax\" }]",
+        4,
+        13,
+        &["does not wait in a closed queue", "\"external\""],
+    ),
+    (
+        "[[tenants.queues]]\nid = \"q\"\nsteps = [{ after = \"1s\", require = \"french\" }]\nsteps_exhausted = { after = \"2s\", then = \"overflow\" }\noverflow = [{ when = \"steps_exhausted\", then = \"relax\" }]",
+        5,
+        13,
+        &["leaves no step", "any_in_queue"],
     ),
     ("[[tenants.queues]]\nid = \"q\"\noverflow = [{ then = \"refuse\" }]", 3, 13, &["`when` is missing"]),
     (

@@ -168,6 +168,7 @@ fn channel(channel: &Channel) -> Table {
         max_handle,
         rona,
         rona_reset,
+        rona_reset_max,
     } = channel;
     let mut table = Table::new();
     put(&mut table, "id", id);
@@ -188,6 +189,7 @@ fn channel(channel: &Channel) -> Table {
         ("max_wait", max_wait),
         ("max_handle", max_handle),
         ("rona_reset", rona_reset),
+        ("rona_reset_max", rona_reset_max),
     ] {
         table.insert(key.into(), duration(*span));
     }
@@ -351,6 +353,7 @@ fn overflow(rule: &Overflow) -> Table {
             put(&mut table, "destination", destination);
             "external"
         }
+        Action::Relax => "relax",
         Action::Refuse => "refuse",
     };
     put(&mut table, "when", when);

@@ -169,6 +169,7 @@ fn action(rule: &At<schema::Overflow>, known: &Known, faults: &mut Gathered<'_>)
             let words = "then = \"external\" needs `destination`, such as destination = \"+351 210 000 000\"";
             policy::Action::External(wanted(destination, (rule, words), faults)?.get().0.as_str().into())
         }
+        Then::Relax => policy::Action::Relax,
         Then::Refuse => policy::Action::Refuse,
     })
 }

@@ -69,8 +69,10 @@ fn channel_faster(channel: &mut Channel, by: u32) {
         max_handle,
         rona: _,
         rona_reset,
+        rona_reset_max,
     } = channel;
-    [offer_timeout, connect_timeout, max_wait, max_handle, rona_reset].into_iter().for_each(|time| shorten(time, by));
+    let times = [offer_timeout, connect_timeout, max_wait, max_handle, rona_reset, rona_reset_max];
+    times.into_iter().for_each(|time| shorten(time, by));
 }
 
 fn queue_faster(queue: &mut Queue, by: u32) {

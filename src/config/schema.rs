@@ -29,11 +29,8 @@ pub(super) const LATER_KEYS: [(&str, &[&str]); 6] = [
 ];
 
 /// Values of later releases, by the type they will belong to.
-pub(super) const LATER_VALUES: [(&str, &[&str]); 3] = [
-    ("Backend", &["replicated"]),
-    ("When", &["estimated_wait", "out_of_hours"]),
-    ("Then", &["relax", "callback", "voicemail"]),
-];
+pub(super) const LATER_VALUES: [(&str, &[&str]); 3] =
+    [("Backend", &["replicated"]), ("When", &["estimated_wait", "out_of_hours"]), ("Then", &["callback", "voicemail"])];
 
 /// A value and the bytes of the file it was written in.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
@@ -337,6 +334,11 @@ pub struct Channel {
     /// How long an agent stays NOT_RESPONDING. Default "1m".
     #[schemars(extend("x-min" = "100ms", "x-max" = "1d"))]
     pub rona_reset: Option<Duration>,
+    /// How long at most: each time in a row, of offers, deliveries or connects by themselves, lasts twice as long as the one
+    /// before, until the agent answers, signs in or says AVAILABLE. Less than rona_reset counts as rona_reset.
+    /// Default "15m".
+    #[schemars(extend("x-min" = "100ms", "x-max" = "1d"))]
+    pub rona_reset_max: Option<Duration>,
 }
 
 /// When an accepted contact counts as connected.
@@ -575,6 +577,9 @@ pub enum Then {
     Queue,
     /// Sets the contact's priority; the rules after it are looked at too.
     Priority,
+    /// Moves the contact on in the queue's steps: the one in force ends now, later ones come earlier by as much. Not possible
+    /// on the last. The rules after it are looked at too, once nobody has taken the contact.
+    Relax,
     /// Ends the contact as OVERFLOWED(external).
     External,
     /// Ends the contact as REFUSED(rule).

@@ -30,7 +30,34 @@ pub(super) fn steps(
     if let (Some(step), Exhausted::StayOnLast) = (table.steps.last(), exhausted) {
         endless(step.get(), faults);
     }
+    unrelaxed(table, exhausted, faults);
     (read, exhausted)
+}
+
+/// Reports overflow rules that relax where there is no step to come to.
+fn unrelaxed(table: &schema::Queue, exhausted: Exhausted, faults: &mut Gathered<'_>) {
+    let first = table.steps.first().map(|step| step.get().after.as_ref().map_or(Span::ZERO, |after| after.get().0));
+    let own = usize::from(first.is_none_or(|after| !after.is_zero()));
+    let any = usize::from(matches!(exhausted, Exhausted::AnyInQueue(_)));
+    let alone = own + table.steps.len() + any < 2;
+    for rule in table.overflow.iter().filter(|rule| rule.get().then == schema::Then::Relax) {
+        match rule.get().when {
+            _ if alone => {
+                let hint = "add steps, such as steps = [{ after = \"1m\", require = \"…\" }]";
+                faults.hinted(rule.span(), "then = \"relax\" needs a queue with steps to come to", hint);
+            }
+            schema::When::StepsExhausted => {
+                let hint =
+                    "steps_exhausted = { after = \"…\", then = \"any_in_queue\" } takes whoever serves the queue";
+                faults.hinted(rule.span(), "when = \"steps_exhausted\" leaves no step to come to", hint);
+            }
+            schema::When::QueueClosed => {
+                let hint = "\"queue\", \"external\" and \"refuse\" take it elsewhere";
+                faults.hinted(rule.span(), "a contact does not wait in a closed queue: it cannot be relaxed", hint);
+            }
+            _ => {}
+        }
+    }
 }
 
 /// When a step begins; all but the first must say so, each later than the one before it.

@@ -202,6 +202,7 @@ fn channel(table: schema::Channel) -> policy::Channel {
         max_handle: span(table.max_handle, known.max_handle),
         rona: table.rona.unwrap_or(known.rona),
         rona_reset: span(table.rona_reset, known.rona_reset),
+        rona_reset_max: span(table.rona_reset_max, known.rona_reset_max),
         id: known.id,
     }
 }

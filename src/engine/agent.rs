@@ -232,6 +232,8 @@ pub struct Agent {
     pub not_responding: Option<Time>,
     /// Faults in a row, by [`Fault`].
     pub faults: [u32; 3],
+    /// How often in a row he was NOT_RESPONDING, by [`Fault`]: until he answered, signed in, or came back by himself.
+    pub lapses: [u32; 3],
     /// Declines in a row.
     pub declines: u32,
     /// Legs CONNECTED in this sign-in.
@@ -308,6 +310,7 @@ impl Agent {
             streams: 0,
             not_responding: None,
             faults: [0; 3],
+            lapses: [0; 3],
             declines: 0,
             contacts: 0,
             signed_in_since: Time(0),
@@ -360,6 +363,13 @@ impl Agent {
     #[must_use]
     pub fn override_ends(&self) -> Option<Time> {
         self.overrides.iter().map(|held| held.until).min()
+    }
+
+    /// He did what he had failed to do: such faults are counted anew.
+    pub(super) fn make_good(&mut self, faults: &[Fault]) {
+        for &fault in faults {
+            (self.faults[fault as usize], self.lapses[fault as usize]) = (0, 0);
+        }
     }
 
     /// Whether he is signed in.

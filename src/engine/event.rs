@@ -558,6 +558,8 @@ pub enum Event {
         agent: AgentId,
         /// Which count.
         fault: Fault,
+        /// How far it has come, this fault included.
+        in_a_row: u32,
         /// Until when.
         until: Time,
     },

@@ -265,8 +265,11 @@ pub struct Channel {
     pub max_handle: Span,
     /// Offers expired, deliveries failed or connects failed in a row (each on its own) before NOT_RESPONDING; 0 = never.
     pub rona: u32,
-    /// How long NOT_RESPONDING lasts.
+    /// How long NOT_RESPONDING lasts the first time.
     pub rona_reset: Span,
+    /// How long it lasts at most: each in a row of the same cause lasts twice as long as the one before. Less than
+    /// `rona_reset` counts as `rona_reset`.
+    pub rona_reset_max: Span,
 }
 
 impl Channel {
@@ -293,8 +296,24 @@ impl Channel {
             max_handle: Span::from_secs(if live { 4 * 3_600 } else { 7 * 86_400 }),
             rona: if live { 1 } else { 3 },
             rona_reset: Span::from_secs(60),
+            rona_reset_max: Span::from_secs(15 * 60),
             id,
         }
+    }
+
+    /// How long NOT_RESPONDING lasts when it was said so many times in a row before. O(1).
+    ///
+    /// ```
+    /// use usher::engine::policy::Channel;
+    /// use usher::engine::time::Span;
+    /// let voice = Channel::named("voice".into());
+    /// let lasts: Vec<Span> = (0..6).map(|before| voice.not_responding_for(before)).collect();
+    /// assert_eq!(lasts, [1, 2, 4, 8, 15, 15].map(|minutes| Span::from_secs(60 * minutes)));
+    /// ```
+    #[must_use]
+    pub fn not_responding_for(&self, before: u32) -> Span {
+        let doubled = self.rona_reset.0.saturating_mul(1 << before.min(40));
+        Span(doubled.min(self.rona_reset_max.max(self.rona_reset).0))
     }
 }
 
@@ -472,7 +491,8 @@ pub struct QueueGroup {
 }
 
 /// One overflow rule. Each acts once per contact and entry; the first in order whose trigger holds and whose action is
-/// possible does, and after a change of priority the next ones are still looked at.
+/// possible does. After a change of priority the next ones are still looked at; after a relaxation they are once nobody has
+/// taken the contact.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Overflow {
     /// What sets it off.
@@ -505,6 +525,9 @@ pub enum Action {
     Queue(Text),
     /// Sets its priority.
     Priority(i32),
+    /// Moves it on in the queue's steps: the one in force ends now, later ones come earlier by as much. Not possible on the
+    /// last. O(steps).
+    Relax,
     /// Ends it here, OVERFLOWED(external): the gateway sends it to this destination.
     External(Text),
     /// Ends it, REFUSED(rule).

@@ -68,7 +68,7 @@ variants!(Event, EVENTS {
     33 = AgentSignedOut { agent }
     34 = AgentPresenceChanged { agent, before, after, next, by_supervisor }
     35 = AgentRoutingChanged { agent, before, after }
-    36 = AgentNotResponding { agent, fault, until }
+    36 = AgentNotResponding { agent, fault, in_a_row, until }
     37 = AgentResponding { agent }
     38 = AgentSessionOpened { agent }
     39 = AgentSessionLost { agent }
@@ -175,6 +175,7 @@ record!(Channel {
     max_handle,
     rona,
     rona_reset,
+    rona_reset_max,
 });
 record!(ServiceLevel { threshold, target_ppm });
 record!(Queue {
@@ -292,7 +293,7 @@ holders!(Selection {
 holders!(Trigger { 0 = QueueLength(length), 1 = NobodySignedIn, 2 = Wait(span), 3 = NoWillingAgent, 4 = QueueClosed, 5 = StepsExhausted });
 holders!(Exhausted { 0 = StayOnLast, 1 = AnyInQueue(after), 2 = Overflow(after) });
 names!(SkipIf { 0 = NobodySignedIn });
-holders!(Action { 0 = Queue(queue), 1 = Priority(priority), 2 = External(destination), 3 = Refuse });
+holders!(Action { 0 = Queue(queue), 1 = Priority(priority), 2 = External(destination), 3 = Refuse, 4 = Relax });
 holders!(Operation { 0 = Add, 1 = Subtract, 2 = Multiply, 3 = Compare(comparison) });
 holders!(WrapUp { 0 = None, 1 = Timed(span), 2 = Manual(span) });
 holders!(Value { 0 = Str(text), 1 = Int(number), 2 = Bool(truth), 3 = Decimal(millionths), 4 = List(texts) });

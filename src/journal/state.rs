@@ -49,6 +49,7 @@ record!(AgentImage {
     lease,
     not_responding,
     faults,
+    lapses,
     declines,
     contacts,
     signed_in_since,

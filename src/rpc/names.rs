@@ -112,6 +112,7 @@ pub fn action_to(action: &Action) -> (v1::OverflowAction, &str) {
     match action {
         Action::Queue(queue) => (v1::OverflowAction::Queue, queue),
         Action::Priority(_) => (v1::OverflowAction::Priority, ""),
+        Action::Relax => (v1::OverflowAction::Relax, ""),
         Action::External(destination) => (v1::OverflowAction::External, destination),
         Action::Refuse => (v1::OverflowAction::Refuse, ""),
     }

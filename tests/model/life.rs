@@ -9,7 +9,7 @@ use usher::engine::contact::{
 };
 use usher::engine::event::{Answer, EntryCause, EntryExit, Event, Recorded};
 use usher::engine::id::{AgentId, BarId, ContactId, LegId, QueueId, Text};
-use usher::engine::policy::{Channel, Policy, Queue};
+use usher::engine::policy::{Action, Channel, Policy, Queue};
 use usher::engine::time::{Span, Time};
 
 use super::steps::Stand;
@@ -193,6 +193,10 @@ impl Model {
         if let Event::ContactOverflowed { rule, trigger, action, .. } = event {
             self.check_overflow(id, *rule, (*trigger, action))?;
             self.entry(id)?.acted.push(*rule);
+            if *action == Action::Relax {
+                self.hurries = Some(id);
+                self.relaxed_now.push(id);
+            }
             return Ok(());
         }
         match event {
@@ -458,7 +462,8 @@ impl Model {
         let held = self.legs.get_mut(&leg).expect("it was found");
         (held.connected_once, held.connected) = (true, Some(now));
         let agent = held.agent;
-        self.agent(agent).faults[Fault::Connect as usize] = 0;
+        let held = self.agent(agent);
+        (held.faults[Fault::Connect as usize], held.lapses[Fault::Connect as usize]) = (0, 0);
         self.agent(agent).connected += 1;
         let contact = self.contacts.get_mut(&id).expect("it was found");
         contact.owner = Some(leg);
@@ -570,6 +575,7 @@ impl Model {
         let agent = held.agent;
         let held = self.agent(agent);
         (held.faults[Fault::Expired as usize], held.faults[Fault::Delivery as usize], held.declines) = (0, 0, 0);
+        (held.lapses[Fault::Expired as usize], held.lapses[Fault::Delivery as usize]) = (0, 0);
         self.promise_interruptions(leg);
         let entry = self.entry(id)?;
         entry.leg = Some(leg);
@@ -606,11 +612,16 @@ impl Model {
 
     /// One more held against the agent of a leg; N in a row make him NOT_RESPONDING.
     fn fault(&mut self, leg: LegId, fault: Fault) {
-        let (agent, most) = (self.legs[&leg].agent, self.channels[&self.legs[&leg].channel].rona);
-        let held = self.agent(agent);
+        let (agent, now) = (self.legs[&leg].agent, self.now);
+        let channel = self.channels[&self.legs[&leg].channel].clone();
+        let (most, held) = (channel.rona, self.agent(agent));
         held.faults[fault as usize] += 1;
         if most > 0 && held.faults[fault as usize] >= most && held.away.is_none() {
-            self.promises.push(Promise::NotResponding(agent));
+            let mut lasts = channel.rona_reset;
+            for _ in 0..held.lapses[fault as usize] {
+                lasts = Span(lasts.0 * 2).min(channel.rona_reset_max).max(channel.rona_reset);
+            }
+            self.promises.push(Promise::NotResponding(agent, fault, now + lasts));
         }
     }
 
@@ -658,11 +669,12 @@ impl Model {
             held.overrides.clone_from(overrides);
             return Ok(());
         }
-        if let Event::AgentNotResponding { until, fault, .. } = event {
-            self.kept(&Promise::NotResponding(id))?;
-            let _ = fault;
-            must(*until > now, || "NOT_RESPONDING for no time".into())?;
-            self.agent(id).away = Some(*until);
+        if let Event::AgentNotResponding { until, fault, in_a_row, .. } = event {
+            self.kept(&Promise::NotResponding(id, *fault, *until))?;
+            let held = self.agent(id);
+            must(*in_a_row == held.faults[*fault as usize], || "another count of faults".into())?;
+            held.away = Some(*until);
+            held.lapses[*fault as usize] += 1;
             return Ok(());
         }
         match event {
@@ -684,7 +696,7 @@ impl Model {
             Event::AgentSignedIn { presence, lease, .. } => {
                 must(held.presence == Presence::Offline, || "a shift begins twice".into())?;
                 (held.session, held.lease) = (true, *lease);
-                (held.faults, held.declines, held.away) = ([0; 3], 0, None);
+                (held.faults, held.lapses, held.declines, held.away) = ([0; 3], [0; 3], 0, None);
                 held.connected = 0;
                 held.turn(now, presence, None);
             }
@@ -702,7 +714,10 @@ impl Model {
                 held.routing = *after;
             }
             Event::AgentResponding { .. } => {
-                must(held.away.take().is_some(), || "back from nowhere".into())?;
+                let until = held.away.take().ok_or("back from nowhere")?;
+                if now < until {
+                    held.lapses = [0; 3];
+                }
                 held.faults = [0; 3];
             }
             Event::AgentSessionOpened { .. } => held.session = true,
@@ -733,6 +748,7 @@ impl Agent {
             offered: Vec::new(),
             rests: BTreeSet::new(),
             faults: [0; 3],
+            lapses: [0; 3],
             declines: 0,
             removed: false,
             deleted: false,

@@ -17,7 +17,7 @@ pub mod turns;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use usher::engine::agent::{AgentProfile, Presence, Rest, Routing, SkillOverride};
+use usher::engine::agent::{AgentProfile, Fault, Presence, Rest, Routing, SkillOverride};
 use usher::engine::contact::{ContactState, LegState, OfferState, Outcome};
 use usher::engine::id::{AgentId, BarId, ContactId, GatewayId, LegId, QueueId, Text};
 use usher::engine::policy::{Channel, Policy, Queue};
@@ -133,6 +133,8 @@ pub struct Agent {
     /// Why he rests from offers.
     pub rests: BTreeSet<Rest>,
     pub faults: [u32; 3],
+    /// NOT_RESPONDING in a row, by cause.
+    pub lapses: [u32; 3],
     pub declines: u32,
     pub removed: bool,
     pub deleted: bool,
@@ -155,7 +157,7 @@ pub struct Gateway {
 /// What an event promises will stand in the same batch.
 #[derive(Debug, PartialEq)]
 pub enum Promise {
-    NotResponding(AgentId),
+    NotResponding(AgentId, Fault, Time),
     NoWillingAgent(ContactId),
     Interrupted(LegId, LegId),
 }
@@ -183,6 +185,9 @@ pub struct Model {
     pub kept: BTreeMap<QueueId, Vec<bool>>,
     /// Who passed a wait with this batch, and the one before; or was declined by all.
     pub passed: Vec<(ContactId, Option<Span>)>,
+    /// Who was relaxed by an overflow rule with this batch; and whose next event must say so.
+    pub relaxed_now: Vec<ContactId>,
+    pub hurries: Option<ContactId>,
     /// Whose steps were over with this batch.
     pub exhausted: Vec<ContactId>,
     /// Who came in with this batch.

@@ -34,8 +34,12 @@ impl Model {
     }
 
     /// Whether an action can be done.
-    fn possible(&self, contact: &Contact, action: &Action) -> bool {
-        let Action::Queue(name) = action else { return true };
+    fn possible(&self, id: ContactId, contact: &Contact, action: &Action) -> bool {
+        let name = match action {
+            Action::Queue(name) => name,
+            Action::Relax => return !self.shut_out(id) && self.hurried(contact).is_some(),
+            _ => return true,
+        };
         let Some(to) = self.queues.iter().position(|queue| queue.id == *name) else { return false };
         let to = QueueId(to as u32);
         let here = contact.entry.as_ref().expect("it waits");
@@ -57,7 +61,7 @@ impl Model {
         let entry = contact.entry.as_ref().filter(|_| self.state(id) == ContactState::Queued)?;
         let rules = self.queues[entry.queue.index()].overflow.iter().zip(0..);
         let due = rules.filter(|(rule, at)| !entry.acted.contains(at) && self.set_off(id, entry, rule.trigger));
-        due.filter(|(rule, _)| self.possible(contact, &rule.action)).map(|(_, at)| at).next()
+        due.filter(|(rule, _)| self.possible(id, contact, &rule.action)).map(|(_, at)| at).next()
     }
 
     /// A rule that acts is the one that must.
@@ -69,7 +73,8 @@ impl Model {
         let known = &self.queues[queue.index()].overflow[rule as usize];
         must((known.trigger, &known.action) == said, || format!("rule {rule} of {queue:?} says otherwise"))?;
         let came_in = matches!(said.0, Trigger::QueueLength(_) | Trigger::NobodySignedIn);
-        let free = self.agents.keys().find(|&&agent| came_in && self.could(agent, contact));
+        let tried = came_in || self.relaxed_now.contains(&id);
+        let free = self.agents.keys().find(|&&agent| tried && self.could(agent, contact));
         must(free.is_none(), || format!("{id:?} overflows while {free:?} could take it"))
     }
 
@@ -82,6 +87,8 @@ impl Model {
         }
         self.passed.clear();
         self.exhausted.clear();
+        self.relaxed_now.clear();
+        must(self.hurries.is_none(), || format!("{:?} is not relaxed by its rule", self.hurries))?;
         Ok(())
     }
 

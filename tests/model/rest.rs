@@ -158,6 +158,7 @@ impl Model {
             must(held.idle_since == agent.idle_since, || {
                 format!("{id:?} is idle since {:?}, said {:?}", agent.idle_since, held.idle_since)
             })?;
+            must(held.lapses == agent.lapses, || format!("{id:?} lapsed {:?}, said {:?}", agent.lapses, held.lapses))?;
             must((held.faults, held.declines) == (agent.faults, agent.declines), || {
                 format!("{id:?} has faults {:?} {}, said {:?}", agent.faults, agent.declines, held.faults)
             })?;

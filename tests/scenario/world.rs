@@ -208,6 +208,7 @@ fn channel(channel: &mut Channel, words: &Words) {
             "max_handle" => channel.max_handle = span(value),
             "rona" => channel.rona = count(),
             "reset" => channel.rona_reset = span(value),
+            "reset_max" => channel.rona_reset_max = span(value),
             other => panic!("a channel has no `{other}`"),
         }
     }
@@ -309,6 +310,7 @@ fn overflow(words: &Words) -> Overflow {
         (Some(queue), ..) => Action::Queue(queue.into()),
         (_, Some(priority), _) => Action::Priority(priority as i32),
         (.., Some(number)) => Action::External(number.into()),
+        _ if words.has("relax") => Action::Relax,
         _ => Action::Refuse,
     };
     Overflow { trigger, action }

@@ -243,6 +243,7 @@ impl World {
             max_handle: secs(rng, &[20, 600]),
             rona: rng.pick(&[0, 1, 2, 3]),
             rona_reset: secs(rng, &[5, 20]),
+            rona_reset_max: secs(rng, &[5, 30, 60]),
             ..Channel::named(channel_id(at))
         }
     }
@@ -320,7 +321,8 @@ impl World {
                 4 => Trigger::QueueClosed,
                 _ => Trigger::Wait(secs(rng, &[3, 10, 20])),
             },
-            action: match rng.below(6) {
+            action: match rng.below(if self.steps { 8 } else { 6 }) {
+                6.. => Action::Relax,
                 0..=2 if further => Action::Queue(queue_id(rng.range(at + 1, self.queues - 1))),
                 0..=3 => Action::Priority(rng.pick(&[-3, 4, 9])),
                 4 => Action::External("elsewhere".into()),

@@ -101,6 +101,8 @@ struct Page {
 struct Desk {
     units: u32,
     by_channel: Vec<u32>,
+    /// Those of them that are interrupted: they hold no units and keep a claim.
+    away: Vec<u32>,
     peak: u32,
     /// What he may serve: kind and membership priority.
     serves: Vec<(usize, u8)>,
@@ -112,6 +114,8 @@ struct Audit<'a> {
     desks: Vec<Desk>,
     /// Contacts in line, by kind.
     lines: Vec<BTreeSet<(u64, u32)>>,
+    /// Interrupted legs, by contact and agent.
+    away: BTreeSet<(u32, u32)>,
     balance: Balance,
 }
 
@@ -133,6 +137,7 @@ impl<'a> Audit<'a> {
         let desk = |serves: &Vec<u8>| Desk {
             units: 0,
             by_channel: vec![0; center.channels.len()],
+            away: vec![0; center.channels.len()],
             peak: 0,
             serves: serves.iter().copied().enumerate().filter(|(_, priority)| *priority > 0).collect(),
         };
@@ -142,6 +147,7 @@ impl<'a> Audit<'a> {
             pages: evidence.contacts.iter().map(|_| Page { holder: NOBODY, ..Page::default() }).collect(),
             desks: center.may_serve.iter().map(desk).collect(),
             lines: center.kinds.iter().map(|_| BTreeSet::new()).collect(),
+            away: BTreeSet::new(),
             balance: Balance { queues, intervals, ..Balance::default() },
             evidence,
         }
@@ -166,7 +172,9 @@ impl<'a> Audit<'a> {
             Fact::Accepted => self.accepted(entry),
             Fact::OfferEnded => self.leg_over(contact, agent, Stage::Offered),
             Fact::Connected => self.connected(entry),
-            Fact::WrapUp => {}
+            Fact::Interrupted => self.interrupted(contact, agent),
+            // Who wraps up has his units again, whatever interrupted the conversation.
+            Fact::Returned | Fact::WrapUp => self.returned(contact, agent),
             Fact::LegEnded => self.leg_over(contact, agent, Stage::Assigned),
             Fact::Moved => {
                 self.count(contact, |counts| counts.moved += 1);
@@ -288,8 +296,9 @@ impl<'a> Audit<'a> {
         let page = &mut self.pages[contact as usize];
         let Some(at) = page.live.iter().position(|live| *live == agent) else { return };
         page.live.swap_remove(at);
-        let asked = self.evidence.contacts[contact as usize];
-        let channel = self.evidence.center.kinds[asked.kind as usize].channel;
+        self.returned(contact, agent);
+        let channel = self.channel_of(contact);
+        let page = &mut self.pages[contact as usize];
         let desk = &mut self.desks[agent as usize];
         desk.units = desk.units.saturating_sub(self.evidence.center.channels[channel].cost);
         desk.by_channel[channel] = desk.by_channel[channel].saturating_sub(1);
@@ -300,6 +309,34 @@ impl<'a> Audit<'a> {
             page.holder = NOBODY;
             page.barred.push(agent);
             self.wait(contact);
+        }
+    }
+
+    fn channel_of(&self, contact: u32) -> usize {
+        self.evidence.center.kinds[self.evidence.contacts[contact as usize].kind as usize].channel
+    }
+
+    /// A conversation leaves its units to what interrupts it.
+    fn interrupted(&mut self, contact: u32, agent: u32) {
+        let page = &self.pages[contact as usize];
+        if !page.live.contains(&agent) || !self.away.insert((contact, agent)) {
+            let who = self.name(agent);
+            let text = || format!("contact {contact} of {who} was interrupted while it was {:?}", page.stage);
+            return self.balance.faults.add(kind::LIFE, text);
+        }
+        let channel = self.channel_of(contact);
+        let desk = &mut self.desks[agent as usize];
+        desk.units = desk.units.saturating_sub(self.evidence.center.channels[channel].cost);
+        desk.away[channel] += 1;
+    }
+
+    /// It has them again, if it had left them.
+    fn returned(&mut self, contact: u32, agent: u32) {
+        if self.away.remove(&(contact, agent)) {
+            let channel = self.channel_of(contact);
+            let desk = &mut self.desks[agent as usize];
+            desk.units += self.evidence.center.channels[channel].cost;
+            desk.away[channel] -= 1;
         }
     }
 
@@ -407,14 +444,18 @@ impl<'a> Audit<'a> {
 
     fn load(&mut self, contact: u32, agent: u32) {
         let center = self.evidence.center;
-        let channel = center.kinds[self.evidence.contacts[contact as usize].kind as usize].channel;
+        let channel = self.channel_of(contact);
         let facts = &center.channels[channel];
         let desk = &mut self.desks[agent as usize];
         desk.units += facts.cost;
         desk.by_channel[channel] += 1;
-        desk.peak = desk.peak.max(desk.units);
+        let units_of = |at: usize, count: u32| count * center.channels[at].cost;
+        // What is interrupted keeps a claim; what would give way may stand in for it until the offer is accepted.
+        let claimed: u32 = desk.away.iter().enumerate().map(|(at, &count)| units_of(at, count)).sum();
+        let gives = facts.interrupts.iter().map(|&at| units_of(at, desk.by_channel[at] - desk.away[at])).sum::<u32>();
         let (units, count, capacity) = (desk.units, desk.by_channel[channel], center.agents[agent as usize].capacity);
-        if units > capacity || count > facts.max {
+        desk.peak = desk.peak.max(units - gives.min(units.saturating_sub(capacity)));
+        if units + claimed > capacity + gives || count > facts.max {
             let who = self.name(agent);
             let text = || format!("{who} has {units} of {capacity} units and {count} contacts of {}", facts.id);
             self.balance.faults.add(kind::CAPACITY, text);
@@ -517,6 +558,7 @@ impl<'a> Audit<'a> {
 mod tests {
     use super::*;
     use crate::scenario;
+    use crate::scenario::center::ChannelFacts;
 
     const CENTER: &str = r#"
         name = "two agents, one queue for both and one for the first"
@@ -650,6 +692,59 @@ mod tests {
         let mut said = vec![(0, NOBODY, Fact::Queued), (0, ABLE, Fact::Offered), (0, ABLE, Fact::Heard)];
         said.extend([(1, NOBODY, Fact::Queued), (1, ABLE, Fact::Offered), (1, ABLE, Fact::Heard)]);
         assert!(broken(&[0, 0], &said).contains(&kind::CAPACITY.to_owned()));
+    }
+
+    /// A chat and an e-mail of one agent with room for one; mails give way to chats when `gives` says so.
+    fn interrupted(gives: bool, said: &[(u32, u32, Fact)]) -> Vec<String> {
+        let mut center = center();
+        let mail = ChannelFacts { id: "mail".into(), interrupts: Vec::new(), ..center.channels[0].clone() };
+        let cost = mail.cost;
+        center.channels.push(mail);
+        center.channels[0].interrupts.extend(gives.then_some(1));
+        center.kinds[1].channel = 1;
+        center.agents[ABLE as usize].capacity = cost;
+        let asked = |kind| Asked { kind, priority: 0, interval: 0, creation: Creation::Done, open: true };
+        let entry = |(at, (contact, agent, fact)): (usize, &(u32, u32, Fact))| {
+            let mut entry = Entry::new(at as u64 + 1, *contact, *agent, *fact);
+            match fact {
+                Fact::Queued => (entry.agent, entry.value) = (1 - *contact, 100),
+                Fact::Connected => (entry.exit, entry.within) = (ANSWERED, true),
+                Fact::Heard => entry.sequence -= 1,
+                _ => {}
+            }
+            entry
+        };
+        let entries = said.iter().enumerate().map(entry).collect();
+        let contacts = vec![asked(1), asked(0)];
+        let balance =
+            balance(Evidence { center: &center, contacts, entries, steady: vec![true; 2], intervals: vec![0] });
+        balance.faults.counts.into_keys().collect()
+    }
+
+    #[test]
+    fn what_is_interrupted_leaves_its_room_and_keeps_its_claim() {
+        let begin = |contact| {
+            let facts = [(NOBODY, Fact::Queued), (ABLE, Fact::Offered), (ABLE, Fact::Heard)];
+            facts.map(|(agent, fact)| (contact, agent, fact))
+        };
+        let mut said = begin(0).to_vec();
+        said.extend([(0, ABLE, Fact::Accepted), (0, ABLE, Fact::Connected)]);
+        said.extend(begin(1));
+        let no_room = vec![kind::CAPACITY.to_owned()];
+        assert_eq!(interrupted(false, &said), no_room, "nothing gives way");
+        assert_eq!(interrupted(true, &said), Vec::<String>::new());
+        said.extend([(1, ABLE, Fact::Accepted), (0, ABLE, Fact::Interrupted), (1, ABLE, Fact::LegEnded)]);
+        assert_eq!(interrupted(true, &said), Vec::<String>::new());
+        // The mail keeps its claim: nobody else takes what the chat has left, and it is interrupted once.
+        let mut again = said.clone();
+        again.push((0, ABLE, Fact::Interrupted));
+        assert_eq!(interrupted(true, &again), [kind::LIFE]);
+        let mut taken = said.clone();
+        taken.extend([(1, ABLE, Fact::Offered), (1, ABLE, Fact::Heard)]);
+        assert_eq!(interrupted(true, &taken), no_room, "a claim does not give way");
+        said.push((0, ABLE, Fact::Returned));
+        said.extend([(1, ABLE, Fact::Offered), (1, ABLE, Fact::Heard)]);
+        assert_eq!(interrupted(true, &said), Vec::<String>::new());
     }
 
     #[test]

@@ -25,6 +25,10 @@ pub enum Fact {
     Connected,
     /// The agent wraps up.
     WrapUp,
+    /// Another contact of the agent interrupts it: it leaves its capacity and keeps a claim to it.
+    Interrupted,
+    /// What interrupted it is over: it has its capacity again.
+    Returned,
     /// The leg is over.
     LegEnded,
     /// The entry left unanswered for another queue.
@@ -68,7 +72,7 @@ impl Entry {
 }
 
 /// Names the server's events must carry for the books.
-pub const EVENT_NAMES: [&str; 16] = [
+pub const EVENT_NAMES: [&str; 18] = [
     "contact_queued",
     "contact_moved",
     "contact_ended",
@@ -83,6 +87,8 @@ pub const EVENT_NAMES: [&str; 16] = [
     "offer_failed",
     "leg_assigned",
     "leg_connected",
+    "leg_held",
+    "leg_resumed",
     "leg_wrap_up_started",
     "leg_ended",
 ];
@@ -119,6 +125,8 @@ pub fn said(event: &pb::Event) -> Option<Said<'_>> {
         Payload::OfferFailed(said) => of_agent!(said, Fact::OfferEnded),
         Payload::LegAssigned(said) => of_agent!(said, Fact::Accepted),
         Payload::LegConnected(said) => of_agent!(said, Fact::Connected),
+        Payload::LegHeld(said) if said.interrupted => of_agent!(said, Fact::Interrupted),
+        Payload::LegResumed(said) if said.interrupted => of_agent!(said, Fact::Returned),
         Payload::LegWrapUpStarted(said) => of_agent!(said, Fact::WrapUp),
         Payload::LegEnded(said) => of_agent!(said, Fact::LegEnded),
         other => return stay(event.sequence, other),

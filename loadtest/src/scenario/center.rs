@@ -46,6 +46,7 @@ pub struct Center {
 }
 
 /// What a channel asks of an agent.
+#[derive(Clone)]
 pub struct ChannelFacts {
     /// Its id.
     pub id: String,
@@ -53,6 +54,8 @@ pub struct ChannelFacts {
     pub cost: u32,
     /// Contacts an agent holds at most.
     pub max: u32,
+    /// The channels whose conversations give way to a contact of this one.
+    pub interrupts: Vec<usize>,
     /// Whether the gateway says when customer and agent talk.
     pub explicit: bool,
 }
@@ -109,7 +112,7 @@ impl Center {
 }
 
 fn build(scenario: &Scenario, policy: &Policy, config: String, scaled: Scaled) -> anyhow::Result<Center> {
-    let channels = policy.channels.iter().map(channel_facts).collect::<Vec<_>>();
+    let channels = policy.channels.iter().map(|channel| channel_facts(channel, policy)).collect::<Vec<_>>();
     let queues = policy.queues.iter().map(|queue| QueueFacts {
         id: queue.id.to_string(),
         threshold_us: queue.service_level.threshold.0,
@@ -164,8 +167,10 @@ fn first_come(policy: &Policy) -> bool {
     policy.reserves.is_empty() && policy.queues.iter().all(plain_queue) && policy.teams.iter().all(plain_team)
 }
 
-fn channel_facts(channel: &Channel) -> ChannelFacts {
+fn channel_facts(channel: &Channel, policy: &Policy) -> ChannelFacts {
+    let place = |id: &usher::engine::id::Text| policy.channels.iter().position(|other| other.id == *id);
     ChannelFacts {
+        interrupts: channel.interrupts.iter().filter_map(place).collect(),
         id: channel.id.to_string(),
         cost: channel.cost,
         max: channel.max,

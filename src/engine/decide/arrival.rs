@@ -6,7 +6,7 @@
 use alloc::vec::Vec;
 
 use super::leg::end_contact;
-use super::overflow::{Moment, overflow};
+use super::overflow::{Acted, Moment, overflow};
 use crate::engine::contact::{ContactState, Direction, Outcome, Reason};
 use crate::engine::event::Event;
 use crate::engine::id::{ChannelId, ContactId, QueueId, Text};
@@ -23,18 +23,23 @@ pub(super) fn turn_away(state: &State, now: Time, contact: ContactId, out: &mut 
     if promised || state.is_open(entry.queue) {
         return;
     }
-    if !overflow(state, now, contact, Moment::Closed, out) {
+    if overflow(state, now, contact, Moment::Closed, out) == Acted::Stays {
         end_contact(state, now, contact, (Outcome::Refused, Reason::QueueClosed), &Text::default(), out);
     }
 }
 
-/// Judges an arrival nobody took in its own batch: the rules of its queue first, then whether there is a place.
-pub(super) fn judge(state: &State, now: Time, contact: ContactId, out: &mut Vec<Event>) {
-    let Some(held) = state.try_contact(contact) else { return };
-    let Some(entry) = held.entry.filter(|_| state.contact_state(contact) == ContactState::Queued) else { return };
-    if !overflow(state, now, contact, Moment::CameIn, out) && state.overfull(entry.queue, 0) {
+/// Judges an arrival nobody took in its own batch: the rules of its queue first, then whether there is a place. One that a
+/// rule relaxed is to be judged again.
+pub(super) fn judge(state: &State, now: Time, contact: ContactId, out: &mut Vec<Event>) -> Acted {
+    let Some(held) = state.try_contact(contact) else { return Acted::Stays };
+    let Some(entry) = held.entry.filter(|_| state.contact_state(contact) == ContactState::Queued) else {
+        return Acted::Stays;
+    };
+    let acted = overflow(state, now, contact, Moment::CameIn, out);
+    if acted == Acted::Stays && state.overfull(entry.queue, 0) {
         end_contact(state, now, contact, (Outcome::Refused, Reason::QueueFull), &Text::default(), out);
     }
+    acted
 }
 
 /// Whether a contact may be brought into a queue by a verb.

@@ -75,12 +75,17 @@ pub(super) fn contact_due(state: &State, now: Time, contact: ContactId, out: &mu
 /// The next step of a contact's queue begins, or the last is over; if it is time, or the step in force is for nobody.
 pub(super) fn relax(state: &State, now: Time, contact: ContactId, held: &Contact, out: &mut Vec<Event>) {
     if let Some(to) = state.relaxation(now, held) {
-        let before = held.entry.map_or(0, |entry| entry.step);
-        let Relaxation { step: after, skipped, advanced } = to;
-        out.push(Event::ContactRelaxed { contact, before, after, skipped, advanced });
+        out.push(relaxed(contact, held, to));
     } else if state.exhausts(now, held) {
         out.push(Event::StepsExhausted { contact });
     }
+}
+
+/// A contact comes to a step.
+pub(super) fn relaxed(contact: ContactId, held: &Contact, to: Relaxation) -> Event {
+    let before = held.entry.map_or(0, |entry| entry.step);
+    let Relaxation { step: after, skipped, advanced } = to;
+    Event::ContactRelaxed { contact, before, after, skipped, advanced }
 }
 
 /// A SCHEDULED contact's time has come: it is queued, or given to its agent.

@@ -9,13 +9,13 @@ use alloc::vec::Vec;
 use super::arrival::{judge, turn_away};
 use super::deadline::{contact_due, relax};
 use super::leg::accept;
-use super::overflow::{Moment, overflow};
+use super::overflow::{Acted, Moment, overflow};
 use super::supervise::move_one;
 use crate::engine::agent::{Presence, Rest};
 use crate::engine::contact::Contact;
 use crate::engine::event::Event;
 use crate::engine::id::{AgentId, ContactId, QueueId};
-use crate::engine::state::State;
+use crate::engine::state::{Passed, State};
 use crate::engine::time::Time;
 
 /// Looks at the agenda until something follows, and pushes it; pushes nothing when all is quiet. Takes from the agenda
@@ -59,7 +59,15 @@ pub(in crate::engine) fn follow_up(state: &mut State, now: Time, out: &mut Vec<E
         return offer(state, now, best, agent, out);
     }
     while let Some(contact) = state.next_arrival() {
-        judge(state, now, contact, out);
+        if judge(state, now, contact, out) == Acted::Relaxed {
+            state.judge_again(contact);
+        }
+        if !out.is_empty() {
+            return;
+        }
+    }
+    while let Some((contact, passed)) = state.next_relaxed() {
+        look(state, now, (contact, passed), out);
         if !out.is_empty() {
             return;
         }
@@ -83,7 +91,7 @@ fn obligations(state: &mut State, now: Time, out: &mut Vec<Event>) {
         }
     }
     while let Some((contact, passed)) = state.next_passed() {
-        overflow(state, now, contact, Moment::Waiting(passed), out);
+        look(state, now, (contact, passed), out);
         if !out.is_empty() {
             return;
         }
@@ -99,6 +107,13 @@ fn obligations(state: &mut State, now: Time, out: &mut Vec<Event>) {
         if !out.is_empty() {
             return;
         }
+    }
+}
+
+/// Looks at the rules for what a contact has come to; at the rest of them once more when one relaxed it and nobody took it.
+fn look(state: &mut State, now: Time, (contact, passed): (ContactId, Passed), out: &mut Vec<Event>) {
+    if overflow(state, now, contact, Moment::Waiting(passed), out) == Acted::Relaxed {
+        state.look_again_at(contact, passed);
     }
 }
 

@@ -155,13 +155,16 @@ pub(super) fn failed(contact: ContactId, reason: Reason) -> Event {
     Event::ContactEnded { contact, outcome: Outcome::Failed, reason, exit: None, disposition: Text::default() }
 }
 
-/// Counts one more fault of a leg's agent, and says NOT_RESPONDING when that makes N in a row.
+/// Counts one more fault of a leg's agent, and says NOT_RESPONDING when that makes N in a row: for longer each time, until
+/// he answers or says himself that he is there.
 pub(super) fn fault(state: &State, now: Time, leg: LegId, fault: Fault, out: &mut Vec<Event>) {
     let held = state.leg(leg);
     let (agent, channel) = (state.agent(held.agent), state.channel(held.channel));
-    let reached = channel.rona > 0 && agent.faults[fault as usize] + 1 >= channel.rona;
+    let in_a_row = agent.faults[fault as usize] + 1;
+    let reached = channel.rona > 0 && in_a_row >= channel.rona;
     if reached && agent.not_responding.is_none() {
-        out.push(Event::AgentNotResponding { agent: held.agent, fault, until: now + channel.rona_reset });
+        let until = now + channel.not_responding_for(agent.lapses[fault as usize]);
+        out.push(Event::AgentNotResponding { agent: held.agent, fault, in_a_row, until });
     }
 }
 

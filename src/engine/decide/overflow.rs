@@ -1,12 +1,14 @@
 //! Overflow rules: where a contact goes that comes into a long queue, waits too long, or is declined by all.
 //!
 //! A rule acts once per contact and entry. Of those set off at one moment the first that is possible acts; one that only
-//! changes the priority lets the next ones be looked at too. A rule that is not possible at its moment is passed over.
+//! changes the priority lets the next ones be looked at too, and one that relaxes does once nobody has taken the contact.
+//! A rule that is not possible at its moment is passed over.
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::contact::class_bound;
+use super::deadline::relaxed;
 use super::leg::{end_contact, exit};
 use crate::engine::command::{ChangeCause, ContactChange};
 use crate::engine::contact::{Contact, ContactState, Entry, Outcome, Reason};
@@ -27,26 +29,41 @@ pub(super) enum Moment {
     Waiting(Passed),
 }
 
-/// Lets the rules of its queue act on a contact that waits; whether it has left the queue.
-pub(super) fn overflow(state: &State, now: Time, contact: ContactId, moment: Moment, out: &mut Vec<Event>) -> bool {
-    let Some(held) = state.try_contact(contact) else { return false };
+/// What the rules did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Acted {
+    /// They left the contact where it is.
+    Stays,
+    /// It was relaxed: the rules are to be looked at again once nobody has taken it.
+    Relaxed,
+    /// It has left the queue.
+    Left,
+}
+
+/// Lets the rules of its queue act on a contact that waits.
+pub(super) fn overflow(state: &State, now: Time, contact: ContactId, moment: Moment, out: &mut Vec<Event>) -> Acted {
+    let Some(held) = state.try_contact(contact) else { return Acted::Stays };
     let Some(entry) = held.entry.filter(|_| state.contact_state(contact) == ContactState::Queued) else {
-        return false;
+        return Acted::Stays;
     };
     for (rule, number) in state.queue(entry.queue).overflow.iter().zip(0u32..) {
         let acted = entry.acted & (1 << number) != 0;
-        if acted || !set_off(state, &entry, rule.trigger, moment) {
+        // A closed queue keeps nobody waiting: there is nothing to relax.
+        let idle = matches!((moment, &rule.action), (Moment::Closed, Action::Relax));
+        if acted || idle || !set_off(state, &entry, rule.trigger, moment) {
             continue;
         }
-        let Some(target) = possible(state, held, &entry, &rule.action) else { continue };
+        let Some(target) = possible(state, now, held, &entry, &rule.action) else { continue };
         let (trigger, action) = (rule.trigger, rule.action.clone());
         out.push(Event::ContactOverflowed { contact, rule: number, trigger, action });
         act(state, now, contact, (&rule.action, target), out);
-        if !matches!(rule.action, Action::Priority(_)) {
-            return true;
+        match rule.action {
+            Action::Priority(_) => {}
+            Action::Relax => return Acted::Relaxed,
+            Action::Queue(_) | Action::External(_) | Action::Refuse => return Acted::Left,
         }
     }
-    false
+    Acted::Stays
 }
 
 fn set_off(state: &State, entry: &Entry, trigger: Trigger, moment: Moment) -> bool {
@@ -64,8 +81,12 @@ fn set_off(state: &State, entry: &Entry, trigger: Trigger, moment: Moment) -> bo
 }
 
 /// Whether an action can be done; with the queue it goes to, where it goes to one.
-fn possible(state: &State, held: &Contact, entry: &Entry, action: &Action) -> Option<Option<QueueId>> {
-    let Action::Queue(name) = action else { return Some(None) };
+fn possible(state: &State, now: Time, held: &Contact, entry: &Entry, action: &Action) -> Option<Option<QueueId>> {
+    let name = match action {
+        Action::Queue(name) => name,
+        Action::Relax => return state.hurried(now, held).map(|_| None),
+        Action::Priority(_) | Action::External(_) | Action::Refuse => return Some(None),
+    };
     let requirement = held.requirement.as_deref();
     let target = state.registry().queue(name).filter(|&target| target != entry.queue && state.is_open(target))?;
     let fits = !state.overfull(target, 1) || state.taken_at_once(target, held.channel, Own::of(held));
@@ -87,6 +108,11 @@ fn act(
             let (priority, cause) = (Some(*priority), ChangeCause::Overflow);
             let change = ContactChange { priority, cause, ..ContactChange::default() };
             out.push(Event::ContactUpdated { contact, change: Arc::new(change) });
+        }
+        (Action::Relax, _) => {
+            let held = state.contact(contact);
+            let to = state.hurried(now, held).expect("a step that is possible was found");
+            out.push(relaxed(contact, held, to));
         }
         (Action::External(_), _) => end(Outcome::Overflowed, Reason::External, out),
         (Action::Refuse, _) => end(Outcome::Refused, Reason::Rule, out),

@@ -648,9 +648,9 @@ impl State {
                 let held = self.legs.at_mut(leg.slot());
                 (held.offer, held.accepted) = (OfferState::Accepted, now.into());
                 let agent = held.agent;
-                let faults = &mut self.agents[agent.0].faults;
-                (faults[Fault::Expired as usize], faults[Fault::Delivery as usize]) = (0, 0);
-                self.agents[agent.0].declines = 0;
+                let held = &mut self.agents[agent.0];
+                held.make_good(&[Fault::Expired, Fault::Delivery]);
+                held.declines = 0;
                 self.move_leg(leg, LegState::Assigned, Some(*connect_by));
                 let held = self.contacts.at_mut(contact.slot());
                 held.entry_leg = Some(leg);
@@ -878,8 +878,9 @@ impl State {
         held.connected_once = true;
         held.connected = now.into();
         let agent = held.agent;
-        self.agents[agent.0].faults[Fault::Connect as usize] = 0;
-        self.agents[agent.0].contacts += 1;
+        let held = &mut self.agents[agent.0];
+        held.make_good(&[Fault::Connect]);
+        held.contacts += 1;
         self.move_leg(leg, LegState::Connected, None);
         self.interruptible_changed(agent);
         if let Some(answer) = answer {
@@ -1004,7 +1005,7 @@ impl State {
             Event::AgentSignedIn { presence, lease, .. } => {
                 let held = &mut self.agents[agent.0];
                 (held.session, held.lease) = (true, *lease);
-                (held.faults, held.declines, held.not_responding) = ([0; 3], 0, None);
+                (held.faults, held.lapses, held.declines, held.not_responding) = ([0; 3], [0; 3], 0, None);
                 (held.contacts, held.signed_in_since) = (0, self.now);
                 self.arm(Due::Agent, agent.0, None);
                 self.take_presence(agent, presence);
@@ -1023,12 +1024,19 @@ impl State {
                 (held.routing, held.routing_since) = (*after, self.now);
                 return;
             }
-            Event::AgentNotResponding { until, .. } => {
-                self.agents[agent.0].not_responding = Some(*until);
+            Event::AgentNotResponding { fault, until, .. } => {
+                let held = &mut self.agents[agent.0];
+                held.not_responding = Some(*until);
+                held.lapses[*fault as usize] += 1;
                 self.arm(Due::Agent, agent.0, Some(*until));
             }
             Event::AgentResponding { .. } => {
+                let now = self.now;
                 let held = &mut self.agents[agent.0];
+                if held.not_responding.is_some_and(|until| now < until) {
+                    // He said himself that he is there.
+                    held.lapses = [0; 3];
+                }
                 (held.not_responding, held.faults) = (None, [0; 3]);
                 self.arm(Due::Agent, agent.0, None);
             }

@@ -48,6 +48,8 @@ pub struct AgentImage {
     pub not_responding: Option<Time>,
     /// Faults in a row, by cause.
     pub faults: [u32; 3],
+    /// NOT_RESPONDING in a row, by cause.
+    pub lapses: [u32; 3],
     /// Declines in a row.
     pub declines: u32,
     /// Legs CONNECTED in this sign-in.
@@ -250,6 +252,7 @@ impl State {
         (agent.routing, agent.routing_since) = (image.routing, image.routing_since);
         (agent.session, agent.lease) = (image.session, image.lease);
         (agent.not_responding, agent.faults, agent.declines) = (image.not_responding, image.faults, image.declines);
+        agent.lapses = image.lapses;
         (agent.contacts, agent.signed_in_since) = (image.contacts, image.signed_in_since);
         agent.occupancy = image.occupancy.map(Box::new);
         (agent.offered, agent.resting) = (image.offered.into(), image.resting);
@@ -320,6 +323,7 @@ fn agent_image(agent: &Agent) -> AgentImage {
         lease: agent.lease,
         not_responding: agent.not_responding,
         faults: agent.faults,
+        lapses: agent.lapses,
         declines: agent.declines,
         contacts: agent.contacts,
         signed_in_since: agent.signed_in_since,

@@ -117,6 +117,8 @@ pub(super) struct Agenda {
     pub(super) arrivals: Vec<ContactId>,
     /// What contacts have come to, for overflow rules.
     pub(super) passed: Vec<(ContactId, Passed)>,
+    /// The same of contacts that a rule has relaxed: looked at again once nobody can take them.
+    pub(super) relaxed: Vec<(ContactId, Passed)>,
     /// Contacts that may now close, or whose offer may no longer be allowed.
     pub(super) checks: Vec<ContactId>,
     /// Agents whose waiting presence or offers may change.
@@ -645,6 +647,7 @@ impl State {
         self.agenda.doors.clear();
         self.agenda.arrivals.clear();
         self.agenda.passed.clear();
+        self.agenda.relaxed.clear();
         while self.next_hungry().is_some() {
             self.fed();
         }
@@ -672,6 +675,21 @@ impl State {
     /// A contact that may have set off an overflow rule while waiting: by the wait it passed, or because all declined.
     pub(super) fn next_passed(&mut self) -> Option<(ContactId, Passed)> {
         self.agenda.passed.pop()
+    }
+
+    /// A contact that a rule relaxed, and that nobody took.
+    pub(super) fn next_relaxed(&mut self) -> Option<(ContactId, Passed)> {
+        self.agenda.relaxed.pop()
+    }
+
+    /// A contact that came in was relaxed: it is judged again when nobody takes it.
+    pub(super) fn judge_again(&mut self, contact: ContactId) {
+        self.agenda.arrivals.push(contact);
+    }
+
+    /// A contact that waits was relaxed: the other rules are looked at when nobody takes it.
+    pub(super) fn look_again_at(&mut self, contact: ContactId, passed: Passed) {
+        self.agenda.relaxed.push((contact, passed));
     }
 
     /// An agent to look at for his waiting presence or his offers.

@@ -309,17 +309,35 @@ impl State {
             return None;
         }
         let from = Relaxation { step: entry.step, skipped: entry.skipped, advanced: entry.advanced };
-        let found = self.walk(entry.queue, Own::of(held), from, (entry.wait(now), entry.enter == now));
+        let found = self.walk(entry.queue, Own::of(held), from, (entry.wait(now), entry.enter == now), &mut false);
         (found.step != entry.step).then_some(found)
+    }
+
+    /// The step to which an entry that waits comes when the one in force ends now, before its time; none when there is no
+    /// step after it but what the clock brings anyway.
+    pub(in crate::engine) fn hurried(&self, now: Time, held: &Contact) -> Option<Relaxation> {
+        let entry = held.entry.filter(|entry| entry.parked_since.is_none() && held.entry_leg.is_none())?;
+        let from = Relaxation { step: entry.step, skipped: entry.skipped, advanced: entry.advanced };
+        let mut cut = true;
+        let found = self.walk(entry.queue, Own::of(held), from, (entry.wait(now), entry.enter == now), &mut cut);
+        (!cut).then_some(found)
     }
 
     /// Where a contact stands that has just come into a queue.
     pub(in crate::engine) fn entering(&self, queue: QueueId, own: Own<'_>) -> Relaxation {
         let from = Relaxation { step: 0, skipped: 0, advanced: Span::ZERO };
-        self.walk(queue, own, from, (Span::ZERO, true))
+        self.walk(queue, own, from, (Span::ZERO, true), &mut false)
     }
 
-    fn walk(&self, queue: QueueId, own: Own<'_>, from: Relaxation, (wait, enters): (Span, bool)) -> Relaxation {
+    /// Follows the steps as far as a wait leads. `cut` ends one step more before its time, and is false once it has.
+    fn walk(
+        &self,
+        queue: QueueId,
+        own: Own<'_>,
+        from: Relaxation,
+        (wait, enters): (Span, bool),
+        cut: &mut bool,
+    ) -> Relaxation {
         let steps = self.steps(queue);
         let mut at = from;
         while let Some(next) = steps.all.get(usize::from(at.step) + 1) {
@@ -331,7 +349,8 @@ impl State {
             }
             let due = next.after - at.advanced;
             if due > wait {
-                if at.skipped & bit(at.step) == 0 && !self.nobody_named(queue, current, own) {
+                let stays = at.skipped & bit(at.step) == 0 && !self.nobody_named(queue, current, own);
+                if stays && !core::mem::take(cut) {
                     break;
                 }
                 at.advanced += due - wait;

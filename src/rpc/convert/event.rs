@@ -698,13 +698,15 @@ fn other_payload(published: &Published) -> Option<Payload> {
             after: names::routing_to(*after) as i32,
             ..v1::AgentRoutingChanged::default()
         }),
-        Event::AgentNotResponding { fault, until, .. } => Payload::AgentNotResponding(v1::AgentNotResponding {
-            agent_id,
-            team,
-            fault: names::fault_to(*fault) as i32,
-            until_time: Some(time(*until)),
-            ..v1::AgentNotResponding::default()
-        }),
+        Event::AgentNotResponding { fault, in_a_row, until, .. } => {
+            Payload::AgentNotResponding(v1::AgentNotResponding {
+                agent_id,
+                team,
+                fault: names::fault_to(*fault) as i32,
+                in_a_row: *in_a_row as i32,
+                until_time: Some(time(*until)),
+            })
+        }
         Event::AgentResponding { .. } => {
             Payload::AgentResponding(v1::AgentResponding { agent_id, team, ..v1::AgentResponding::default() })
         }
