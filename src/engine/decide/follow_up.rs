@@ -13,7 +13,7 @@ use super::overflow::{Acted, Moment, overflow};
 use super::supervise::move_one;
 use crate::engine::agent::{Presence, Rest};
 use crate::engine::contact::Contact;
-use crate::engine::event::Event;
+use crate::engine::event::{EntryCause, Event};
 use crate::engine::id::{AgentId, ContactId, QueueId};
 use crate::engine::state::{Passed, State};
 use crate::engine::time::Time;
@@ -170,7 +170,7 @@ fn check_contact(state: &State, now: Time, contact: ContactId, out: &mut Vec<Eve
     } else if state.contact_deadline(held).is_some_and(|at| at <= now) {
         contact_due(state, now, contact, out);
     } else if let Some(heir) = left_behind(state, held) {
-        move_one(state, now, contact, heir, out);
+        move_one(state, now, contact, (heir, EntryCause::Moved), out);
     } else if let Some(entry) = held.entry.filter(|entry| entry.parked_since.is_none())
         && entry.only.is_some_and(|agent| signs_out(state, agent))
     {
