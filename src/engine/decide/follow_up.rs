@@ -91,6 +91,10 @@ fn obligations(state: &mut State, now: Time, out: &mut Vec<Event>) {
         }
     }
     while let Some((contact, passed)) = state.next_passed() {
+        // One whose steps are over as it comes in is judged by all rules at once, those for arrivals among them.
+        if matches!(passed, Passed::Exhausted) && state.has_just_come(contact) {
+            continue;
+        }
         look(state, now, (contact, passed), out);
         if !out.is_empty() {
             return;
