@@ -81,10 +81,10 @@ pub(super) fn policy(
     routing::comparable(&table, faults);
     routing::circles(&table, faults);
     let reserves = routing::reserves(&table, &known, faults);
-    let channels = channels(std::mem::take(&mut table.channels));
-    let classification = classify::classification(table.classification.as_ref(), &known, &channels, faults);
     let rules = rules(&table);
     let spots = coverage::Spots::of(&table);
+    let channels = channels(std::mem::take(&mut table.channels));
+    let classification = classify::classification(table.classification.as_ref(), &known, &channels, faults);
     let policy = Policy {
         version: 0,
         tenant: text(&table.id),
