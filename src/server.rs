@@ -28,7 +28,7 @@ use crate::engine::policy::PolicyTrigger;
 use crate::engine::publish::Published;
 use crate::engine::tally::Books;
 use crate::engine::time::{Span, Time};
-use crate::http::{self, Site, live::Live, ready::Readiness};
+use crate::http::{self, Site, listener, live::Live, ready::Readiness};
 use crate::journal::snapshot::{Beside, MakeBeside};
 use crate::journal::{self, EmbeddedJournal, Journal, MemoryJournal};
 use crate::reload::{self, Ended, Reload};
@@ -132,6 +132,7 @@ impl Running {
         let (grpc_addr, http_addr) = (grpc.local_addr()?, http.local_addr()?);
         let (health, health_service) = tonic_health::server::health_reporter();
         let (drain, drained) = watch::channel(false);
+        let metrics = page(telemetry.clone(), views.clone(), shard.clone(), look.monitor.clone());
         let serving = rpc::serve(
             grpc,
             (shard.clone(), views.clone(), reload.clone(), probe(config, &shard, telemetry.clone(), look)),
@@ -145,7 +146,8 @@ impl Running {
         let (leave, left) = watch::channel(false);
         let clock = shard.clone();
         let live = Live::new(views.clone(), Arc::new(move || clock.now()));
-        let site = Site { metrics: page(telemetry.clone(), views.clone(), shard.clone()), ready: ready.clone(), live };
+        let site = Site { metrics, ready: ready.clone(), live };
+        let http = listener::Bounded::with(http, doors().1, listener::IDLE);
         let watched = tokio::spawn(http::serve(http, site, told(left)));
         ready.done(STARTED);
         let (grpc, http, grace) = (grpc_addr, http_addr, server.drain_grace);
@@ -287,12 +289,20 @@ async fn sweep(shard: ShardHandle, telemetry: Arc<Telemetry>, views: Arc<Views>)
 }
 
 /// What `/metrics` shows.
-fn page(telemetry: Arc<Telemetry>, views: Arc<Views>, shard: ShardHandle) -> Arc<dyn Fn() -> String + Send + Sync> {
+fn page(
+    telemetry: Arc<Telemetry>,
+    views: Arc<Views>,
+    shard: ShardHandle,
+    monitor: Option<journal::Monitor>,
+) -> Arc<dyn Fn() -> String + Send + Sync> {
     Arc::new(move || {
+        let held = monitor.as_ref().map(journal::Monitor::look);
         let shell = Shell {
             ingress_depth: shard.depth() as u64,
             ingress_refused: shard.refused(),
             stream_lag: shard.stream_lag() as u64,
+            journal_bytes: held.map(|held| held.bytes),
+            journal_free: held.and_then(|held| held.free_bytes),
         };
         let now = shard.now();
         let snapshots: Vec<_> = views.all().iter().map(|view| view.snapshot(now)).collect();
@@ -506,6 +516,7 @@ async fn bind(key: &str, addr: SocketAddr) -> anyhow::Result<TcpListener> {
 
 fn options(server: &Server) -> rpc::Options {
     rpc::Options {
+        connections: doors().0,
         max_message_bytes: server.limits.max_message_bytes,
         max_streams: server.limits.max_streams,
         stream_buffer: server.limits.stream_buffer,
@@ -513,6 +524,18 @@ fn options(server: &Server) -> rpc::Options {
         keepalive_interval: server.keepalive.interval,
         keepalive_timeout: server.keepalive.timeout,
     }
+}
+
+/// Files for all but connections: the journal's segments and snapshots, its lock, what the runtime polls with, and those that
+/// are read for a moment, as the configuration.
+const OWN_FILES: usize = 48;
+
+/// Connections by gRPC and by HTTP, of the files that the process may open besides its own.
+fn doors() -> (usize, usize) {
+    let files = telemetry::process::max_fds().map_or(usize::MAX, |most| usize::try_from(most).unwrap_or(usize::MAX));
+    let free = files.saturating_sub(OWN_FILES).max(8);
+    let http = listener::CONNECTIONS.min(free / 4);
+    (free - http, http)
 }
 
 async fn told(mut drained: watch::Receiver<bool>) {

@@ -89,6 +89,51 @@ const ADDED: &[(&str, u32, u32, &[&str])] = &[
     ("[[tenants]]\nid = \"u\"\nnot_ready_reasons = [\"\"]", 3, 22, &["the text is empty"]),
     ("[[tenants]]\nid = \"u\"\nsession_lease = \"2d\"", 3, 17, &["not within 0s to 1d"]),
     ("[[tenants]]\nid = \"u\"\nmax_declines = 0", 3, 16, &["1 to 1000"]),
+    // Classification.
+    ("[tenants.classification]\nfallback = \"sels\"", 2, 12, &["no queue `sels`"]),
+    ("[tenants.classification]\nrules = []", 1, 1, &["`fallback` is missing"]),
+    (
+        "[tenants.classification]\nfallback = \"sales\"\nrules = [{ queue = \"sale\" }]",
+        3,
+        20,
+        &["no queue `sale`", "`sales`"],
+    ),
+    (
+        "[tenants.classification]\nfallback = \"sales\"\nrules = [{ channels = [\"voise\"], queue = \"sales\" }]",
+        3,
+        24,
+        &["no channel `voise`"],
+    ),
+    (
+        "[tenants.classification]\nfallback = \"sales\"\nrules = [{ asks = [\"frnch\"], queue = \"sales\" }]",
+        3,
+        20,
+        &["no skill `frnch`", "`french`"],
+    ),
+    (
+        "[tenants.classification]\nfallback = \"sales\"\nrules = [{ when = \"french >= 3\", queue = \"sales\" }]",
+        3,
+        19,
+        &["tests a skill or an agent", "attr.NAME"],
+    ),
+    (
+        "[tenants.classification]\nfallback = \"sales\"\nrules = [{ when = \"attr.a >\", queue = \"sales\" }]",
+        3,
+        28,
+        &["expected"],
+    ),
+    (
+        "[tenants.classification]\nfallback = \"sales\"\nrules = [{ queue = \"sales\" }, { asks = [\"french\"], queue = \"sales\" }]",
+        3,
+        10,
+        &["matches every contact", "put it last"],
+    ),
+    (
+        "[tenants.classification]\nfallback = \"sales\"\nrules = [{ set_priority = 101, queue = \"sales\" }]",
+        3,
+        27,
+        &["101"],
+    ),
     ("[[tenants]]\nid = \"u\"\ncalendars = []", 3, 1, &["`calendars` is known, but not available"]),
     ("[[tenants]]\nid = \"u\"\nwrap_up = \"30s\"", 3, 1, &["unknown key `wrap_up`", "belongs to [[tenants.queues]]"]),
     // Skills and channels.

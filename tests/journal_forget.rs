@@ -5,9 +5,11 @@ mod shard_support;
 
 use std::io::ErrorKind;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use journal_support::{FakeDisk, Fate, Stand};
+use journal_support::{FakeDisk, Fate, Stand, beside, options};
 use shard_support::{BEGIN, cancel};
+use tempfile::TempDir;
 use usher::engine::command::{Command, NewContact};
 use usher::engine::contact::{ContactProfile, Customer, Direction};
 use usher::engine::id::QueueId;
@@ -15,6 +17,7 @@ use usher::engine::requirement::Value;
 use usher::engine::state::State;
 use usher::engine::time::{Span, Time};
 use usher::journal::vault::KEYS;
+use usher::journal::{Keep, Options};
 
 const LATER: Span = Span::from_secs(60);
 const MARKERS: [&str; 3] = ["cust-0815", "+351 912 345 678", "Grace Hopper"];
@@ -151,4 +154,71 @@ fn a_crash_at_every_point_forgets_whom_it_said_and_nobody_else() {
         }
     }
     assert!(points > 5, "only {points} points");
+}
+
+/// A journal of small segments, with a snapshot for every few of them, as the server makes them.
+fn small() -> Options {
+    let keep = Keep { snapshot_bytes: 12 << 10, retention: Span::from_secs(86_400), beside: Some(beside()) };
+    Options { keep, ..options(4 << 10) }
+}
+
+/// Takes in calls of the customer until that many snapshots are there.
+fn until_snapshots(stand: &mut Stand, disk: &FakeDisk, of: &str, count: usize) {
+    let begun = Instant::now();
+    let snapshots = || disk.names().iter().filter(|name| name.ends_with(".snapshot")).count();
+    while snapshots() < count {
+        assert!(begun.elapsed() < Duration::from_secs(60), "no snapshot is made");
+        stand.run(call(&format!("s{}", disk.asked()), of)).expect("created");
+    }
+}
+
+/// What `usher journal` says, with both its outputs.
+fn journal(words: &[&str]) -> String {
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_usher")).arg("journal").args(words).output();
+    let output = output.expect("the binary starts");
+    assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
+    [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat()
+}
+
+#[test]
+fn whoever_is_forgotten_is_in_no_snapshot_archive_dump_or_backup() {
+    let disk = FakeDisk::default();
+    let mut stand = Stand::with(&disk, BEGIN, small()).expect("an empty disk");
+    for command in shard_support::setup("one") {
+        stand.run(command).expect("the setup is in order");
+    }
+    stand.run(call("c1", MARKERS[0])).expect("created");
+    until_snapshots(&mut stand, &disk, MARKERS[0], 2);
+    assert_eq!(leaks(&disk), [], "under his key in the snapshots too");
+    let back = |disk: &FakeDisk| Stand::with(&disk.after_a_kill(), BEGIN + LATER, small()).expect("it opens");
+    assert_eq!(shown(&mut back(&disk), "c1"), customer(MARKERS[0]), "and whole after a start from one");
+    stand.run(forget(MARKERS[0])).expect("forgotten");
+    // From a snapshot of before the request, and from one of after it.
+    assert_eq!(*shown(&mut back(&disk), "c1"), Customer::default());
+    until_snapshots(&mut stand, &disk, "another", 4);
+    assert_eq!(*shown(&mut back(&disk), "c1"), Customer::default());
+    drop(stand);
+    // His key is gone, so that of a copy of all the files nothing of him is read either.
+    assert_eq!(leaks(&disk), []);
+    let (dir, other) = (TempDir::new().expect("a directory"), TempDir::new().expect("a directory"));
+    let copy = dir.path().join("journal");
+    std::fs::create_dir(&copy).expect("writable");
+    let left = disk.after_a_kill();
+    for name in left.names().iter().filter(|name| *name != KEYS) {
+        std::fs::write(copy.join(name), left.bytes(name)).expect("writable");
+    }
+    let restored = other.path().join("journal");
+    let (copy, restored) = (copy.to_str().expect("UTF-8"), restored.to_str().expect("UTF-8"));
+    journal(&["restore", copy, restored]);
+    for place in [copy, restored] {
+        for said in [journal(&["dump", place]), journal(&["dump", place, "--json"]), journal(&["verify", place])] {
+            assert!(MARKERS.iter().all(|marker| !said.contains(marker)), "{said}");
+        }
+        for entry in std::fs::read_dir(place).expect("listed") {
+            let bytes = std::fs::read(entry.expect("named").path()).expect("read");
+            for marker in MARKERS {
+                assert!(!bytes.windows(marker.len()).any(|window| window == marker.as_bytes()), "{marker}");
+            }
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! The format of the journal: every event comes back as it went, and what older versions wrote is still read.
 //!
-//! `tests/journal/vN.journal` is a segment as version N wrote it and `vN.txt` what it says. When this fails after a
+//! `tests/journal/vN.journal` is a segment as version N wrote it and `vN.txt` what it says; `vN.snapshot` and
+//! `vN.snapshot.txt` are the same of a snapshot. When this fails after a
 //! change of events: a new event or a field added as `; N: field` leaves the files of older versions as they are; run
 //! with UPDATE_EXPECT=1 to write the file of the version being made anew, and look at what changed. A file of a version
 //! that was released is never written again.
@@ -8,16 +9,21 @@
 #[allow(dead_code, unused_imports, reason = "only what tapes record is looked at")]
 mod tape;
 
+mod journal_support;
+mod shard_support;
+
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
+use journal_support::{FakeDisk, beside};
 use tape::op::Tape;
 use tape::run::Run;
 use usher::engine::event::{Event, Facts, Recorded};
 use usher::engine::time::{Span, Time};
 use usher::journal::codec::{self, EVENTS, OLDEST, VERSION};
 use usher::journal::frame::{self, FRAME, HEADER, Header};
+use usher::journal::snapshot::{self, Fold, Snapshot};
 use usher::wire::{Reader, Wire, Writer};
 
 const TAPES: u64 = 120;
@@ -152,4 +158,75 @@ fn row_26_what_older_versions_wrote_is_read() {
             "v{version}.journal no longer says v{version}.txt: see the head of this file"
         );
     }
+}
+
+/// Where the golden snapshot stands.
+fn before() -> Header {
+    let (time, chain) = (Time(1_700_000_000_000_000), [3; 16]);
+    Header { version: VERSION, number: 2, cell: *b"golden file cell", epoch: 1, position: 1, time, chain, before: 0 }
+}
+
+/// A snapshot of some tenants, each where a tape leaves it.
+fn taken() -> Vec<u8> {
+    let mut fold = Fold::new(Some(beside()));
+    for seed in 0..6 {
+        let tape = Tape::draw(seed, 40);
+        let run = Run::tape(&tape, &mut ()).expect("a tape runs");
+        let tenant = format!("t{seed}");
+        for mut recorded in run.recorded.clone() {
+            fold.take(&tenant, &mut recorded).expect("the next");
+        }
+    }
+    fold.encode(&before(), None)
+}
+
+/// What a snapshot says, a line for each contact and agent.
+fn told(bytes: Vec<u8>) -> String {
+    let disk = FakeDisk::default();
+    disk.put(&snapshot::name(2), bytes);
+    disk.put(&frame::segment_name(2), before().encode().to_vec());
+    let snapshot = Snapshot::read(&disk, 2).unwrap_or_else(|unusable| panic!("{}", unusable.damage));
+    let fold = Fold::of(&snapshot, None, Some(beside())).expect("a state, and what is beside it");
+    let mut text = String::new();
+    for (tenant, engine) in fold.engines() {
+        let state = engine.state();
+        let _ =
+            writeln!(text, "{tenant} {:?} event {} policy {}", state.now(), state.sequence(), state.policy_version());
+        let (contacts, _) = state.contacts_page(state.now(), None, usize::MAX, &|_, _, _| true);
+        let (agents, _) = state.agents_page(state.now(), None, usize::MAX, &|_| true);
+        contacts.iter().for_each(|contact| _ = writeln!(text, "{contact:?}"));
+        agents.iter().for_each(|agent| _ = writeln!(text, "{agent:?}"));
+    }
+    text
+}
+
+#[test]
+fn row_26_a_snapshot_that_an_older_version_wrote_is_read() {
+    if std::env::var_os("UPDATE_EXPECT").is_some() {
+        std::fs::write(file(VERSION, "snapshot"), taken()).expect("written");
+        for version in OLDEST..=VERSION {
+            let text = told(std::fs::read(file(version, "snapshot")).expect("read"));
+            std::fs::write(file(version, "snapshot.txt"), text).expect("written");
+        }
+    }
+    for version in OLDEST..=VERSION {
+        let bytes = std::fs::read(file(version, "snapshot")).expect("each version has its file");
+        let expected = std::fs::read_to_string(file(version, "snapshot.txt")).expect("and what it says");
+        assert!(
+            told(bytes) == expected,
+            "v{version}.snapshot no longer says v{version}.snapshot.txt: see the head of this file"
+        );
+    }
+}
+
+#[test]
+fn a_snapshot_comes_back_byte_for_byte() {
+    let bytes = taken();
+    assert_eq!(taken(), bytes, "and is written the same each time");
+    let disk = FakeDisk::default();
+    disk.put(&snapshot::name(2), bytes.clone());
+    disk.put(&frame::segment_name(2), before().encode().to_vec());
+    let snapshot = Snapshot::read(&disk, 2).unwrap_or_else(|unusable| panic!("{}", unusable.damage));
+    let fold = Fold::of(&snapshot, None, Some(beside())).expect("a state, and what is beside it");
+    assert_eq!(fold.encode(&before(), None), bytes);
 }

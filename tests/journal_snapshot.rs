@@ -10,6 +10,7 @@ use shard_support::{BEGIN, cancel, contact};
 use usher::engine::state::State;
 use usher::engine::time::{Span, Time};
 use usher::journal::{Keep, OpenError, Options};
+use usher::shard::Refused;
 use usher::wire::{Wire, Writer};
 
 /// How long anything may take that should come at once.
@@ -223,4 +224,46 @@ fn a_kill_at_any_point_of_the_making_of_a_snapshot_loses_nothing() {
         }
     }
     assert!(snapshots(&disk).len() >= 2, "some were made");
+}
+
+#[test]
+fn row_88_a_disk_that_fills_up_because_no_snapshot_can_be_made_is_told_before_and_refused_after() {
+    let disk = FakeDisk::default();
+    let mut stand = begin(&disk, Span::ZERO);
+    let room = 64 * SEGMENT;
+    disk.bound(Some(room), Some("snapshot.part"));
+    let (mut number, mut told) = (0, Vec::new());
+    let refused = loop {
+        told.push(stand.monitor.look());
+        number += 1;
+        match stand.run(contact(&format!("c{number}"))) {
+            Ok(_) => assert!(number < 10_000, "it never runs out"),
+            Err(refused) => break refused,
+        }
+    };
+    assert_eq!(refused, Refused::JournalFull);
+    // Nothing went that no snapshot stands for, and what it came to could be seen all the way.
+    assert_eq!(snapshots(&disk), Vec::<String>::new());
+    assert!(disk.segments()[0].starts_with("0000000000000001"), "{:?}", disk.segments());
+    let free: Vec<u64> = told.iter().map(|held| held.free_bytes.expect("it is told")).collect();
+    // What a segment did not use comes back when it is full, and no more than that.
+    assert!(free.windows(2).all(|two| two[1] < two[0] + SEGMENT), "{free:?}");
+    assert!(free[free.len() / 2] < free[0] - room / 4, "{free:?}");
+    let low = free.iter().position(|free| *free < room / 4).expect("it came to a quarter");
+    assert!(told[low].fault.is_none() && free.len() - low > 20, "there was time: {low} of {}", free.len());
+    assert!(told.iter().any(|held| held.bytes > room / 2), "and its own bytes are told");
+    for at in 1..=10 {
+        stand.run(cancel(&format!("c{at}"))).expect("there is a reserve for what ends work");
+    }
+    // With room for a snapshot it goes on by itself, and what is old goes.
+    disk.bound(Some(4 * room), None);
+    let begun = Instant::now();
+    while disk.segments()[0].starts_with("0000000000000001") {
+        assert!(begun.elapsed() < PATIENCE, "what is old stays");
+        number += 1;
+        match stand.run(contact(&format!("c{number}"))) {
+            Ok(_) | Err(Refused::JournalFull) => std::thread::yield_now(),
+            Err(refused) => panic!("{refused:?}"),
+        }
+    }
 }

@@ -16,6 +16,7 @@ use usher::engine::Engine;
 use usher::engine::command::Command;
 use usher::engine::id::Text;
 use usher::engine::time::Time;
+use usher::http::listener::Bounded;
 use usher::http::live::Live;
 use usher::http::ready::Readiness;
 use usher::http::{self, Site};
@@ -79,6 +80,7 @@ async fn open(center: &Center) -> Doors {
     let (grpc_addr, http_addr) = (address(&grpc), address(&http));
     let second = std::time::Duration::from_secs(60);
     let options = rpc::Options {
+        connections: 100,
         max_message_bytes: 4 << 20,
         max_streams: 100,
         stream_buffer: 1_024,
@@ -104,7 +106,7 @@ async fn open(center: &Center) -> Doors {
         telemetry.render(now, usher::telemetry::Shell::default(), &snapshots)
     });
     let site = Site { metrics, ready: Arc::new(Readiness::missing_all(&[])), live };
-    tokio::spawn(http::serve(http, site, std::future::pending()));
+    tokio::spawn(http::serve(Bounded::new(http), site, std::future::pending()));
     let channel = Channel::from_shared(format!("http://{grpc_addr}")).expect("an address").connect().await;
     Doors { grpc: grpc_addr, http: http_addr, channel: channel.expect("it listens"), shard: handle }
 }

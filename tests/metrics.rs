@@ -154,7 +154,9 @@ impl Desk {
     }
 
     fn page(&self) -> Page {
-        Page::read(&self.telemetry.render(self.now, Shell { ingress_depth: 3, ingress_refused: 4, stream_lag: 5 }, &[]))
+        let (journal_bytes, journal_free) = (Some(6), Some(7));
+        let shell = Shell { ingress_depth: 3, ingress_refused: 4, stream_lag: 5, journal_bytes, journal_free };
+        Page::read(&self.telemetry.render(self.now, shell, &[]))
     }
 }
 
@@ -215,6 +217,8 @@ fn a_scripted_call_gives_exact_counters() {
         (r#"agent_state_seconds_total{tenant="acme",team="desk",state="idle",reason=""}"#, 1.0),
         (r#"config_version_info{tenant="acme",version="1"}"#, 1.0),
         ("ingress_depth", 3.0),
+        ("journal_bytes", 6.0),
+        ("journal_free_bytes", 7.0),
         ("stream_lag_events", 5.0),
         ("ingress_refused_total", 4.0),
     ]);

@@ -14,14 +14,15 @@ use usher::engine::state::State;
 
 impl Witness for Model {
     fn see(&mut self, state: &State, batch: &Batch<'_>) -> Result<(), String> {
+        let command = batch.command.filter(|(_, reply)| reply.as_ref().is_ok_and(|reply| !reply.repeated));
+        let class = command.and_then(|(request, _)| self.expect_class(batch.now, &request.command, state));
         for recorded in batch.events {
             self.take(recorded)?;
         }
         self.know_gateways(state);
-        if let Some((request, Ok(reply))) = batch.command
-            && !reply.repeated
-        {
+        if let Some((request, Ok(reply))) = command {
             self.sign_of_life(batch.now, &request.command);
+            class.iter().try_for_each(|class| self.check_class(class, reply, batch.events))?;
         }
         self.check_none_due()?;
         self.check_steps(batch.quiet && batch.command.is_none())?;

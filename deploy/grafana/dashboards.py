@@ -284,6 +284,9 @@ def server():
               [("usher_ingress_depth", "depth"), ("rate(usher_ingress_refused_total[$__rate_interval])", "refused per s"),
                ("usher_stream_lag_events", "behind")],
               "Commands not yet looked at, those refused for want of room, and events that wait for the slowest reader of a stream.")
+    board.add("timeseries", "Journal", "bytes", 8, 8,
+              [("usher_journal_bytes", "journal"), ("usher_journal_free_bytes", "free on its disk")],
+              "Segments and snapshots, and the room left for more.")
     board.add("timeseries", "CPU", "percentunit", 6, 8, [("rate(process_cpu_seconds_total{job=\"usher\"}[$__rate_interval])", "CPU")],
               "Cores in use.")
     board.add("timeseries", "Memory", "bytes", 6, 8, [("process_resident_memory_bytes{job=\"usher\"}", "resident")], "Resident memory.")

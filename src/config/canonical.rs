@@ -12,9 +12,9 @@ use super::{Config, Journal, Keepalive, Limits, Server, Telemetry};
 use crate::engine::agent::{AgentProfile, AgentType};
 use crate::engine::id::Text;
 use crate::engine::policy::{
-    Action, Broadcast, Channel, Connect, ContactOrder, Exhausted, Hysteresis, IdleClock, Membership, OfferRate,
-    Overflow, Policy, Queue, QueueGroup, Reserve, Rules, Selection, ServiceLevel, Shift, ShiftBreak, Skill, SkipIf,
-    Step, Team, Trigger, WrapUp,
+    Action, Broadcast, Channel, ClassRule, Classification, Connect, ContactOrder, Exhausted, Hysteresis, IdleClock,
+    Membership, OfferRate, Overflow, Policy, Queue, QueueGroup, Reserve, Rules, Selection, ServiceLevel, Shift,
+    ShiftBreak, Skill, SkipIf, Step, Team, Trigger, WrapUp,
 };
 use crate::engine::requirement;
 use crate::engine::time::Span;
@@ -85,6 +85,7 @@ pub(super) fn tenant(policy: &Policy) -> Table {
         queues,
         queue_groups,
         reserves,
+        classification,
         teams,
         agents,
         rules,
@@ -106,6 +107,9 @@ pub(super) fn tenant(policy: &Policy) -> Table {
     list("reserve", reserves.iter().map(reserve).collect());
     list("teams", teams.iter().map(team).collect());
     list("agents", agents.iter().map(|profile| agent(profile)).collect());
+    if let Some(classes) = self::classification(classification) {
+        table.insert("classification".into(), Value::Table(classes));
+    }
     table
 }
 
@@ -318,6 +322,44 @@ fn exhausted(exhausted: Exhausted) -> Table {
     if let Some(after) = after {
         table.insert("after".into(), duration(after));
     }
+    table
+}
+
+/// None when contacts must name their queue.
+fn classification(classification: &Classification) -> Option<Table> {
+    let Classification { rules, fallback } = classification;
+    let mut table = Table::new();
+    put(&mut table, "fallback", fallback.as_ref()?);
+    if !rules.is_empty() {
+        let rules = rules.iter().map(|rule| Value::Table(class_rule(rule)));
+        table.insert("rules".into(), Value::Array(rules.collect()));
+    }
+    Some(table)
+}
+
+fn class_rule(rule: &ClassRule) -> Table {
+    let ClassRule { channels, when, priority_at_least, age_at_least, asks, queue, set_priority, set_requirement } =
+        rule;
+    let mut table = Table::new();
+    for (key, names) in [("channels", channels), ("asks", asks)] {
+        if !names.is_empty() {
+            table.insert(key.into(), texts(names));
+        }
+    }
+    for (key, requirement) in [("when", when), ("set_requirement", set_requirement)] {
+        if let Some(requirement) = requirement {
+            put(&mut table, key, &requirement.text);
+        }
+    }
+    for (key, priority) in [("priority_at_least", priority_at_least), ("set_priority", set_priority)] {
+        if let Some(priority) = priority {
+            table.insert(key.into(), Value::Integer(i64::from(*priority)));
+        }
+    }
+    if let Some(age) = age_at_least {
+        table.insert("age_at_least".into(), duration(*age));
+    }
+    put(&mut table, "queue", queue);
     table
 }
 

@@ -7,6 +7,7 @@
 //! the command line use it too. [`score`] is that of the selection "best_score". [`import`] reads agents from CSV. Never knows the shard or gRPC. Read `schema` next.
 
 pub mod canonical;
+mod classify;
 mod coverage;
 pub mod diff;
 pub mod duration;

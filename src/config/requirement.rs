@@ -123,10 +123,7 @@ impl std::error::Error for RequirementError {}
 /// The first fault: text or canonical text longer than [`limits::REQUIREMENT_BYTES`], a character, word or order of
 /// words outside the grammar, more than [`DEPTH`] levels, a level outside 1-10, an empty range or an unknown skill.
 pub fn parse(text: &str, skills: &dyn Fn(&str) -> bool) -> Result<Requirement, RequirementError> {
-    if text.len() > limits::REQUIREMENT_BYTES {
-        let message = format!("longer than {} bytes", limits::REQUIREMENT_BYTES);
-        return Err(RequirementError::at(text, text.floor_char_boundary(limits::REQUIREMENT_BYTES), message));
-    }
+    fits(text)?;
     let tokens = tokens(text)?;
     let mut parser = Parser { text, tokens, next: 0, depth: 0, skills };
     let expr = parser.requirement()?;
@@ -134,12 +131,25 @@ pub fn parse(text: &str, skills: &dyn Fn(&str) -> bool) -> Result<Requirement, R
         return Err(parser.expected("`and`, `or` or the end"));
     }
     let expr = normal(expr);
-    let canonical = canonical(&expr);
+    Ok(Requirement { text: fits_canonical(text, canonical(&expr))?, expr })
+}
+
+/// Refuses a text that is too long to be read.
+pub(super) fn fits(text: &str) -> Result<(), RequirementError> {
+    if text.len() > limits::REQUIREMENT_BYTES {
+        let message = format!("longer than {} bytes", limits::REQUIREMENT_BYTES);
+        return Err(RequirementError::at(text, text.floor_char_boundary(limits::REQUIREMENT_BYTES), message));
+    }
+    Ok(())
+}
+
+/// The canonical form of a text, refused when it is too long to be read back: quotes inside quotes make it longer.
+pub(super) fn fits_canonical(text: &str, canonical: String) -> Result<Text, RequirementError> {
     if canonical.len() > limits::REQUIREMENT_BYTES {
         let message = format!("longer than {} bytes in canonical form", limits::REQUIREMENT_BYTES);
         return Err(RequirementError::at(text, 0, message));
     }
-    Ok(Requirement { text: canonical.into(), expr })
+    Ok(canonical.into())
 }
 
 struct Parser<'a> {

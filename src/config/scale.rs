@@ -18,6 +18,7 @@ pub fn faster(policy: &mut Policy, by: u32) {
         queues,
         queue_groups: _,
         reserves,
+        classification,
         teams,
         agents: _,
         rules,
@@ -29,6 +30,8 @@ pub fn faster(policy: &mut Policy, by: u32) {
     for rate in teams.iter_mut().filter_map(|team| team.offer_rate_limit.as_mut()) {
         shorten(&mut rate.per, by);
     }
+    let ages = classification.rules.iter_mut().filter_map(|rule| rule.age_at_least.as_mut());
+    ages.for_each(|age| shorten(age, by));
     let memberships = teams.iter_mut().flat_map(|team| team.queues.iter_mut());
     released.chain(memberships.map(|membership| &mut membership.delay)).for_each(|time| shorten(time, by));
 }

@@ -22,7 +22,7 @@ use super::duration::Duration;
 pub(super) const LATER_KEYS: [(&str, &[&str]); 6] = [
     ("Document", &["auth"]),
     ("Server", &["tls", "auth"]),
-    ("Tenant", &["reserve", "calendars", "classification", "pools"]),
+    ("Tenant", &["reserve", "calendars", "pools"]),
     ("Channel", &["pool"]),
     ("Queue", &["calendar", "reserve", "channels"]),
     ("Agent", &["shifts", "cost_per_hour", "max_occupancy"]),
@@ -273,6 +273,8 @@ pub struct Tenant {
     /// Agents of a team kept back from a queue.
     #[serde(default)]
     pub reserve: Vec<Reserve>,
+    /// Where contacts go that name no queue.
+    pub classification: Option<Classification>,
     /// The teams there are.
     #[serde(default)]
     pub teams: Vec<Team>,
@@ -526,6 +528,45 @@ pub enum ExhaustedThen {
     AnyInQueue,
     /// The overflow rules with when = "steps_exhausted" act.
     Overflow,
+}
+
+/// Where contacts go that name no queue: the first rule that matches says it, or else the fallback.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Classification {
+    /// The queue of contacts that no rule matches.
+    pub fallback: At<String>,
+    /// The rules, in order.
+    #[serde(default)]
+    pub rules: Vec<At<ClassRule>>,
+}
+
+/// One classification rule. All its conditions must hold; one without any matches every contact.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ClassRule {
+    /// The contact's channel is one of these. Default: any.
+    #[serde(default)]
+    pub channels: Vec<At<String>>,
+    /// A condition on the contact's and the customer's attributes, in the language of requirements, such as
+    /// "attr.customer_value >= 50".
+    pub when: Option<At<String>>,
+    /// The contact's priority is at least this.
+    #[schemars(range(min = -100, max = 100))]
+    pub priority_at_least: Option<i32>,
+    /// The contact arrived at least so long ago.
+    #[schemars(extend("x-max" = "90d"))]
+    pub age_at_least: Option<Duration>,
+    /// Skills that the contact's own requirement names, all of them.
+    #[serde(default)]
+    pub asks: Vec<At<String>>,
+    /// The queue it goes to.
+    pub queue: At<String>,
+    /// The priority it gets. Default: its own.
+    #[schemars(range(min = -100, max = 100))]
+    pub set_priority: Option<i32>,
+    /// The requirement it gets in place of its own. Default: its own.
+    pub set_requirement: Option<At<String>>,
 }
 
 /// One overflow rule. It acts once per contact and stay in the queue; the first that is set off and possible does.

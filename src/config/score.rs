@@ -24,7 +24,7 @@ use crate::engine::requirement::Value;
 use crate::engine::score::{Operation, Score, ScoreExpr};
 
 use super::lexer::{Kind, Token, sign_text, tokens};
-use super::requirement::{RequirementError, is_word, number, quote};
+use super::requirement::{RequirementError, fits, fits_canonical, is_word, number, quote};
 
 /// Parentheses within one another at most.
 const DEPTH: usize = 16;
@@ -33,19 +33,17 @@ const DEPTH: usize = 16;
 ///
 /// # Errors
 ///
-/// The first fault: a text longer than [`limits::REQUIREMENT_BYTES`], a character, word or order of words outside the
-/// grammar, parentheses too deep, more than [`limits::SCORE_OPERATIONS`] operations, or an unknown skill.
+/// The first fault: text or canonical text longer than [`limits::REQUIREMENT_BYTES`], a character, word or order of
+/// words outside the grammar, parentheses too deep, more than [`limits::SCORE_OPERATIONS`] operations, or an unknown
+/// skill.
 pub fn parse(text: &str, skills: &dyn Fn(&str) -> bool) -> Result<Score, RequirementError> {
-    if text.len() > limits::REQUIREMENT_BYTES {
-        let message = format!("longer than {} bytes", limits::REQUIREMENT_BYTES);
-        return Err(RequirementError::at(text, text.floor_char_boundary(limits::REQUIREMENT_BYTES), message));
-    }
+    fits(text)?;
     let mut parser = Parser { text, tokens: tokens(text)?, next: 0, depth: 0, operations: 0, skills };
     let expr = parser.score()?;
     if parser.token().kind != Kind::End {
         return Err(parser.expected("`+`, `-`, `*` or the end"));
     }
-    Ok(Score { text: canonical(&expr).into(), expr })
+    Ok(Score { text: fits_canonical(text, canonical(&expr))?, expr })
 }
 
 struct Parser<'a> {
@@ -298,6 +296,8 @@ mod tests {
         }
         let long = vec!["1"; limits::SCORE_OPERATIONS + 2].join(" + ");
         assert!(read(&long).expect_err("too long").message.contains("operations"));
+        let quotes = format!("'{}' + 1", "\"".repeat(limits::REQUIREMENT_BYTES / 2));
+        assert!(read(&quotes).expect_err("too long to be read back").message.contains("in canonical form"));
         let deep = format!("{}1{}", "(".repeat(17), ")".repeat(17));
         assert!(read(&deep).expect_err("too deep").message.contains("nested deeper"));
     }

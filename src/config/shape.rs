@@ -47,6 +47,8 @@ pub(super) static CONFIGURATION: Kind = Kind {
         ("Queue", "[[tenants.queues]]"),
         ("QueueGroup", "[[tenants.queue_groups]]"),
         ("Reserve", "[[tenants.reserve]]"),
+        ("Classification", "[tenants.classification]"),
+        ("ClassRule", "[[tenants.classification.rules]]"),
         ("Team", "[[tenants.teams]]"),
         ("Agent", "[[tenants.agents]]"),
     ],

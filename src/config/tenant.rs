@@ -11,6 +11,7 @@ use crate::engine::policy::{self, Policy, Rules};
 use crate::engine::requirement::{Requirement, Value};
 use crate::engine::time::Span;
 
+use super::classify;
 use super::coverage;
 use super::duration::Duration;
 use super::fault::Gathered;
@@ -59,7 +60,7 @@ impl Known {
 /// Builds the policy. What is returned is of use only if no fault was added. `whole` says that nothing was taken out of
 /// the file for a fault.
 pub(super) fn policy(
-    table: schema::Tenant,
+    mut table: schema::Tenant,
     whole: bool,
     faults: &mut Gathered<'_>,
     warnings: &mut Gathered<'_>,
@@ -82,6 +83,8 @@ pub(super) fn policy(
     let reserves = routing::reserves(&table, &known, faults);
     let rules = rules(&table);
     let spots = coverage::Spots::of(&table);
+    let channels = channels(std::mem::take(&mut table.channels));
+    let classification = classify::classification(table.classification.as_ref(), &known, &channels, faults);
     let policy = Policy {
         version: 0,
         tenant: text(&table.id),
@@ -89,10 +92,11 @@ pub(super) fn policy(
         not_ready_reasons: labels(&table.not_ready_reasons),
         dispositions: labels(&table.dispositions),
         skills: table.skills.into_iter().map(skill).collect(),
-        channels: channels(table.channels),
+        channels,
         queues: table.queues.into_iter().map(|queue| self::queue(queue, &known, faults)).collect(),
         queue_groups: table.queue_groups.iter().map(|group| routing::queue_group(group, &known, faults)).collect(),
         reserves,
+        classification,
         teams: table.teams.into_iter().map(|team| self::team(team, &known, faults)).collect(),
         agents: table.agents.into_iter().map(|agent| Arc::new(self::agent(agent, &known, faults))).collect(),
         rules,

@@ -73,6 +73,8 @@ pub enum ChangeCause {
     Transferred,
     /// An overflow rule says so.
     Overflow,
+    /// A classification rule does.
+    Classified,
 }
 
 /// What an update changes; `None` leaves as is.
@@ -196,6 +198,13 @@ pub enum Command {
         to: Text,
         /// Which.
         which: MoveWhich,
+    },
+    /// Sends a waiting contact where the classification rules in force say, or to a queue.
+    ReclassifyContact {
+        /// The contact's id.
+        contact_id: Text,
+        /// The queue's id; empty for as the rules say.
+        queue: Text,
     },
     /// Turns a waiting contact into a callback.
     RequestCallback {

@@ -88,6 +88,8 @@ pub enum EntryCause {
     Moved,
     /// An overflow rule sent it.
     Overflowed,
+    /// It was classified again.
+    Reclassified,
 }
 
 /// How an entry that was not answered ended.
@@ -131,6 +133,8 @@ pub enum Event {
         moved: u32,
         /// Contacts it left where they were.
         skipped: u32,
+        /// The classification rule that matched, of a ReclassifyContact.
+        rule: Option<u32>,
     },
     /// A policy came into force.
     PolicyApplied {

@@ -37,6 +37,8 @@ pub const WAITING_PLACES: u32 = CONTACTS as u32;
 pub const AGING: i64 = 1_000_000_000;
 /// Agents a reserve may keep idle.
 pub const KEEP_IDLE: u32 = AGENTS as u32;
+/// Classification rules of a tenant.
+pub const CLASS_RULES: usize = 1_000;
 /// Overflow rules per queue: which of them acted is kept in one word per entry.
 pub const OVERFLOW_RULES: usize = 32;
 /// Steps per queue: which of them were passed over is kept in one word per entry.

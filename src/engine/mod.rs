@@ -57,6 +57,8 @@ pub struct Reply {
     pub moved: u32,
     /// Contacts it left, because they are answered or ended by now.
     pub skipped: u32,
+    /// The classification rule that matched, by its place in the policy.
+    pub rule: Option<u32>,
     /// Whether this is the answer to an earlier, identical request.
     pub repeated: bool,
 }
@@ -144,12 +146,13 @@ impl Engine {
                 created: subject.created,
                 moved: subject.moved,
                 skipped: subject.skipped,
+                rule: subject.rule,
             };
             self.emit(now, event, out);
         }
         let sequence = self.state.sequence();
-        let decide::Subject { agent, created, moved, skipped, .. } = subject;
-        Ok(Reply { sequence, contact, agent, created, moved, skipped, repeated: false })
+        let decide::Subject { agent, created, moved, skipped, rule, .. } = subject;
+        Ok(Reply { sequence, contact, agent, created, moved, skipped, rule, repeated: false })
     }
 
     /// Fires deadlines due at or before `now`, at most `max` of them; whether more are due.

@@ -35,6 +35,8 @@ pub struct Policy {
     pub queue_groups: Vec<QueueGroup>,
     /// Agents kept back from a queue's contacts.
     pub reserves: Vec<Reserve>,
+    /// Where contacts go that name no queue.
+    pub classification: Classification,
     /// The teams there are.
     pub teams: Vec<Team>,
     /// Agents managed by configuration.
@@ -58,6 +60,7 @@ impl Policy {
             queues,
             queue_groups,
             reserves,
+            classification,
             teams,
             agents,
             rules,
@@ -71,6 +74,7 @@ impl Policy {
             && *channels == other.channels
             && *queue_groups == other.queue_groups
             && *reserves == other.reserves
+            && *classification == other.classification
             && *rules == other.rules
             && *teams == other.teams
             && *queues == other.queues
@@ -669,6 +673,36 @@ pub struct OfferRate {
     pub offers: u32,
     /// In how long a time.
     pub per: Span,
+}
+
+/// Where contacts go that name no queue: the first rule that matches says it, or else the fallback.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Classification {
+    /// The rules, in order; at most [`super::limits::CLASS_RULES`].
+    pub rules: Vec<ClassRule>,
+    /// The queue of contacts that no rule matches; none when there are no rules.
+    pub fallback: Option<Text>,
+}
+
+/// One classification rule. All its conditions must hold; one without any matches every contact.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ClassRule {
+    /// The contact's channel is one of these; empty for any.
+    pub channels: Vec<Text>,
+    /// A condition on the contact's attributes, the customer's among them, in the grammar of requirements.
+    pub when: Option<Arc<Requirement>>,
+    /// The contact's priority is at least this.
+    pub priority_at_least: Option<i32>,
+    /// As long has passed since its adjusted arrival.
+    pub age_at_least: Option<Span>,
+    /// Skills that the contact's own requirement names, all of them.
+    pub asks: Vec<Text>,
+    /// The queue it goes to.
+    pub queue: Text,
+    /// The priority it gets; none leaves its own.
+    pub set_priority: Option<i32>,
+    /// The requirement it gets in place of its own; none leaves its own.
+    pub set_requirement: Option<Arc<Requirement>>,
 }
 
 /// A team: agents who serve the same queues.

@@ -17,7 +17,6 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Router, serve as serve_on};
-use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
 use listener::Bounded;
@@ -67,11 +66,11 @@ pub fn router(site: Site) -> Router {
 /// # Errors
 /// When the listener fails for good.
 pub async fn serve(
-    listener: TcpListener,
+    listener: Bounded,
     site: Site,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> std::io::Result<()> {
-    serve_on(Bounded::new(listener), router(site)).with_graceful_shutdown(shutdown).await
+    serve_on(listener, router(site)).with_graceful_shutdown(shutdown).await
 }
 
 /// Refuses bodies, which no route has a use for, and answers late when an answer takes too long.

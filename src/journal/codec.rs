@@ -18,9 +18,9 @@ use crate::engine::contact::{
 use crate::engine::event::{Answer, EntryCause, EntryExit, Event, Facts, Recorded};
 use crate::engine::id::Text;
 use crate::engine::policy::{
-    Action, Broadcast, Channel, Connect, ContactOrder, Exhausted, Hysteresis, IdleClock, Membership, OfferRate,
-    Overflow, Policy, PolicyChange, PolicyTrigger, Queue, QueueGroup, RemovedQueue, Reserve, Rules, Selection,
-    ServiceLevel, Shift, ShiftBreak, Skill, SkipIf, Step, Team, Trigger, WrapUp,
+    Action, Broadcast, Channel, ClassRule, Classification, Connect, ContactOrder, Exhausted, Hysteresis, IdleClock,
+    Membership, OfferRate, Overflow, Policy, PolicyChange, PolicyTrigger, Queue, QueueGroup, RemovedQueue, Reserve,
+    Rules, Selection, ServiceLevel, Shift, ShiftBreak, Skill, SkipIf, Step, Team, Trigger, WrapUp,
 };
 use crate::engine::requirement::{Comparison, Expr, Requirement, Value};
 use crate::engine::score::{Operation, Score, ScoreExpr};
@@ -33,7 +33,7 @@ pub const VERSION: u16 = 1;
 pub const OLDEST: u16 = 1;
 
 variants!(Event, EVENTS {
-    1 = RequestRemembered { stamp, contact, agent, created, moved, skipped }
+    1 = RequestRemembered { stamp, contact, agent, created, moved, skipped, rule }
     2 = PolicyApplied { policy, change, reevaluated }
     3 = ContactCreated { contact, new }
     4 = ContactQueued { contact, queue, cause, only }
@@ -140,6 +140,7 @@ record!(Policy {
     queues,
     queue_groups,
     reserves,
+    classification,
     teams,
     agents,
     rules,
@@ -205,6 +206,8 @@ record!(Broadcast { min, max });
 record!(Step { after, require, drop, prefer, skip_if });
 record!(Overflow { trigger, action });
 record!(QueueGroup { id, queues, limit });
+record!(Classification { rules, fallback });
+record!(ClassRule { channels, when, priority_at_least, age_at_least, asks, queue, set_priority, set_requirement });
 record!(Reserve { team, queue, keep_idle, release_after, lender_within_target, hysteresis });
 record!(Hysteresis { start, stop, ratio_ppm });
 record!(Membership { queue, priority, delay, rank, ratio_ppm });
@@ -250,8 +253,8 @@ names!(Reason {
     8 = QueueRemoved, 9 = QueueFull, 10 = Callback, 11 = Rule, 12 = External,
     13 = QueueClosed,
 });
-names!(EntryCause { 0 = Arrived, 1 = Scheduled, 2 = Transferred, 3 = Requeued, 4 = Moved, 5 = Overflowed });
-names!(ChangeCause { 0 = Client, 1 = Supervisor, 2 = Transferred, 3 = Overflow });
+names!(EntryCause { 0 = Arrived, 1 = Scheduled, 2 = Transferred, 3 = Requeued, 4 = Moved, 5 = Overflowed, 6 = Reclassified });
+names!(ChangeCause { 0 = Client, 1 = Supervisor, 2 = Transferred, 3 = Overflow, 4 = Classified });
 names!(SurveyKind { 0 = Csat, 1 = Nps });
 names!(SurveyResult { 0 = Positive, 1 = Neutral, 2 = Negative });
 names!(PolicyTrigger { 0 = Start, 1 = Signal, 2 = File, 3 = Request, 4 = Rollback });

@@ -153,7 +153,7 @@ record!(Leg {
     resolved,
 });
 record!(Bar { contact, agent, until, next });
-record!(Reply { sequence, contact, agent, created, moved, skipped, repeated });
+record!(Reply { sequence, contact, agent, created, moved, skipped, rule, repeated });
 record!(Books {
     offered,
     answered,

@@ -299,6 +299,7 @@ impl ContactService for Edge {
         requeue_contact(RequeueContactRequest) -> RequeueContactResponse;
         park_contact(ParkContactRequest) -> ParkContactResponse;
         unpark_contact(UnparkContactRequest) -> UnparkContactResponse;
+        reclassify_contact(ReclassifyContactRequest) -> ReclassifyContactResponse;
     }
 
     async fn get_contact(&self, request: Request<pb::GetContactRequest>) -> Answer<pb::GetContactResponse> {
@@ -325,7 +326,6 @@ impl ContactService for Edge {
     }
 
     super::later_methods! {
-        reclassify_contact(ReclassifyContactRequest) -> ReclassifyContactResponse, "ReclassifyContact";
         consult_contact(ConsultContactRequest) -> ConsultContactResponse, "ConsultContact";
         explain_contact(ExplainContactRequest) -> ExplainContactResponse, "ExplainContact";
     }

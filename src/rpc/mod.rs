@@ -14,6 +14,7 @@ pub mod convert;
 mod deadline;
 pub mod health;
 pub mod import;
+mod incoming;
 pub mod names;
 mod reports;
 mod serve;

@@ -82,6 +82,7 @@ pub fn cause_to(cause: EntryCause) -> v1::QueueCause {
         EntryCause::Requeued => v1::QueueCause::Requeued,
         EntryCause::Moved => v1::QueueCause::Moved,
         EntryCause::Overflowed => v1::QueueCause::Overflowed,
+        EntryCause::Reclassified => v1::QueueCause::Reclassified,
     }
 }
 
@@ -92,6 +93,7 @@ pub fn change_to(cause: ChangeCause) -> v1::UpdateCause {
         ChangeCause::Supervisor => v1::UpdateCause::Supervisor,
         ChangeCause::Transferred => v1::UpdateCause::Transferred,
         ChangeCause::Overflow => v1::UpdateCause::Overflow,
+        ChangeCause::Classified => v1::UpdateCause::Classified,
     }
 }
 

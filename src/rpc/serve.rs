@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tonic::transport::Server;
-use tonic::transport::server::TcpIncoming;
 use usher_proto::v1::admin_service_server::AdminServiceServer;
 use usher_proto::v1::agent_service_server::AgentServiceServer;
 use usher_proto::v1::contact_service_server::ContactServiceServer;
 use usher_proto::v1::supervisor_service_server::SupervisorServiceServer;
 
 use super::deadline::Deadlines;
+use super::incoming::connections;
 use super::{Edge, Probe};
 use crate::reload::Reload;
 use crate::shard::ShardHandle;
@@ -28,6 +28,8 @@ const CONNECTION_WINDOW: u32 = 8 << 20;
 /// How the server treats its clients.
 #[derive(Clone, Debug)]
 pub struct Options {
+    /// Connections at once; the next waits.
+    pub connections: usize,
     /// Largest message read, in bytes.
     pub max_message_bytes: usize,
     /// Streams one connection may have open.
@@ -74,9 +76,7 @@ pub async fn serve(
     health.set_serving::<AgentServiceServer<Edge>>().await;
     health.set_serving::<SupervisorServiceServer<Edge>>().await;
     health.set_serving::<AdminServiceServer<Edge>>().await;
-    // Set here: the builder's own setting does not reach connections that come from a listener of ours, and without it
-    // a reply waits up to 40 ms for the client's acknowledgement.
-    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+    let incoming = connections(listener, options.connections);
     Server::builder()
         .accept_http1(true)
         .timeout(options.request_timeout)

@@ -76,7 +76,7 @@ macro_rules! stamped {
 stamped! {
     CreateContactRequest UpdateContactRequest ConnectContactRequest HoldContactRequest ResumeContactRequest
     CompleteContactRequest CancelContactRequest TransferContactRequest RequeueContactRequest ParkContactRequest
-    UnparkContactRequest UpsertAgentRequest DeleteAgentRequest SignInRequest SignOutRequest SetPresenceRequest
+    UnparkContactRequest ReclassifyContactRequest UpsertAgentRequest DeleteAgentRequest SignInRequest SignOutRequest SetPresenceRequest
     AcceptOfferRequest DeclineOfferRequest CompleteWrapUpRequest SetAgentPresenceRequest SetContactPriorityRequest
     PickContactRequest AssignContactRequest SetQueueOpenRequest
     SetAgentSkillsRequest
@@ -512,6 +512,22 @@ impl Verb for v1::MoveContactsRequest {
     fn render(done: Done) -> v1::MoveContactsResponse {
         let crate::engine::Reply { sequence, moved, skipped, .. } = done.reply;
         v1::MoveContactsResponse { moved: moved as i32, sequence, skipped: skipped as i32 }
+    }
+}
+
+impl Verb for v1::ReclassifyContactRequest {
+    type Response = v1::ReclassifyContactResponse;
+    const METHOD: u16 = 43;
+    fn show(&self, brief: bool) -> Show {
+        contact_in(brief)
+    }
+    fn command(self, _: &Context) -> Result<Command, Problem> {
+        let queue = input::optional_id("queue", self.queue)?;
+        Ok(Command::ReclassifyContact { contact_id: contact_id(self.contact_id)?, queue })
+    }
+    fn render(done: Done) -> v1::ReclassifyContactResponse {
+        let (sequence, rule) = (done.reply.sequence, done.reply.rule.map(|rule| rule as i32));
+        v1::ReclassifyContactResponse { contact: contact_of(&done), sequence, rule }
     }
 }
 

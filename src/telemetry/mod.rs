@@ -47,6 +47,10 @@ pub struct Shell {
     pub ingress_refused: u64,
     /// Events that wait for the reader of a stream who is furthest behind.
     pub stream_lag: u64,
+    /// Bytes of the journal, where there is one.
+    pub journal_bytes: Option<u64>,
+    /// Bytes free on its disk; none when that cannot be told.
+    pub journal_free: Option<u64>,
 }
 
 /// The metrics of the process.
@@ -181,6 +185,13 @@ impl Telemetry {
         self.decisions.write(&mut page, &names::DECISION, names::DECISION_BOUNDS);
         self.offers.write(&mut page, &names::OFFER_LATENCY, names::OFFER_BOUNDS);
         self.commits.write(&mut page, &names::JOURNAL_COMMIT, names::JOURNAL_COMMIT_BOUNDS);
+        for (metric, bytes) in
+            [(&names::JOURNAL_BYTES, shell.journal_bytes), (&names::JOURNAL_FREE, shell.journal_free)]
+        {
+            if let Some(bytes) = bytes {
+                page.single(metric, bytes);
+            }
+        }
         page.single(&names::INGRESS_DEPTH, shell.ingress_depth);
         page.single(&names::INGRESS_REFUSED, shell.ingress_refused);
         page.single(&names::STREAM_LAG, shell.stream_lag);

@@ -166,6 +166,10 @@ metrics! {
         "Time from the instant of the command or deadline that made an offer possible to the offer being published.";
     JOURNAL_COMMIT = "usher_journal_commit_seconds" Histogram Seconds []
         "Time from the first batch of a commit being handed to the journal until all of it was durable.";
+    JOURNAL_BYTES = "usher_journal_bytes" Gauge Bytes []
+        "Bytes of the journal: its segments and snapshots.";
+    JOURNAL_FREE = "usher_journal_free_bytes" Gauge Bytes []
+        "Bytes free on the journal's disk. When they run out new work is refused JOURNAL_FULL.";
     INGRESS_DEPTH = "usher_ingress_depth" Gauge Count []
         "Commands taken in and not yet looked at.";
     INGRESS_REFUSED = "usher_ingress_refused_total" Counter Count []

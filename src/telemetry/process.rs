@@ -47,7 +47,9 @@ fn boot_seconds() -> Option<u64> {
     text.lines().find_map(|line| line.strip_prefix("btime "))?.trim().parse().ok()
 }
 
-fn max_fds() -> Option<u64> {
+/// Files the process may have open; none when that cannot be read or there is no bound.
+#[must_use]
+pub fn max_fds() -> Option<u64> {
     let text = fs::read_to_string("/proc/self/limits").ok()?;
     text.lines().find_map(|line| line.strip_prefix("Max open files"))?.split_whitespace().next()?.parse().ok()
 }

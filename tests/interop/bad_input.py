@@ -631,6 +631,14 @@ CONTACT_VERBS = [
     contact_verb("ParkContact", "QUEUED"),
     contact_verb("UnparkContact", "PARKED"),
     contact_verb(
+        "ReclassifyContact",
+        "QUEUED",
+        Row("queue", clear("queue"), label="left out, and no rule says where"),
+        *an_id("queue", required=False),
+        Row("queue", put("queue", "nowhere"), reason="QUEUE_NOT_FOUND"),
+        queue="sales",
+    ),
+    contact_verb(
         "RequestCallback",
         "QUEUED",
         Row("callback_time", moment("callback_time", from_now=-60), label="past"),

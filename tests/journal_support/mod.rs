@@ -10,10 +10,16 @@ use std::time::{Duration, Instant};
 
 use usher::engine::Engine;
 use usher::engine::command::Command;
-use usher::engine::time::Time;
+use usher::engine::event::Recorded;
+use usher::engine::time::{Span, Time};
 use usher::journal::disk::{Disk, DiskFile};
-use usher::journal::{Completion, Durability, EmbeddedJournal, Journal, Keep, OpenError, Options};
+use usher::journal::snapshot::{Beside, MakeBeside};
+use usher::journal::{Completion, Durability, EmbeddedJournal, Journal, Keep, Monitor, OpenError, Options};
 use usher::shard::{Done, Limits, Outputs, Refused, SeatId, Shard};
+
+use usher::telemetry::{Fold, Telemetry};
+use usher::view::fold::Books;
+use usher::wire::{Wire, Writer};
 
 use crate::shard_support::{BEGIN, World};
 
@@ -66,11 +72,25 @@ struct Files {
 pub struct FakeDisk {
     files: Arc<Mutex<Files>>,
     judge: Arc<Mutex<Judge>>,
+    limits: Arc<Mutex<Bounds>>,
+}
+
+/// What a disk does not take.
+#[derive(Clone, Default)]
+struct Bounds {
+    /// Bytes of all its files.
+    room: Option<u64>,
+    /// A file that cannot be made.
+    never: Option<&'static str>,
 }
 
 impl Default for FakeDisk {
     fn default() -> FakeDisk {
-        FakeDisk { files: Arc::default(), judge: Arc::new(Mutex::new(Arc::new(|_, _| Fate::Done))) }
+        FakeDisk {
+            files: Arc::default(),
+            judge: Arc::new(Mutex::new(Arc::new(|_, _| Fate::Done))),
+            limits: Arc::default(),
+        }
     }
 }
 
@@ -91,6 +111,19 @@ impl FakeDisk {
 
     pub fn heal(&self) {
         self.judged(|_, _| Fate::Done);
+    }
+
+    /// From now on it has room for so many bytes, and a file of that name cannot be made.
+    pub fn bound(&self, room: Option<u64>, never: Option<&'static str>) {
+        *self.limits.lock().expect("no test panics in here") = Bounds { room, never };
+    }
+
+    /// Bytes there is room for, where that is bounded.
+    fn left(&self) -> Option<u64> {
+        let room = self.limits.lock().expect("no test panics in here").room?;
+        let files = self.files();
+        let used: usize = files.names.values().map(|content| files.contents[*content].now.len()).sum();
+        Some(room.saturating_sub(used as u64))
     }
 
     /// How often anything was asked.
@@ -180,8 +213,15 @@ impl Disk for FakeDisk {
         Ok(Box::new(FakeFile { disk: self.clone(), content }))
     }
 
+    fn free(&self) -> Option<u64> {
+        self.left()
+    }
+
     fn create(&self, name: &str) -> io::Result<Box<dyn DiskFile>> {
         self.ask(Ask::Create)?;
+        if self.limits.lock().expect("no test panics in here").never == Some(name) || self.left() == Some(0) {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
         let mut files = self.files();
         files.contents.push(Content::default());
         let content = files.contents.len() - 1;
@@ -237,6 +277,10 @@ impl DiskFile for FakeFile {
 
     fn resize(&mut self, length: u64) -> io::Result<()> {
         self.disk.ask(Ask::Resize)?;
+        let grows = length.saturating_sub(self.length()?);
+        if self.disk.left().is_some_and(|left| grows > left) {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
         self.disk.files().contents[self.content].now.resize(length as usize, 0);
         Ok(())
     }
@@ -265,6 +309,7 @@ pub fn options(segment_bytes: u64) -> Options {
 pub struct Stand {
     pub world: World,
     pub seat: SeatId,
+    pub monitor: Monitor,
     completed: Receiver<Completion>,
 }
 
@@ -276,6 +321,7 @@ impl Stand {
 
     pub fn with(disk: &FakeDisk, now: Time, options: Options) -> Result<Stand, OpenError> {
         let mut journal = EmbeddedJournal::on(Arc::new(disk.clone()), options)?;
+        let monitor = journal.monitor();
         let (tell, completed) = channel();
         let tell = Mutex::new(tell);
         journal.attach(Arc::new(move |completion| {
@@ -287,7 +333,7 @@ impl Stand {
         assert!(!shard.is_stopped(seat), "the tenant cannot be folded");
         let now = now.max(shard.now());
         let (inbox, completions, out) = (VecDeque::new(), Vec::new(), Outputs::default());
-        Ok(Stand { world: World { shard, inbox, completions, out, now }, seat, completed })
+        Ok(Stand { world: World { shard, inbox, completions, out, now }, seat, monitor, completed })
     }
 
     /// A journal that begins, with a queue and one agent who is signed in.
@@ -357,4 +403,41 @@ impl Stand {
             all.iter().map(|held| held.profile.contact_id.to_string()).collect()
         })
     }
+}
+
+// ---- what is kept beside a tenant's state
+
+/// What reports and metrics keep, as the server does.
+struct History {
+    view: Books,
+    counted: Fold,
+}
+
+impl Beside for History {
+    fn take(&mut self, recorded: &Recorded) {
+        self.view.take(recorded);
+        self.counted.take([recorded]);
+    }
+
+    fn put(&self, out: &mut Writer) {
+        self.view.put(out);
+        self.counted.put(out);
+    }
+}
+
+/// Makes what the server keeps beside a tenant's state.
+pub fn beside() -> MakeBeside {
+    let telemetry = Telemetry::new([Span::from_secs(20)]);
+    Arc::new(move |tenant, written| {
+        let counted = telemetry.apart(tenant);
+        let view = match written {
+            Some(written) => {
+                let view = Wire::get(written)?;
+                counted.restore(&view, written)?;
+                view
+            }
+            None => Books::new(tenant.clone()),
+        };
+        Ok(Box::new(History { view, counted }) as Box<dyn Beside>)
+    })
 }

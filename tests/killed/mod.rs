@@ -77,6 +77,8 @@ impl Dice {
 pub struct Server {
     dir: TempDir,
     child: Option<Child>,
+    /// What the shell does before it becomes the server.
+    first: String,
     grpc: String,
     http: String,
 }
@@ -102,7 +104,7 @@ impl Server {
         let journal = format!("[journal]\nsegment_bytes = 1048576\n{journal}\n");
         let text = format!("{doors}{journal}[telemetry]\nlog = \"warn\"\n{CENTER}{agents}");
         std::fs::write(dir.path().join("usher.toml"), text).expect("a writable directory");
-        let mut server = Server { dir, child: None, grpc: String::new(), http: String::new() };
+        let mut server = Server { dir, child: None, first: ":".into(), grpc: String::new(), http: String::new() };
         server.start();
         server
     }
@@ -119,9 +121,12 @@ impl Server {
     }
 
     fn command(&self) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_usher"));
+        let mut command = Command::new("sh");
         let dir = self.dir.path();
         command
+            .arg("-c")
+            .arg(format!("{}; exec \"$0\" \"$@\"", self.first))
+            .arg(env!("CARGO_BIN_EXE_usher"))
             .arg("serve")
             .arg("--config")
             .arg(dir.join("usher.toml"))
@@ -129,6 +134,16 @@ impl Server {
             .arg(dir.join("ready.json"));
         command.current_dir(dir).stdin(Stdio::null());
         command
+    }
+
+    /// What the shell does before each start from now on: `ulimit`, for example.
+    pub fn limited(&mut self, first: &str) {
+        self.first = first.into();
+    }
+
+    /// Connections by gRPC that say nothing.
+    pub fn knock(&self, count: usize) -> Vec<TcpStream> {
+        (0..count).map(|_| TcpStream::connect(&self.grpc).expect("the kernel takes it")).collect()
     }
 
     /// Starts it and does not wait.

@@ -4,6 +4,7 @@
 //! should, `lending` when agents kept back are lent, `life` says what each event may do, `rest` what must hold once nothing is due. Where it disagrees with the engine, one
 //! of the two is wrong.
 
+pub mod classes;
 pub mod interruption;
 pub mod lending;
 pub mod life;

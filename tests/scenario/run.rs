@@ -3,11 +3,12 @@
 //! ```text
 //! 0s  agent ana fr:5 team:t1 capacity:200 ready          create and sign in; without `ready` only create
 //! 0s  contact c1 queue:sales channel:chat priority:5 arrived:-10s credit:5s schedule:60s expire:90s gateway:g1 to:ana
-//!         preferred:bob direction:outbound digest:2 needs fr>=3
+//!         preferred:bob direction:outbound digest:2 unnamed needs fr>=3   (unnamed: without a queue)
 //! 0s  update c1 priority:5 expire:60s conversation:x preferred:bob needs nothing
 //! 0s  connect c1 | hold c1 | resume c1 | complete c1 as:sale | cancel c1 [system] | park c1 | unpark c1
 //! 0s  transfer c1 queue:support because … | transfer c1 to:bob | requeue c1 [agent_unreachable | media_failed]
 //! 0s  sign_in ana ready lease:30s | sign_out ana [force] | presence ana not_ready:lunch | delete ana
+//! 0s  reclassify c1 [queue:support]
 //! 0s  move c1 c2 to:support | move from:sales to:support channel:voice limit:2
 //! 0s  callback c1 k1 schedule:60s address:x | survey c1 [nps] score:5 | set_presence ana not_ready
 //! 0s  heartbeat ana | open ana | close ana
@@ -249,6 +250,10 @@ impl Run {
                 requirement: words.requirement(),
                 reason: words.because.clone().unwrap_or_default().into(),
             },
+            "reclassify" => Command::ReclassifyContact {
+                contact_id: contact_id(),
+                queue: words.option("queue").unwrap_or_default().into(),
+            },
             "move" => Command::MoveContacts {
                 to: words.option("to").expect("a move has a target").into(),
                 which: match words.option("from") {
@@ -373,8 +378,8 @@ fn new_contact(words: &Words) -> NewContact {
     };
     let queue = match (words.option("queue"), words.option("to")) {
         (Some(queue), _) => queue.into(),
-        (None, Some(_)) => "".into(),
-        (None, None) => "sales".into(),
+        (None, None) if !words.has("unnamed") => "sales".into(),
+        (None, _) => "".into(),
     };
     NewContact {
         profile: Arc::new(profile),

@@ -8,6 +8,8 @@
 //!           first:5m cost:1.8 handle:5m patience:80s needs fr>=3
 //! step      sales after:20s drop:fr,attr.tier prefer skip needs fr >= 3   (queue sales any:90s or over:90s ends them,
 //!           steps:none takes them out)
+//! classify  sales channels:chat,voice age:30s least:5 asks:fr priority:9 needs attr.tier = "gold" because fr >= 3   (a rule:
+//!           `needs` is its `when`, `because` its `set_requirement`; classify sales fallback; classify none)
 //! reserve   t1 sales keep:1 release:30s within start:3 stop:1 ratio:0.5
 //! score     sales because 10 * fr + attr.years
 //! group     g1 queues:sales,support limit:5
@@ -25,8 +27,9 @@ use usher::config::score;
 use usher::engine::agent::{AgentProfile, AgentType};
 use usher::engine::id::Text;
 use usher::engine::policy::{
-    Action, Broadcast, Channel, Connect, ContactOrder, Exhausted, Hysteresis, IdleClock, Membership, OfferRate,
-    Overflow, Policy, Queue, QueueGroup, Reserve, Rules, Selection, Skill, SkipIf, Step, Team, Trigger, WrapUp,
+    Action, Broadcast, Channel, ClassRule, Classification, Connect, ContactOrder, Exhausted, Hysteresis, IdleClock,
+    Membership, OfferRate, Overflow, Policy, Queue, QueueGroup, Reserve, Rules, Selection, Skill, SkipIf, Step, Team,
+    Trigger, WrapUp,
 };
 use usher::engine::requirement::Value;
 use usher::engine::time::Span;
@@ -61,6 +64,7 @@ pub fn is_policy(verb: &str) -> bool {
             | "score"
             | "reserve"
             | "step"
+            | "classify"
             | "team"
             | "managed"
             | "reasons"
@@ -114,6 +118,7 @@ pub fn change(policy: &mut Policy, words: &Words) {
             let queue = find(&mut policy.queues, |held| *held.id == *words.name(0)).expect("there is such a queue");
             queue.steps.push(step(words));
         }
+        "classify" => classify(&mut policy.classification, words),
         "reserve" => policy.reserves.push(Reserve {
             team: words.name(0).into(),
             queue: words.name(1).into(),
@@ -284,6 +289,25 @@ fn clock(text: &str) -> IdleClock {
 }
 
 /// `step sales after:20s drop:fr,attr.tier prefer skip needs fr >= 3`.
+fn classify(classification: &mut Classification, words: &Words) {
+    let list = |key: &str| words.option(key).map_or_else(Vec::new, |names| names.split(',').map(Into::into).collect());
+    let queue: Text = words.name(0).into();
+    match (&*queue, words.has("fallback")) {
+        ("none", _) => *classification = Classification::default(),
+        (_, true) => classification.fallback = Some(queue),
+        (_, false) => classification.rules.push(ClassRule {
+            channels: list("channels"),
+            when: words.requirement().flatten(),
+            priority_at_least: words.number("least").map(|least| least as i32),
+            age_at_least: words.span("age"),
+            asks: list("asks"),
+            queue,
+            set_priority: words.number("priority").map(|priority| priority as i32),
+            set_requirement: words.because.as_deref().and_then(asked),
+        }),
+    }
+}
+
 fn step(words: &Words) -> Step {
     Step {
         after: words.span("after").unwrap_or_default(),

@@ -37,18 +37,30 @@ pub enum Verb {
     Resume,
     Complete(&'static str),
     Cancel(CancelCause),
-    ToQueue { queue: usize, requirement: Option<usize> },
-    ToAgent { agent: usize },
+    ToQueue {
+        queue: usize,
+        requirement: Option<usize>,
+    },
+    ToAgent {
+        agent: usize,
+    },
     Requeue(RequeueCause),
     Park,
     Unpark,
     Priority(i32),
     Requirement(Option<usize>),
     Expire(Option<u64>),
+    /// Where the rules say, or to a queue.
+    Reclassify(Option<usize>),
     Attributes,
     Preferred(Option<usize>),
-    Assign { agent: usize, force: bool },
-    Pick { agent: usize },
+    Assign {
+        agent: usize,
+        force: bool,
+    },
+    Pick {
+        agent: usize,
+    },
 }
 
 /// A contact to be created. Times are relative, in seconds.
@@ -57,6 +69,8 @@ pub struct Create {
     pub id: usize,
     /// A queue; or an agent, for direct work.
     pub queue: Result<usize, usize>,
+    /// Whether it names neither: the rules say where it goes.
+    pub unnamed: bool,
     pub channel: usize,
     pub priority: i32,
     pub requirement: Option<usize>,
@@ -170,7 +184,7 @@ pub struct Tape {
 }
 
 const KINDS: usize = 22;
-const VERBS: usize = 17;
+const VERBS: usize = 18;
 
 /// What a tape likes to do: swarm testing, so that rare things meet often in some tapes.
 struct Swarm {
@@ -343,6 +357,7 @@ fn create(rng: &mut Rng, world: &World, swarm: &Swarm) -> Create {
             true => Err(rng.below(world.agents)),
             false => Ok(rng.below(world.queues + unknown)),
         },
+        unnamed: !direct && rng.one_in(if world.classes { 3 } else { 60 }),
         channel: rng.below(world.channels),
         priority: if rng.one_in(60) { 101 } else { rng.pick(&swarm.priorities) },
         requirement: rng.one_in(swarm.requirements).then(|| rng.below(world.requirements.len())),
@@ -388,6 +403,10 @@ fn verb(rng: &mut Rng, world: &World, swarm: &Swarm) -> Op {
         }
         14 => (rng.pick(&[Queued, Offered]), Verb::Pick { agent: rng.below(world.agents) }),
         15 => (rng.pick(&waiting), Verb::Attributes),
+        16 => {
+            let named = !world.classes || rng.one_in(4);
+            (rng.pick(&[Queued, Queued, Offered, Parked]), Verb::Reclassify(named.then(|| rng.below(world.queues))))
+        }
         _ => (rng.pick(&waiting), Verb::Preferred((!rng.one_in(3)).then(|| rng.below(world.agents)))),
     };
     let nth = rng.below(8);

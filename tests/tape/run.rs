@@ -215,6 +215,7 @@ impl<'a> Run<'a> {
             Ok(queue) => (queue_id(queue), Text::default()),
             Err(agent) => (Text::default(), agent_id(agent)),
         };
+        let queue = if create.unnamed { Text::default() } else { queue };
         let after = |secs: u64| self.now + Span::from_secs(secs);
         let profile = ContactProfile {
             contact_id: format!("c{}", create.id).into(),
@@ -269,6 +270,9 @@ impl<'a> Run<'a> {
                 Command::AssignContact { contact_id, agent_id: agent_id(*agent), force: *force }
             }
             Verb::Pick { agent } => Command::PickContact { agent_id: agent_id(*agent), contact_id },
+            Verb::Reclassify(queue) => {
+                Command::ReclassifyContact { contact_id, queue: queue.map_or_else(Text::default, queue_id) }
+            }
             Verb::Park => Command::ParkContact { contact_id },
             Verb::Unpark => Command::UnparkContact { contact_id },
             change => Command::UpdateContact { contact_id, change: Arc::new(self.change(change)) },

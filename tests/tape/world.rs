@@ -5,9 +5,9 @@ use std::sync::Arc;
 use usher::engine::agent::{AgentProfile, AgentType};
 use usher::engine::id::Text;
 use usher::engine::policy::{
-    Action, Broadcast, Channel, Connect, ContactOrder, Exhausted, Hysteresis, IdleClock, Membership, OfferRate,
-    Overflow, Policy, Queue, QueueGroup, Reserve, Rules, Selection, ServiceLevel, Skill, SkipIf, Step, Team, Trigger,
-    WrapUp,
+    Action, Broadcast, Channel, ClassRule, Classification, Connect, ContactOrder, Exhausted, Hysteresis, IdleClock,
+    Membership, OfferRate, Overflow, Policy, Queue, QueueGroup, Reserve, Rules, Selection, ServiceLevel, Skill, SkipIf,
+    Step, Team, Trigger, WrapUp,
 };
 use usher::engine::requirement::{Attributes, Comparison, Expr, Requirement, Value};
 use usher::engine::score::{Operation, Score, ScoreExpr};
@@ -69,6 +69,8 @@ pub struct World {
     pub overflows: bool,
     /// Whether queues have steps.
     pub steps: bool,
+    /// Whether rules say where contacts go that name no queue.
+    pub classes: bool,
     pub requirements: Vec<Arc<Requirement>>,
     /// Policies that may come into force, in no order.
     pub policies: Vec<Arc<Policy>>,
@@ -141,6 +143,7 @@ impl World {
             broadcasts: rng.one_in(3),
             overflows: rng.one_in(3),
             steps: rng.one_in(3),
+            classes: rng.one_in(3),
             requirements: Vec::new(),
             policies: Vec::new(),
             profiles: Vec::new(),
@@ -408,11 +411,41 @@ impl World {
             queues: (0..self.queues).map(|at| self.queue(rng, at)).collect(),
             queue_groups: (0..if self.limits { 2 } else { 0 }).map(|at| self.group(rng, at)).collect(),
             reserves: (0..if self.reserves { 3 } else { 0 }).map(|_| self.reserve(rng)).collect(),
+            classification: self.classification(rng),
             teams: (0..self.teams).map(|at| self.team(rng, at)).collect(),
             agents: self.managed(rng),
             rules: self.rules(rng),
             ..Policy::default()
         }
+    }
+
+    /// Rules that look at everything rules may look at.
+    fn classification(&self, rng: &mut Rng) -> Classification {
+        if !self.classes {
+            return Classification::default();
+        }
+        let when = [
+            Expr::Attribute { name: "grade".into(), comparison: Comparison::AtLeast, value: Value::Int(2) },
+            Expr::Attribute { name: "site".into(), comparison: Comparison::Equal, value: Value::Str("lyon".into()) },
+            Expr::Not(Arc::new(Expr::Attribute {
+                name: "urgent".into(),
+                comparison: Comparison::Equal,
+                value: Value::Bool(true),
+            })),
+        ];
+        let requirement = |expr: Expr| Arc::new(Requirement { text: format!("{expr:?}").into(), expr });
+        let mut rule = || ClassRule {
+            channels: (0..self.channels).filter(|_| rng.one_in(4)).map(channel_id).collect(),
+            when: rng.one_in(3).then(|| requirement(rng.pick(&when))),
+            priority_at_least: rng.one_in(4).then(|| rng.pick(&[-1, 0, 5])),
+            age_at_least: rng.one_in(4).then(|| Span::from_secs(rng.pick(&[0, 2, 30]))),
+            asks: SKILLS.iter().filter(|_| rng.one_in(6)).map(|skill| (*skill).into()).collect(),
+            queue: queue_id(rng.below(self.queues)),
+            set_priority: rng.one_in(3).then(|| rng.pick(&[-7, 0, 9])),
+            set_requirement: rng.one_in(4).then(|| rng.pick(&self.requirements)),
+        };
+        let rules = (0..3).map(|_| rule()).collect();
+        Classification { rules, fallback: Some(queue_id(rng.below(self.queues))) }
     }
 
     fn managed(&self, rng: &mut Rng) -> Vec<Arc<AgentProfile>> {
@@ -423,7 +456,8 @@ impl World {
     /// The first policy with something else in it: what a reload in daylight brings.
     fn changed_policy(&self, rng: &mut Rng) -> Policy {
         let mut policy = (*self.policies[0]).clone();
-        match rng.below(9) {
+        match rng.below(10) {
+            9 => policy.classification = self.classification(rng),
             0 => policy.teams = (0..self.teams).map(|at| self.team(rng, at)).collect(),
             1 => policy.channels = (0..self.channels).map(|at| self.channel(rng, at)).collect(),
             2 => policy.queues = (0..self.queues).map(|at| self.queue(rng, at)).collect(),

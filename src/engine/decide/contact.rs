@@ -4,6 +4,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::arrival::admit;
+use super::classify::{Facts, classify};
 use super::leg::{self, connect_failed, end_contact, finish};
 use super::{Subject, Verdict, find_agent, find_contact, known_disposition};
 use crate::engine::command::{ChangeCause, ContactChange, NewContact, TransferTarget};
@@ -26,7 +27,12 @@ pub(super) fn create(state: &State, now: Time, new: &Arc<NewContact>, out: &mut 
     if id.is_empty() || id.len() > limits::ID_BYTES {
         return Err(Reject::Invalid { field: "contact.contact_id", must: "be 1-128 bytes" });
     }
-    if new.queue.is_empty() == new.agent_id.is_empty() {
+    let unnamed = new.queue.is_empty() && new.agent_id.is_empty();
+    let class = match unnamed {
+        true => classify(&state.policy().classification, Facts::arriving(now, new)),
+        false => None,
+    };
+    if unnamed && class.is_none() || !new.queue.is_empty() && !new.agent_id.is_empty() {
         return Err(Reject::Invalid { field: "contact.queue", must: "be set, or contact.agent_id for direct work" });
     }
     let known = state.find_contact(id);
@@ -37,8 +43,10 @@ pub(super) fn create(state: &State, now: Time, new: &Arc<NewContact>, out: &mut 
         true => None,
         false => Some(find_agent(state, &new.agent_id)?),
     };
-    if !new.queue.is_empty() && state.registry().queue(&new.queue).is_none() {
-        return Err(Reject::QueueNotFound { queue: new.queue.clone() });
+    let name = class.as_ref().map_or(&new.queue, |class| class.queue);
+    let queue = state.registry().queue(name);
+    if direct.is_none() && queue.is_none() {
+        return Err(Reject::QueueNotFound { queue: name.clone() });
     }
     let Some(channel) = state.registry().channel(&new.profile.channel) else {
         return Err(Reject::ChannelNotFound { channel: new.profile.channel.clone() });
@@ -56,15 +64,22 @@ pub(super) fn create(state: &State, now: Time, new: &Arc<NewContact>, out: &mut 
     if state.live_contact_count() as usize >= limits::CONTACTS {
         return Err(Reject::LimitReached { limit: "contacts", max: limits::CONTACTS as u64 });
     }
-    class_bound(state, state.registry().queue(&new.queue), channel, new.requirement.as_deref())?;
+    let change = class.as_ref().and_then(|class| class.change.clone());
+    let asked = change.as_ref().and_then(|change| change.requirement.as_ref()).unwrap_or(&new.requirement);
+    class_bound(state, queue, channel, asked.as_deref())?;
     let contact = state.next_contact();
-    out.push(Event::ContactCreated { contact, new: new.clone() });
+    let new = match unnamed {
+        true => Arc::new(NewContact { queue: name.clone(), ..(**new).clone() }),
+        false => new.clone(),
+    };
+    out.push(Event::ContactCreated { contact, new });
+    out.extend(change.map(|change| Event::ContactUpdated { contact, change: Arc::new(change) }));
     match (later, direct) {
         (true, _) => {}
         (false, Some(agent)) => out.push(assigned(state, now, contact, agent, channel, AssignCause::Direct)),
         (false, None) => out.push(Event::ContactQueued {
             contact,
-            queue: state.registry().queue(&new.queue).expect("looked up above"),
+            queue: queue.expect("looked up above"),
             cause: EntryCause::Arrived,
             only: None,
         }),

@@ -13,7 +13,7 @@ use super::overflow::{Acted, Moment, overflow};
 use super::supervise::move_one;
 use crate::engine::agent::{Presence, Rest};
 use crate::engine::contact::Contact;
-use crate::engine::event::Event;
+use crate::engine::event::{EntryCause, Event};
 use crate::engine::id::{AgentId, ContactId, QueueId};
 use crate::engine::state::{Passed, State};
 use crate::engine::time::Time;
@@ -91,6 +91,10 @@ fn obligations(state: &mut State, now: Time, out: &mut Vec<Event>) {
         }
     }
     while let Some((contact, passed)) = state.next_passed() {
+        // One whose steps are over as it comes in is judged by all rules at once, those for arrivals among them.
+        if matches!(passed, Passed::Exhausted) && state.has_just_come(contact) {
+            continue;
+        }
         look(state, now, (contact, passed), out);
         if !out.is_empty() {
             return;
@@ -170,7 +174,7 @@ fn check_contact(state: &State, now: Time, contact: ContactId, out: &mut Vec<Eve
     } else if state.contact_deadline(held).is_some_and(|at| at <= now) {
         contact_due(state, now, contact, out);
     } else if let Some(heir) = left_behind(state, held) {
-        move_one(state, now, contact, heir, out);
+        move_one(state, now, contact, (heir, EntryCause::Moved), out);
     } else if let Some(entry) = held.entry.filter(|entry| entry.parked_since.is_none())
         && entry.only.is_some_and(|agent| signs_out(state, agent))
     {

@@ -1,11 +1,12 @@
 //! What a command means: it looks at the state and refuses, or says what happens. It changes nothing.
 //!
 //! `contact`, `agent`, `give` and `supervise` have the verbs, `deadline` what falls due, `follow_up` what follows by itself,
-//! `arrival` who may come in, `gate` which queues are open, `skills` what agents can do for a time, `overflow` where else contacts go, `leg` how legs end. Checks stand in the order of [`Reject`], so that the first refusal
+//! `arrival` who may come in, `classify` where to, `gate` which queues are open, `skills` what agents can do for a time, `overflow` where else contacts go, `leg` how legs end. Checks stand in the order of [`Reject`], so that the first refusal
 //! that applies is the one returned.
 
 mod agent;
 mod arrival;
+mod classify;
 mod contact;
 mod deadline;
 mod follow_up;
@@ -38,6 +39,7 @@ pub(super) struct Subject {
     pub(super) created: bool,
     pub(super) moved: u32,
     pub(super) skipped: u32,
+    pub(super) rule: Option<u32>,
 }
 
 impl From<ContactId> for Subject {
@@ -76,6 +78,7 @@ pub(super) fn decide(state: &State, now: Time, command: &Command, out: &mut Vec<
         ParkContact { contact_id } => contact::park(state, now, contact_id, out),
         UnparkContact { contact_id } => contact::unpark(state, contact_id, out),
         MoveContacts { to, which } => supervise::move_contacts(state, now, to, which, out),
+        ReclassifyContact { contact_id, queue } => classify::reclassify(state, now, (contact_id, queue), out),
         RequestCallback { contact_id, callback_id, schedule, address } => {
             supervise::request_callback(state, now, (contact_id, callback_id), *schedule, address, out)
         }

@@ -72,6 +72,7 @@ fn set_off(state: &State, entry: &Entry, trigger: Trigger, moment: Moment) -> bo
         (Moment::CameIn, Trigger::QueueLength(Some(length))) => state.places_taken(entry.queue) > length,
         (Moment::CameIn, Trigger::QueueLength(None)) => state.overfull(entry.queue, 0),
         (Moment::CameIn, Trigger::NobodySignedIn) => state.nobody_signed_in(entry.queue),
+        (Moment::CameIn, Trigger::StepsExhausted) => entry.exhausted,
         (Moment::Waiting(Passed::Wait(before)), Trigger::Wait(wait)) => before < wait && wait <= entry.reached,
         (Moment::Waiting(Passed::Declined), Trigger::NoWillingAgent)
         | (Moment::Waiting(Passed::Exhausted), Trigger::StepsExhausted)

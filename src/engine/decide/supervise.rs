@@ -17,7 +17,7 @@ use crate::engine::state::State;
 use crate::engine::time::Time;
 
 /// Whether a contact in this state waits without being in an agent's hands.
-fn can_be_sent(state: ContactState) -> bool {
+pub(super) fn can_be_sent(state: ContactState) -> bool {
     matches!(state, ContactState::Queued | ContactState::Parked | ContactState::Offered)
 }
 
@@ -50,7 +50,7 @@ pub(super) fn move_contacts(state: &State, now: Time, to: &Text, which: &MoveWhi
         class_bound(state, Some(target), held.channel, held.requirement.as_deref())?;
     }
     for &contact in &contacts {
-        move_one(state, now, contact, target, out);
+        move_one(state, now, contact, (target, EntryCause::Moved), out);
     }
     Ok(Subject { moved: contacts.len() as u32, skipped, ..Subject::default() })
 }
@@ -93,13 +93,19 @@ fn waiting(state: &State, from: QueueId, channel: &str, limit: u32) -> (Vec<Cont
 }
 
 /// Moves a contact that waits. Its entry ends in the books of the queue it leaves; an open offer is cancelled.
-pub(super) fn move_one(state: &State, now: Time, contact: ContactId, to: QueueId, out: &mut Vec<Event>) {
+pub(super) fn move_one(
+    state: &State,
+    now: Time,
+    contact: ContactId,
+    (to, cause): (QueueId, EntryCause),
+    out: &mut Vec<Event>,
+) {
     let held = state.contact(contact);
     let entry = held.entry.expect("a contact that waits has an entry");
     cancel_offers(state, contact, out);
     let exit = exit(state, held, now).expect("it has an entry");
-    out.push(Event::ContactMoved { contact, exit, to, cause: EntryCause::Moved });
-    out.push(Event::ContactQueued { contact, queue: to, cause: EntryCause::Moved, only: None });
+    out.push(Event::ContactMoved { contact, exit, to, cause });
+    out.push(Event::ContactQueued { contact, queue: to, cause, only: None });
     if entry.parked_since.is_some() {
         out.push(Event::ContactParked { contact, until: entry.park_until });
     }

@@ -32,9 +32,10 @@ impl State {
         self.sequence = sequence;
         self.fill_pool();
         match event {
-            Event::RequestRemembered { stamp, contact, agent, created, moved, skipped } => {
-                let (contact, agent, created, moved, skipped) = (*contact, *agent, *created, *moved, *skipped);
-                let first = Reply { sequence, contact, agent, created, moved, skipped, repeated: true };
+            Event::RequestRemembered { stamp, contact, agent, created, moved, skipped, rule } => {
+                let (contact, agent, created, moved, skipped, rule) =
+                    (*contact, *agent, *created, *moved, *skipped, *rule);
+                let first = Reply { sequence, contact, agent, created, moved, skipped, rule, repeated: true };
                 self.receipts.remember(now, stamp, first);
                 let contacts = &self.contacts;
                 let open = |contact: ContactId| contacts.get(contact.0).is_some_and(|contact| !contact.closed);

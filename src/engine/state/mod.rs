@@ -672,6 +672,11 @@ impl State {
         self.agenda.arrivals.pop()
     }
 
+    /// Whether a contact came in and was not judged yet.
+    pub(super) fn has_just_come(&self, contact: ContactId) -> bool {
+        self.agenda.arrivals.contains(&contact)
+    }
+
     /// A contact that may have set off an overflow rule while waiting: by the wait it passed, or because all declined.
     pub(super) fn next_passed(&mut self) -> Option<(ContactId, Passed)> {
         self.agenda.passed.pop()

@@ -158,7 +158,7 @@ impl Side for Session {
             Asked::UnparkContact(unpark) => verb!(unpark, UnparkContact),
             Asked::GetContact(get) => inquire(tenant, get, |get| edge.get_contact(get), Answer::GetContact),
             Asked::ListContacts(list) => inquire(tenant, list, |list| edge.list_contacts(list), Answer::ListContacts),
-            Asked::ReclassifyContact(_) => later("ReclassifyContact"),
+            Asked::ReclassifyContact(reclassify) => verb!(reclassify, ReclassifyContact),
             Asked::ConsultContact(_) => later("ConsultContact"),
             Asked::RequestCallback(ask) => {
                 inquire(tenant, ask, |ask| edge.request_callback(ask, self.brief), Answer::RequestCallback)
