@@ -193,6 +193,7 @@ impl Model {
         if let Event::ContactOverflowed { rule, trigger, action, .. } = event {
             self.check_overflow(id, *rule, (*trigger, action))?;
             self.entry(id)?.acted.push(*rule);
+            self.moment_over(id);
             if *action == Action::Relax {
                 self.hurries = Some(id);
                 self.relaxed_now.push(id);

@@ -82,8 +82,13 @@ impl Model {
     /// is gone: room that comes up later in the same batch is too late.
     pub fn came_to(&mut self, id: ContactId, before: Option<Span>) {
         self.passed.push((id, before));
+        self.moment_over(id);
+    }
+
+    /// A contact's rules were judged by what it came to, or one of them has acted: no other is to act unless it must now.
+    pub fn moment_over(&mut self, id: ContactId) {
         if self.due_rule(id).is_none() {
-            self.passed.pop();
+            self.passed.retain(|(passed, _)| *passed != id);
         }
     }
 
