@@ -76,10 +76,9 @@ macro_rules! stamped {
 stamped! {
     CreateContactRequest UpdateContactRequest ConnectContactRequest HoldContactRequest ResumeContactRequest
     CompleteContactRequest CancelContactRequest TransferContactRequest RequeueContactRequest ParkContactRequest
-    UnparkContactRequest ReclassifyContactRequest UpsertAgentRequest DeleteAgentRequest SignInRequest SignOutRequest SetPresenceRequest
-    AcceptOfferRequest DeclineOfferRequest CompleteWrapUpRequest SetAgentPresenceRequest SetContactPriorityRequest
-    PickContactRequest AssignContactRequest SetQueueOpenRequest
-    SetAgentSkillsRequest
+    UnparkContactRequest ReclassifyContactRequest PickContactRequest AssignContactRequest UpsertAgentRequest
+    DeleteAgentRequest SignInRequest SignOutRequest SetPresenceRequest AcceptOfferRequest DeclineOfferRequest
+    CompleteWrapUpRequest SetAgentPresenceRequest SetAgentSkillsRequest SetQueueOpenRequest SetContactPriorityRequest
     MoveContactsRequest SubmitSurveyRequest RequestCallbackRequest ForgetCustomerRequest
 }
 addressed! { EstimateWaitRequest GetContactRequest ListContactsRequest GetAgentRequest HeartbeatRequest }

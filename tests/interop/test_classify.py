@@ -59,7 +59,8 @@ class Classification(ServerTest):
 
         watch = self.contacts.WatchContacts(gateway_id="gw")
         self.addCleanup(watch.close)
-        watch.until("snapshot_complete")
+        while watch.next().WhichOneof("item") != "snapshot_complete":
+            pass
         same = self.contacts.ReclassifyContact(contact_id="c-2")
         self.assertEqual((same.contact.queue, same.rule), ("support", 1))
         fallback = self.contacts.ReclassifyContact(contact_id="c-1")
@@ -67,7 +68,7 @@ class Classification(ServerTest):
 
         self.contacts.UpdateContact(
             contact={"contact_id": "c-1", "attributes": {"customer_value": {"int64_value": 100}}},
-            update_mask={"paths": ["attributes"]},
+            update_mask="attributes",
         )
         moved = self.contacts.ReclassifyContact(contact_id="c-1", request_id="again")
         self.assertEqual((moved.contact.queue, moved.contact.priority, moved.rule), ("gold", 9, 0))

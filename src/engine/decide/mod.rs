@@ -1,7 +1,8 @@
 //! What a command means: it looks at the state and refuses, or says what happens. It changes nothing.
 //!
 //! `contact`, `agent`, `give` and `supervise` have the verbs, `deadline` what falls due, `follow_up` what follows by itself,
-//! `arrival` who may come in, `classify` where to, `gate` which queues are open, `skills` what agents can do for a time, `overflow` where else contacts go, `leg` how legs end. Checks stand in the order of [`Reject`], so that the first refusal
+//! `arrival` who may come in, `classify` where to, `gate` which queues are open, `skills` what agents can do for a time,
+//! `overflow` where else contacts go, `leg` how legs end. Checks stand in the order of [`Reject`], so that the first refusal
 //! that applies is the one returned.
 
 mod agent;
