@@ -79,6 +79,8 @@ fn choices() -> String {
     text += "{ when = \"nobody_signed_in\", then = \"external\", destination = \"+351 1\" }, ";
     text += "{ when = \"no_willing_agent\", then = \"refuse\" }]\n";
     text += "[[tenants.channels]]\nid = \"voice\"\nexcludes = [\"chat\"]\ninterrupts = [\"chat\"]\n[[tenants.channels]]\nid = \"chat\"\n";
+    text += "pools = [\"calm\", \"total\"]\n[[tenants.pools]]\nid = \"calm\"\nmax = 2\n";
+    text += "[[tenants.pools]]\nid = \"total\"\nper_day = 5\nreset = \"06:30\"\n";
     text += "[[tenants.teams]]\nid = \"m\"\nmax_occupancy = 0.85\noffer_rate_limit = { offers = 3, per = \"30s\" }\n";
     text += "[[tenants.teams]]\nid = \"r0\"\ncontact_order = \"queue_ratio\"\nqueue_ratio = { measure = \"count\" }\n";
     text += "queues = [{ id = \"q0\", ratio = 0.25 }, { id = \"q1\", ratio = 0.75 }]\n";

@@ -173,7 +173,8 @@ fn tapes_reach_every_event() {
     assert!(rare.is_empty(), "hardly ever seen: {rare:?} in {seen:?}");
 }
 
-const EVENTS: [&str; 49] = [
+const EVENTS: [&str; 50] = [
+    "PoolReset",
     "OfferRescinded",
     "QueueOpenChanged",
     "RequestRemembered",

@@ -13,7 +13,7 @@ use crate::engine::agent::{AgentProfile, AgentType};
 use crate::engine::id::Text;
 use crate::engine::policy::{
     Action, Broadcast, Channel, ClassRule, Classification, Connect, ContactOrder, Exhausted, Hysteresis, IdleClock,
-    Membership, OfferRate, Overflow, Policy, Queue, QueueGroup, Reserve, Rules, Selection, ServiceLevel, Shift,
+    Membership, OfferRate, Overflow, Policy, Pool, Queue, QueueGroup, Reserve, Rules, Selection, ServiceLevel, Shift,
     ShiftBreak, Skill, SkipIf, Step, Team, Trigger, WrapUp,
 };
 use crate::engine::requirement;
@@ -84,6 +84,9 @@ pub(super) fn tenant(policy: &Policy) -> Table {
         dispositions,
         skills,
         channels,
+        pools,
+        // Follows from the time zone.
+        zone_offsets: _,
         queues,
         queue_groups,
         reserves,
@@ -104,6 +107,7 @@ pub(super) fn tenant(policy: &Policy) -> Table {
     };
     list("skills", skills.iter().map(skill).collect());
     list("channels", channels.iter().map(channel).collect());
+    list("pools", pools.iter().map(pool).collect());
     list("queues", queues.iter().map(queue).collect());
     list("queue_groups", queue_groups.iter().map(queue_group).collect());
     list("reserve", reserves.iter().map(reserve).collect());
@@ -166,6 +170,7 @@ fn channel(channel: &Channel) -> Table {
         max,
         excludes,
         interrupts,
+        pools,
         connect,
         auto_accept,
         offer_timeout,
@@ -185,6 +190,7 @@ fn channel(channel: &Channel) -> Table {
     put(&mut table, "connect", connect);
     table.insert("excludes".into(), texts(excludes));
     table.insert("interrupts".into(), texts(interrupts));
+    table.insert("pools".into(), texts(pools));
     table.insert("auto_accept".into(), Value::Boolean(*auto_accept));
     for (key, count) in [("cost", cost), ("max", max), ("rona", rona)] {
         table.insert(key.into(), number(*count));
@@ -198,6 +204,21 @@ fn channel(channel: &Channel) -> Table {
         ("rona_reset_max", rona_reset_max),
     ] {
         table.insert(key.into(), duration(*span));
+    }
+    table
+}
+
+fn pool(pool: &Pool) -> Table {
+    let Pool { id, max, per_day, reset } = pool;
+    let mut table = Table::new();
+    put(&mut table, "id", id);
+    for (key, count) in [("max", max), ("per_day", per_day)] {
+        if let Some(count) = count {
+            table.insert(key.into(), number(*count));
+        }
+    }
+    if per_day.is_some() {
+        put(&mut table, "reset", &time_of_day(reset.parts().0 as u32));
     }
     table
 }

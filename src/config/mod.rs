@@ -14,6 +14,7 @@ pub mod duration;
 pub mod fault;
 pub mod import;
 mod lexer;
+mod pools;
 pub mod requirement;
 mod routing;
 pub mod scale;

@@ -15,6 +15,8 @@ pub fn faster(policy: &mut Policy, by: u32) {
         dispositions: _,
         skills: _,
         channels,
+        pools,
+        zone_offsets: _,
         queues,
         queue_groups: _,
         reserves,
@@ -29,6 +31,10 @@ pub fn faster(policy: &mut Policy, by: u32) {
     let released = reserves.iter_mut().filter_map(|reserve| reserve.release_after.as_mut());
     for rate in teams.iter_mut().filter_map(|team| team.offer_rate_limit.as_mut()) {
         shorten(&mut rate.per, by);
+    }
+    // Days last as long as they did, and what is done in one is more.
+    for most in pools.iter_mut().filter_map(|pool| pool.per_day.as_mut()) {
+        *most = most.saturating_mul(by.max(1));
     }
     let ages = classification.rules.iter_mut().filter_map(|rule| rule.age_at_least.as_mut());
     ages.for_each(|age| shorten(age, by));
@@ -64,6 +70,7 @@ fn channel_faster(channel: &mut Channel, by: u32) {
         max: _,
         excludes: _,
         interrupts: _,
+        pools: _,
         connect: _,
         auto_accept: _,
         offer_timeout,
@@ -155,6 +162,8 @@ mod tests {
         assert_eq!(sales.service_level, ServiceLevel { threshold: Span(333_333), target_ppm: 800_000 });
         assert_eq!(fast.agents, whole.agents);
         assert_eq!(sales.aging, whole.queues[0].aging * 60);
+        assert_eq!(fast.pools[0].per_day.zip(whole.pools[0].per_day).map(|(fast, whole)| fast / whole), Some(60));
+        assert_eq!((fast.pools[0].max, fast.pools[0].reset), (whole.pools[0].max, whole.pools[0].reset));
         assert_eq!(fast.reserves[0].release_after, Some(Span::from_secs(30)));
         assert_eq!(fast.teams[0].queues[1].delay.0 * 60, whole.teams[0].queues[1].delay.0 / 60 * 60);
     }

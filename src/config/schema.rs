@@ -19,12 +19,11 @@ use serde_json::Value;
 use super::duration::Duration;
 
 /// Keys of later releases, by the table they will stand in.
-pub(super) const LATER_KEYS: [(&str, &[&str]); 6] = [
+pub(super) const LATER_KEYS: [(&str, &[&str]); 5] = [
     ("Document", &["auth"]),
     ("Server", &["tls", "auth"]),
-    ("Tenant", &["reserve", "calendars", "pools"]),
-    ("Channel", &["pool"]),
-    ("Queue", &["calendar", "reserve", "channels"]),
+    ("Tenant", &["calendars"]),
+    ("Queue", &["calendar", "channels"]),
     ("Agent", &["shifts", "cost_per_hour", "max_occupancy"]),
 ];
 
@@ -265,6 +264,9 @@ pub struct Tenant {
     /// The channels there are. Default: voice, chat, email, sms, social, video and task, each with its own defaults.
     #[serde(default)]
     pub channels: Vec<Channel>,
+    /// What one agent may take at most of the contacts of several channels together, at once or in a day.
+    #[serde(default)]
+    pub pools: Vec<Pool>,
     /// The queues there are.
     #[serde(default)]
     pub queues: Vec<Queue>,
@@ -316,6 +318,9 @@ pub struct Channel {
     /// many as it needs room for, the last connected first, and go on when it is over. Default: none.
     #[serde(default)]
     pub interrupts: Vec<At<String>>,
+    /// The pools its contacts are taken from: an agent gets one only while he has room in each. Default: none.
+    #[serde(default)]
+    pub pools: Vec<At<String>>,
     /// When an accepted contact counts as connected. Default "explicit" for voice and video, "on_accept" for others.
     pub connect: Option<Connect>,
     /// Whether offers are accepted for the agent as they are issued. Default false.
@@ -345,6 +350,22 @@ pub struct Channel {
     /// Default "15m".
     #[schemars(extend("x-min" = "100ms", "x-max" = "1d"))]
     pub rona_reset_max: Option<Duration>,
+}
+
+/// What one agent may take at most of the contacts of the channels that name it in `pools`: `max`, `per_day`, or both.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Pool {
+    /// The id.
+    pub id: At<Id>,
+    /// Contacts of it one agent holds at once at most, wrap-up included. Default: no limit.
+    #[schemars(range(min = 1, max = 1000))]
+    pub max: Option<u32>,
+    /// Contacts of it one agent takes in a day at most: by accepting, picking or being given them. Default: no limit.
+    #[schemars(range(min = 1, max = 100_000))]
+    pub per_day: Option<u32>,
+    /// When the count of a day starts anew, by the clock of the tenant's time zone. Default "00:00".
+    pub reset: Option<TimeOfDay>,
 }
 
 /// When an accepted contact counts as connected.

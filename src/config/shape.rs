@@ -49,6 +49,7 @@ pub(super) static CONFIGURATION: Kind = Kind {
         ("Reserve", "[[tenants.reserve]]"),
         ("Classification", "[tenants.classification]"),
         ("ClassRule", "[[tenants.classification.rules]]"),
+        ("Pool", "[[tenants.pools]]"),
         ("Team", "[[tenants.teams]]"),
         ("Agent", "[[tenants.agents]]"),
     ],

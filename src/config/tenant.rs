@@ -15,6 +15,7 @@ use super::classify;
 use super::coverage;
 use super::duration::Duration;
 use super::fault::Gathered;
+use super::pools;
 use super::requirement::{self, RequirementError};
 use super::routing;
 use super::schema::{self, At, Attribute, Id, Label, WrapUpMode};
@@ -76,6 +77,7 @@ pub(super) fn policy(
     unique("queue group", table.queue_groups.iter().map(|group| &group.id), faults);
     let media = unique("channel", table.channels.iter().map(|channel| &channel.id), faults);
     routing::mixes(&table, &media, faults);
+    let (pools, zone_offsets) = pools::pools(&table, faults);
     counts(&table, faults);
     parents(&table.teams, faults);
     routing::comparable(&table, faults);
@@ -93,6 +95,8 @@ pub(super) fn policy(
         dispositions: labels(&table.dispositions),
         skills: table.skills.into_iter().map(skill).collect(),
         channels,
+        pools,
+        zone_offsets,
         queues: table.queues.into_iter().map(|queue| self::queue(queue, &known, faults)).collect(),
         queue_groups: table.queue_groups.iter().map(|group| routing::queue_group(group, &known, faults)).collect(),
         reserves,
@@ -193,6 +197,7 @@ fn channel(table: schema::Channel) -> policy::Channel {
         cost: table.cost.map_or(known.cost, |cost| *cost.get()),
         max: table.max.unwrap_or(known.max),
         excludes: table.excludes.iter().map(|other| other.get().as_str().into()).collect(),
+        pools: table.pools.iter().map(|pool| pool.get().as_str().into()).collect(),
         interrupts: table.interrupts.iter().map(|other| other.get().as_str().into()).collect(),
         connect: match table.connect {
             None => known.connect,

@@ -262,6 +262,8 @@ pub struct Agent {
     pub(super) occupancy: Option<Box<Occupancy>>,
     /// When he was offered contacts of late, oldest first, where his pace is bounded.
     pub(super) offered: VecDeque<Time>,
+    /// What he took today from pools that count by the day: pool and contacts.
+    pub taken: Vec<(Text, u32)>,
     /// Why he rests from offers, by [`Rest::bit`].
     pub resting: u8,
     /// Newest live leg (slot), the others follow by `Leg::agent_links`.
@@ -325,6 +327,7 @@ impl Agent {
             listed: None,
             occupancy: None,
             offered: VecDeque::new(),
+            taken: Vec::new(),
             resting: 0,
             legs: super::contact::NONE,
             offering: 0,

@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 
 use super::agent::Rest;
 use super::contact::{Contact, ContactState, Direction, Leg, LegState, OfferState};
-use super::id::{AgentId, ContactId, QueueId};
+use super::id::{AgentId, ContactId, QueueId, Text};
 use super::state::State;
 use super::time::Time;
 
@@ -176,6 +176,16 @@ impl State {
             );
             check(faults, counted == (held.offering, held.busy, held.wrapping), || {
                 format!("{agent:?} has {counted:?} offered, busy and wrapping legs, not as counted")
+            });
+            for (at, said) in held.in_hand.iter().enumerate() {
+                let hand = legs.iter().filter(|leg| leg.channel.index() == at).count();
+                check(faults, hand == usize::from(*said), || {
+                    format!("{agent:?} holds {hand} of channel {at}, said {said}")
+                });
+            }
+            let by_day = |id: &Text| self.policy().pools.iter().any(|pool| pool.id == *id && pool.per_day.is_some());
+            check(faults, held.taken.iter().all(|(id, count)| *count > 0 && by_day(id)), || {
+                format!("{agent:?} took {:?} from pools that are not counted", held.taken)
             });
             let (said, derived) = (held.routing, held.derive_routing());
             for cause in Rest::ALL.into_iter().filter(|cause| held.resting & cause.bit() != 0) {

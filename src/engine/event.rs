@@ -588,6 +588,11 @@ pub enum Event {
         /// Why he rested.
         cause: Rest,
     },
+    /// The day of a pool is over: what agents took from it is counted anew.
+    PoolReset {
+        /// Which.
+        pool: Text,
+    },
     /// An agent's session is alive again.
     AgentSessionOpened {
         /// The agent.

@@ -29,6 +29,8 @@ pub enum Refused {
     MaxOccupancy,
     /// He was offered as many contacts as his team's rate allows.
     OfferRate,
+    /// He has taken from a pool of the channel as much as one agent may, at once or today.
+    PoolCap,
     /// He has no room for one more contact of the channel.
     NoRoom,
     /// He holds a contact of a channel that is never mixed with this one.
@@ -68,6 +70,7 @@ impl State {
             None => self.registry().band(candidate.team, entry.queue).is_some(),
         };
         let room = self.has_room(candidate, held.channel);
+        let capped = self.capped(candidate, held.channel, 0);
         let rules = [
             (!member || candidate.deleted, Refused::NotMember),
             (!self.qualifies(candidate, entry.class), Refused::Requirement),
@@ -81,6 +84,7 @@ impl State {
             (candidate.not_responding.is_some(), Refused::NotResponding),
             (candidate.resting & Rest::MaxOccupancy.bit() != 0, Refused::MaxOccupancy),
             (candidate.resting & Rest::OfferRate.bit() != 0, Refused::OfferRate),
+            (capped, Refused::PoolCap),
             (!room && self.mixes(candidate, held.channel), Refused::NoRoom),
             (!room, Refused::ChannelMix),
             (self.is_offered(held, agent), Refused::Offered),

@@ -29,6 +29,10 @@ pub struct Policy {
     pub skills: Vec<Skill>,
     /// The channels there are.
     pub channels: Vec<Channel>,
+    /// What an agent may take at most of the contacts of several channels together, at once or in a day.
+    pub pools: Vec<Pool>,
+    /// The clock of the time zone, where a pool counts by its days; empty where none does.
+    pub zone_offsets: Vec<ZoneOffset>,
     /// The queues there are.
     pub queues: Vec<Queue>,
     /// Queues that share waiting places.
@@ -57,6 +61,8 @@ impl Policy {
             dispositions,
             skills,
             channels,
+            pools,
+            zone_offsets,
             queues,
             queue_groups,
             reserves,
@@ -72,6 +78,8 @@ impl Policy {
             && *dispositions == other.dispositions
             && *skills == other.skills
             && *channels == other.channels
+            && *pools == other.pools
+            && *zone_offsets == other.zone_offsets
             && *queue_groups == other.queue_groups
             && *reserves == other.reserves
             && *classification == other.classification
@@ -255,6 +263,9 @@ pub struct Channel {
     /// Channels whose conversations give way to a contact of this one when their agent accepts it: they are ON_HOLD until
     /// it is over. Agents who need not be interrupted come first. O(legs of an agent).
     pub interrupts: Vec<Text>,
+    /// The pools its contacts are taken from: an agent needs room in each. O(pools named), and O(legs of an agent) while
+    /// an offer is open to him and one of them counts by the day.
+    pub pools: Vec<Text>,
     /// When an accepted contact counts as connected.
     pub connect: Connect,
     /// Whether offers are accepted for the agent as they are issued.
@@ -276,6 +287,69 @@ pub struct Channel {
     pub rona_reset_max: Span,
 }
 
+/// What an agent may take at most of the contacts of the channels that name it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Pool {
+    /// The id.
+    pub id: Text,
+    /// Contacts of it an agent holds at once at most, open offers and wrap-up included; none = any number.
+    pub max: Option<u32>,
+    /// Contacts of it an agent takes in a day at most, by accepting, picking or being given them; none = any number.
+    pub per_day: Option<u32>,
+    /// When the count of a day starts anew: the time after midnight, below 24 hours, by the tenant's clock.
+    pub reset: Span,
+}
+
+/// From when on a clock is how far from UTC.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ZoneOffset {
+    /// From when on.
+    pub from: Time,
+    /// How many seconds it is ahead of UTC.
+    pub seconds: i32,
+}
+
+/// The first instant after another at which a clock has come to a time of day, `at` after midnight, on a day on which it
+/// had not come to it before: once a day, whether clocks are set back over it or forward past it. `offsets` say how far
+/// the clock is from UTC, in order of time; before the first it is as by the first, with none it shows UTC.
+/// O(log offsets).
+///
+/// ```
+/// use usher::engine::policy::{ZoneOffset, next_reset};
+/// use usher::engine::time::{Span, Time};
+/// let hours = |hours: u64| Time(hours * 3_600_000_000);
+/// // At 10 of the first day the clock is set from 10 back to 9.
+/// let offsets = [ZoneOffset { from: Time(0), seconds: 0 }, ZoneOffset { from: hours(10), seconds: -3_600 }];
+/// let half_past_nine = Span::from_secs(9 * 3_600 + 1_800);
+/// let first = next_reset(&offsets, half_past_nine, Time(0));
+/// assert_eq!(first, Time(0) + half_past_nine);
+/// assert_eq!(next_reset(&offsets, half_past_nine, hours(10)), hours(25) + half_past_nine);
+/// ```
+#[must_use]
+pub fn next_reset(offsets: &[ZoneOffset], at: Span, after: Time) -> Time {
+    const DAY: i64 = 86_400_000_000;
+    let micros = |time: u64| i64::try_from(time).unwrap_or(i64::MAX / 2);
+    let ahead = |part: usize| offsets.get(part).map_or(0, |offset| i64::from(offset.seconds) * 1_000_000);
+    let (at, after) = (micros(at.0), micros(after.0));
+    let day = |time: i64, part: usize| (time + ahead(part) - at).div_euclid(DAY);
+    let part = offsets.partition_point(|offset| micros(offset.from.0) <= after).saturating_sub(1);
+    let mut reached = day(after, part);
+    // The clock may have been set back since, more than once, but by no more than two days.
+    let begins = |part: usize| micros(offsets[part].from.0);
+    for before in (1..=part).rev().take_while(|&part| begins(part) + 2 * DAY > after) {
+        reached = reached.max(day(begins(before) - 1, before - 1));
+    }
+    let mut part = part;
+    loop {
+        let begin = if part == 0 { 0 } else { micros(offsets[part].from.0) };
+        let time = ((reached + 1) * DAY + at - ahead(part)).max(begin);
+        if offsets.get(part + 1).is_none_or(|next| time < micros(next.from.0)) {
+            return Time(time.unsigned_abs());
+        }
+        part += 1;
+    }
+}
+
 impl Channel {
     /// A channel with the defaults of its name: `voice` and `video` are explicit, exclusive and ring 20 s; `chat` and
     /// all others connect on accept; DESIGN.md section 1 has the table.
@@ -292,6 +366,7 @@ impl Channel {
             max: if live { 1 } else { 4 },
             excludes: Vec::new(),
             interrupts: Vec::new(),
+            pools: Vec::new(),
             connect: if live { Connect::Explicit } else { Connect::OnAccept },
             auto_accept: false,
             offer_timeout: Span::from_secs(offer_secs),

@@ -153,6 +153,8 @@ pub struct AgentView {
     pub used: u32,
     /// Contacts in hand per channel id, those above zero.
     pub channels: Vec<(Text, u32)>,
+    /// What he has of each pool of the policy, in its order.
+    pub pools: Vec<PoolUse>,
     /// His idle clock; none while he never became AVAILABLE.
     pub idle_since: Option<Time>,
     /// Whether a lease holds.
@@ -173,6 +175,23 @@ pub struct AgentView {
     pub routing_since: Option<Time>,
     /// His live legs, oldest first.
     pub legs: Vec<LegView>,
+}
+
+/// What an agent has of a pool.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PoolUse {
+    /// The pool.
+    pub pool: Text,
+    /// Contacts of it he holds, open offers included.
+    pub in_hand: u32,
+    /// The most he may hold at once; none = any number.
+    pub max: Option<u32>,
+    /// Contacts of it he took today; 0 where nothing counts them.
+    pub taken: u32,
+    /// The most he may take in a day; none = any number.
+    pub per_day: Option<u32>,
+    /// When they are counted anew; none where nothing counts them.
+    pub resets: Option<Time>,
 }
 
 /// How an open entry stands.
@@ -383,6 +402,7 @@ impl State {
             routing: held.routing,
             used: held.used,
             channels: self.channels_in_hand(agent),
+            pools: self.pools_of(agent),
             idle_since: held.idle_since,
             session: held.session,
             lease: held.lease,

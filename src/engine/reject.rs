@@ -87,6 +87,11 @@ pub enum Reject {
     AgentIneligible,
     /// The agent has no room for one more contact of the channel.
     AgentNoRoom,
+    /// The agent has taken from a pool of the channel as much as one agent may.
+    AgentPoolCap {
+        /// Which.
+        pool: Text,
+    },
     /// The queue is closed.
     QueueClosed {
         /// Which.

@@ -19,8 +19,8 @@ use crate::engine::event::{Answer, EntryCause, EntryExit, Event, Facts, Recorded
 use crate::engine::id::Text;
 use crate::engine::policy::{
     Action, Broadcast, Channel, ClassRule, Classification, Connect, ContactOrder, Exhausted, Hysteresis, IdleClock,
-    Membership, OfferRate, Overflow, Policy, PolicyChange, PolicyTrigger, Queue, QueueGroup, RemovedQueue, Reserve,
-    Rules, Selection, ServiceLevel, Shift, ShiftBreak, Skill, SkipIf, Step, Team, Trigger, WrapUp,
+    Membership, OfferRate, Overflow, Policy, PolicyChange, PolicyTrigger, Pool, Queue, QueueGroup, RemovedQueue,
+    Reserve, Rules, Selection, ServiceLevel, Shift, ShiftBreak, Skill, SkipIf, Step, Team, Trigger, WrapUp, ZoneOffset,
 };
 use crate::engine::requirement::{Comparison, Expr, Requirement, Value};
 use crate::engine::score::{Operation, Score, ScoreExpr};
@@ -88,6 +88,7 @@ variants!(Event, EVENTS {
     53 = OfferRescinded { contact, leg, winner }
     54 = AgentRestStarted { agent, cause, until }
     55 = AgentRestEnded { agent, cause }
+    56 = PoolReset { pool }
 });
 
 // ---- what events hold
@@ -137,6 +138,8 @@ record!(Policy {
     dispositions,
     skills,
     channels,
+    pools,
+    zone_offsets,
     queues,
     queue_groups,
     reserves,
@@ -168,6 +171,7 @@ record!(Channel {
     max,
     excludes,
     interrupts,
+    pools,
     connect,
     auto_accept,
     offer_timeout,
@@ -178,6 +182,8 @@ record!(Channel {
     rona_reset,
     rona_reset_max,
 });
+record!(Pool { id, max, per_day, reset });
+record!(ZoneOffset { from, seconds });
 record!(ServiceLevel { threshold, target_ppm });
 record!(Queue {
     id,

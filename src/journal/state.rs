@@ -58,6 +58,7 @@ record!(AgentImage {
     occupancy,
     offered,
     resting,
+    taken,
     legs,
     removed,
     deleted,

@@ -192,6 +192,12 @@ pub fn rejected(reject: &Reject) -> Problem {
             "AGENT_NO_ROOM",
             "the agent has no room for one more contact of the channel",
         ),
+        Reject::AgentPoolCap { pool } => Problem::new(
+            FailedPrecondition,
+            "AGENT_POOL_CAP",
+            format!("the agent has taken as much from pool {pool:?} as one agent may"),
+        )
+        .with("pool", pool),
         Reject::QueueClosed { queue } => {
             Problem::new(FailedPrecondition, "QUEUE_CLOSED", format!("queue {queue:?} is closed")).with("queue", queue)
         }

@@ -197,7 +197,7 @@ pub struct Counts {
     /// Longest measured wait of an entry that left, in microseconds. The one figure that is no sum: when counts are taken
     /// away it is zero until who takes them away has looked for it.
     pub longest_wait: u64,
-    /// Exits by how and why, few at a time.
+    /// Exits by how and why, few at a time; sorted, so that it does not matter in which order counts were added.
     pub exits: Vec<(ExitKey, i32)>,
 }
 
@@ -295,9 +295,9 @@ impl Counts {
 
     /// Counts an exit under how and why.
     pub fn exit(&mut self, key: ExitKey, by: i32) {
-        match self.exits.iter_mut().find(|(held, _)| *held == key) {
-            Some((_, count)) => *count += by,
-            None => self.exits.push((key, by)),
+        match self.exits.binary_search_by_key(&key, |(held, _)| *held) {
+            Ok(at) => self.exits[at].1 += by,
+            Err(at) => self.exits.insert(at, (key, by)),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What each event may do, and what it does.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use usher::engine::agent::{AgentProfile, Fault, Presence, SkillOverride, UpsertCause};
 use usher::engine::command::{ContactChange, NewContact};
@@ -72,6 +72,7 @@ impl Model {
                 self.gates.extend(set.map(|set| (*queue, (set, *until))));
                 Ok(())
             }
+            Event::PoolReset { pool } => self.pool_reset(now, pool),
             Event::GatewaySessionOpened { gateway, gateway_id, lease } => {
                 let held = self.gateways.entry(*gateway).or_default();
                 let (id, streams) = (gateway_id.clone(), held.streams);
@@ -129,6 +130,7 @@ impl Model {
         let live = |queue: &Queue| policy.queues.iter().any(|known| known.id == queue.id);
         self.gates.retain(|queue, _| live(&self.queues[queue.index()]));
         self.measure_anew(&before);
+        self.renew_pools();
         self.renew_lending();
         Ok(())
     }
@@ -377,6 +379,7 @@ impl Model {
                 let until = now + self.rules(id).connect_timeout;
                 must(*connect_by == until, || "another connect timeout".into())?;
                 self.begin(id, leg, (*agent, *cost), (LegState::Assigned, OfferState::None), until)?;
+                self.note_taken(leg);
                 let held = self.contacts.get_mut(&id).expect("it was found");
                 match &mut held.entry {
                     Some(entry) => entry.leg = Some(leg),
@@ -579,6 +582,7 @@ impl Model {
         (held.faults[Fault::Expired as usize], held.faults[Fault::Delivery as usize], held.declines) = (0, 0, 0);
         (held.lapses[Fault::Expired as usize], held.lapses[Fault::Delivery as usize]) = (0, 0);
         self.promise_interruptions(leg);
+        self.note_taken(leg);
         let entry = self.entry(id)?;
         entry.leg = Some(leg);
         entry.open.retain(|open| open.0 != leg);
@@ -748,6 +752,7 @@ impl Agent {
             connected: 0,
             did: Vec::new(),
             offered: Vec::new(),
+            taken: BTreeMap::new(),
             rests: BTreeSet::new(),
             faults: [0; 3],
             lapses: [0; 3],

@@ -87,6 +87,9 @@ impl Model {
     }
 
     fn has_room(&self, id: AgentId, channel: &Text) -> bool {
+        if !self.pools_allow(id, channel) {
+            return false;
+        }
         let all: Vec<&Leg> = self.agent_legs(id).collect();
         // As it is; or all that may be interrupted given way, and what is interrupted in nobody's way.
         self.fits_as_is(id, channel)

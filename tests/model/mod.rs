@@ -10,6 +10,7 @@ pub mod lending;
 pub mod life;
 pub mod matching;
 pub mod overflow;
+pub mod pools;
 pub mod rest;
 pub mod rests;
 pub mod steps;
@@ -131,6 +132,8 @@ pub struct Agent {
     pub did: Vec<(Time, Option<bool>)>,
     /// When he was offered contacts, while anything goes by it.
     pub offered: Vec<Time>,
+    /// What he took from pools that count by the day.
+    pub taken: BTreeMap<Text, usize>,
     /// Why he rests from offers.
     pub rests: BTreeSet<Rest>,
     pub faults: [u32; 3],
@@ -178,6 +181,8 @@ pub struct Model {
     pub promises: Vec<Promise>,
     /// What queues are set to by hand, and until when.
     pub gates: BTreeMap<QueueId, (bool, Option<Time>)>,
+    /// The day each pool counts by.
+    pub pool_days: BTreeMap<Text, i64>,
     /// Who was last offered a contact, by queue.
     pub turns: BTreeMap<QueueId, AgentId>,
     /// The reserves, by their place in the policy, under which help has begun.

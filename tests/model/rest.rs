@@ -91,6 +91,7 @@ impl Model {
             ahead("a skill", agent.overrides.iter().map(|held| held.until).min())?;
             ahead(&format!("the lease of {id:?}"), agent.lease_until)?;
         }
+        self.check_pools(now)?;
         self.gates.values().try_for_each(|gate| ahead("a queue", gate.1))?;
         self.gateways.values().try_for_each(|held| ahead("a gateway", held.lease_until.or(held.grace)))
     }
@@ -150,6 +151,7 @@ impl Model {
             let (taken, said) = (self.places(queue), state.places_taken(queue));
             must(said as usize == taken, || format!("{queue:?} has {taken} waiting, said {said}"))?;
         }
+        self.compare_pools(state)?;
         must(state.contact_count() as usize == self.contacts.len(), || "another number of contacts".into())?;
         for (&id, agent) in &self.agents {
             let held = state.agent(id);

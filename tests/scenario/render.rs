@@ -316,6 +316,7 @@ fn tenant_event(state: &State, event: &Event) -> Option<String> {
             let by_clock = if *by_clock { " by clock" } else { "" };
             format!("queue {} {} -> {}{set}{until}{by_clock}", queue(state, *of), word(*before), word(*after))
         }
+        Event::PoolReset { pool } => format!("pool_reset {pool}"),
         Event::GatewaySessionOpened { gateway_id, lease, .. } => format!("gateway_opened {gateway_id} lease {lease}"),
         Event::GatewaySessionLost { gateway, until } => {
             format!("gateway_lost {} until {}", state.gateway(*gateway).gateway_id, ago(*until))

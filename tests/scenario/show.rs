@@ -79,6 +79,9 @@ fn agent(state: &State, now: Time, name: &str) -> Vec<String> {
         text.push_str(&format!(" next {}", presence(next)));
     }
     text.push_str(&format!(" used {}", view.used));
+    for used in view.pools.iter().filter(|used| used.in_hand + used.taken > 0) {
+        text.push_str(&format!(" {} {} taken {}", used.pool, used.in_hand, used.taken));
+    }
     if let Some(idle) = view.idle_since {
         text.push_str(&format!(" idle since {}", ago(idle)));
     }

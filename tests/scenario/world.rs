@@ -4,6 +4,8 @@
 //! rules     lease:30s grace:30s retry:30s declines:3 transfer:60s park:1h retention:1h kept:10 window:24h remembered:10
 //!           occupancy:1h
 //! channel   voice cost:100 max:1 connect:explicit excludes:chat interrupts:chat auto offer:20s connecting:30s max_wait:24h max_handle:4h rona:1 reset:60s
+//! pool      complaints max:2 day:5 reset:12h (or one that goes: pool complaints none)
+//! clock     60s=3600,90s=0   (from when on it is how many seconds ahead of UTC)
 //! queue     sales broadcast:1/5 wrap_up:timed/30s max_wait:5m short:5s threshold:20s limit:5 select:ranked clock:inbound aging:1.5 aging_cap:10
 //!           first:5m cost:1.8 handle:5m patience:80s needs fr>=3
 //! step      sales after:20s drop:fr,attr.tier prefer skip needs fr >= 3   (queue sales any:90s or over:90s ends them,
@@ -28,13 +30,13 @@ use usher::engine::agent::{AgentProfile, AgentType};
 use usher::engine::id::Text;
 use usher::engine::policy::{
     Action, Broadcast, Channel, ClassRule, Classification, Connect, ContactOrder, Exhausted, Hysteresis, IdleClock,
-    Membership, OfferRate, Overflow, Policy, Queue, QueueGroup, Reserve, Rules, Selection, Skill, SkipIf, Step, Team,
-    Trigger, WrapUp,
+    Membership, OfferRate, Overflow, Policy, Pool, Queue, QueueGroup, Reserve, Rules, Selection, Skill, SkipIf, Step,
+    Team, Trigger, WrapUp, ZoneOffset,
 };
 use usher::engine::requirement::Value;
 use usher::engine::time::Span;
 
-use super::words::{Words, asked, span};
+use super::words::{START, Words, asked, span};
 
 /// Skills fr, de and it; channels voice, chat and email; queues sales and support without wrap-up; one team for every
 /// queue; no leases unless a line says so.
@@ -58,6 +60,8 @@ pub fn is_policy(verb: &str) -> bool {
         verb,
         "rules"
             | "channel"
+            | "pool"
+            | "clock"
             | "queue"
             | "group"
             | "overflow"
@@ -86,6 +90,20 @@ pub fn change(policy: &mut Policy, words: &Words) {
             let mut channel = held.map_or_else(|| Channel::named(words.name(0).into()), |held| held.clone());
             self::channel(&mut channel, words);
             put(&mut policy.channels, channel, |held| held.id.clone());
+        }
+        "pool" if words.has("none") => policy.pools.retain(|held| *held.id != *words.name(0)),
+        "pool" => {
+            let count = |name: &str| words.number(name).map(|count| count as u32);
+            let reset = words.option("reset").map_or(Span::ZERO, span);
+            let pool = Pool { id: words.name(0).into(), max: count("max"), per_day: count("day"), reset };
+            put(&mut policy.pools, pool, |held| held.id.clone());
+        }
+        "clock" => {
+            let set = |(from, seconds): (&str, &str)| ZoneOffset {
+                from: START + span(from),
+                seconds: seconds.parse().expect("seconds ahead of UTC are a number"),
+            };
+            policy.zone_offsets = words.name(0).split(',').filter_map(|part| part.split_once('=')).map(set).collect();
         }
         "queue" => {
             let held = find(&mut policy.queues, |held| *held.id == *words.name(0));
@@ -208,6 +226,7 @@ fn channel(channel: &mut Channel, words: &Words) {
             "offer" => channel.offer_timeout = span(value),
             "excludes" => channel.excludes = value.split(',').map(Text::from).collect(),
             "interrupts" => channel.interrupts = value.split(',').map(Text::from).collect(),
+            "pools" => channel.pools = value.split(',').filter(|id| *id != "none").map(Text::from).collect(),
             "connecting" => channel.connect_timeout = span(value),
             "max_wait" => channel.max_wait = span(value),
             "max_handle" => channel.max_handle = span(value),

@@ -6,14 +6,15 @@ use usher::engine::agent::{AgentProfile, AgentType};
 use usher::engine::id::Text;
 use usher::engine::policy::{
     Action, Broadcast, Channel, ClassRule, Classification, Connect, ContactOrder, Exhausted, Hysteresis, IdleClock,
-    Membership, OfferRate, Overflow, Policy, Queue, QueueGroup, Reserve, Rules, Selection, ServiceLevel, Skill, SkipIf,
-    Step, Team, Trigger, WrapUp,
+    Membership, OfferRate, Overflow, Policy, Pool, Queue, QueueGroup, Reserve, Rules, Selection, ServiceLevel, Skill,
+    SkipIf, Step, Team, Trigger, WrapUp, ZoneOffset,
 };
 use usher::engine::requirement::{Attributes, Comparison, Expr, Requirement, Value};
 use usher::engine::score::{Operation, Score, ScoreExpr};
 use usher::engine::time::Span;
 
 use super::rng::Rng;
+use super::run::START;
 
 pub const SKILLS: [&str; 3] = ["fr", "de", "tax"];
 
@@ -63,6 +64,8 @@ pub struct World {
     /// Whether conversations give way to others.
     pub interrupts: bool,
     pub rests: bool,
+    /// Whether channels take from pools.
+    pub pools: bool,
     /// Whether contacts are offered to several at once.
     pub broadcasts: bool,
     /// Whether queues have overflow rules.
@@ -84,6 +87,10 @@ pub fn agent_id(at: usize) -> Text {
 
 pub fn queue_id(at: usize) -> Text {
     format!("q{at}").into()
+}
+
+fn pool_id(at: usize) -> Text {
+    ["complaints", "total"][at].into()
 }
 
 pub fn channel_id(at: usize) -> Text {
@@ -140,6 +147,7 @@ impl World {
             mixes: rng.one_in(3),
             interrupts: rng.one_in(3),
             rests: rng.one_in(3),
+            pools: rng.one_in(3),
             broadcasts: rng.one_in(3),
             overflows: rng.one_in(3),
             steps: rng.one_in(3),
@@ -238,6 +246,7 @@ impl World {
                 .filter(|&other| other != at && self.interrupts && rng.one_in(2))
                 .map(channel_id)
                 .collect(),
+            pools: (0..2).filter(|_| self.pools && rng.one_in(2)).map(pool_id).collect(),
             connect: rng.pick(&[Connect::Explicit, Connect::Explicit, Connect::OnAccept]),
             auto_accept: rng.one_in(5),
             offer_timeout: secs(rng, &[5, 10, 20]),
@@ -249,6 +258,29 @@ impl World {
             rona_reset_max: secs(rng, &[5, 30, 60]),
             ..Channel::named(channel_id(at))
         }
+    }
+
+    /// Pools whose days end soon after the tape begins.
+    fn named_pools(&self, rng: &mut Rng) -> Vec<Pool> {
+        let begin = START.0 % 86_400_000_000 / 1_000_000;
+        let pool = |rng: &mut Rng, at: usize| Pool {
+            id: pool_id(at),
+            max: rng.pick(&[None, Some(1), Some(2), Some(3)]),
+            per_day: rng.pick(&[None, Some(1), Some(2), Some(3)]),
+            reset: Span::from_secs((begin + rng.pick(&[1, 10, 30, 90])) % 86_400),
+        };
+        let named: Vec<usize> = (0..2).filter(|_| self.pools && !rng.one_in(4)).collect();
+        named.into_iter().map(|at| pool(rng, at)).collect()
+    }
+
+    /// A clock that is set back and forward while the tape runs.
+    fn zone_offsets(&self, rng: &mut Rng) -> Vec<ZoneOffset> {
+        if !self.pools {
+            return Vec::new();
+        }
+        let set = [0, 15, 40, 120].map(|after| (after, rng.pick(&[0, 0, 3_600, -3_600, -60, 20, 86_400])));
+        let kept = set.into_iter().filter(|_| !rng.one_in(3)).collect::<Vec<_>>();
+        kept.into_iter().map(|(after, seconds)| ZoneOffset { from: START + Span::from_secs(after), seconds }).collect()
     }
 
     /// Steps in order of their begin, and what follows them.
@@ -408,6 +440,8 @@ impl World {
             dispositions: if rng.one_in(2) { vec!["sold".into()] } else { Vec::new() },
             skills: SKILLS.iter().map(|id| Skill { id: (*id).into(), display_name: Text::default() }).collect(),
             channels: (0..self.channels).map(|at| self.channel(rng, at)).collect(),
+            pools: self.named_pools(rng),
+            zone_offsets: self.zone_offsets(rng),
             queues: (0..self.queues).map(|at| self.queue(rng, at)).collect(),
             queue_groups: (0..if self.limits { 2 } else { 0 }).map(|at| self.group(rng, at)).collect(),
             reserves: (0..if self.reserves { 3 } else { 0 }).map(|_| self.reserve(rng)).collect(),
@@ -456,7 +490,9 @@ impl World {
     /// The first policy with something else in it: what a reload in daylight brings.
     fn changed_policy(&self, rng: &mut Rng) -> Policy {
         let mut policy = (*self.policies[0]).clone();
-        match rng.below(10) {
+        match rng.below(12) {
+            10 => policy.pools = self.named_pools(rng),
+            11 => policy.zone_offsets = self.zone_offsets(rng),
             9 => policy.classification = self.classification(rng),
             0 => policy.teams = (0..self.teams).map(|at| self.team(rng, at)).collect(),
             1 => policy.channels = (0..self.channels).map(|at| self.channel(rng, at)).collect(),

@@ -35,6 +35,7 @@ pub(in crate::engine) fn deadline(state: &State, now: Time, (due, slot): (Due, u
         Due::Lease => lose_session(state, now, AgentId(slot), out),
         Due::Skills => skills_due(state, now, AgentId(slot), out),
         Due::Queue => gate_due(state, QueueId(slot), out),
+        Due::Pool => out.extend(state.pool_at(slot).map(|pool| Event::PoolReset { pool: pool.id.clone() })),
         Due::Gateway => gateway_due(state, now, GatewayId(slot), out),
         Due::Retention => retention_due(state, now, out),
     }

@@ -66,6 +66,9 @@ fn suits(state: &State, contact: ContactId, agent: AgentId) -> Result<(), Reject
         return Err(Reject::AgentIneligible);
     }
     let (cost, open) = takes(state, contact, agent);
+    if let Some(pool) = state.capping(state.agent(agent), held.channel, open) {
+        return Err(Reject::AgentPoolCap { pool: pool.id.clone() });
+    }
     match state.has_room_for(state.agent(agent), held.channel, cost, open) {
         true => Ok(()),
         false => Err(Reject::AgentNoRoom),

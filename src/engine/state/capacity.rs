@@ -1,6 +1,6 @@
 //! What an agent has room for beside what he holds, and when he rests from offers.
 //!
-//! Room: units in total, contacts per channel, and channels that are never mixed; a channel may interrupt conversations of
+//! Room: units in total, contacts per channel, channels that are never mixed, and what is left in pools (`pools.rs`); a channel may interrupt conversations of
 //! others, which then keep a claim to the units they left. Rest: his occupancy of late is above
 //! his team's bound, or he was offered as many contacts as its rate allows. Rest begins and ends by events, so that
 //! eligibility never changes by the clock alone; the end has a deadline of its own.
@@ -25,6 +25,9 @@ impl State {
 
     /// The same for a contact of which `open` offers are open to him, so that it takes but `cost` units more.
     pub(in crate::engine) fn has_room_for(&self, agent: &Agent, channel: ChannelId, cost: u32, open: u32) -> bool {
+        if self.capped(agent, channel, open) {
+            return false;
+        }
         let max = self.channel(channel).max + open;
         let free = agent.has_room(channel, cost, max) && self.mixes(agent, channel);
         free || self.can_interrupt(agent, channel, cost, max)
@@ -46,7 +49,7 @@ impl State {
     // ---- interruption
 
     /// An agent's legs, newest first.
-    fn legs_of(&self, agent: &Agent) -> impl Iterator<Item = (LegId, &Leg)> {
+    pub(super) fn legs_of(&self, agent: &Agent) -> impl Iterator<Item = (LegId, &Leg)> {
         let mut next = agent.legs;
         core::iter::from_fn(move || {
             if next == NONE {

@@ -59,6 +59,7 @@ impl State {
                 (held.session, held.grace) = (false, Some(*until));
                 self.arm(Due::Gateway, gateway.0, Some(*until));
             }
+            Event::PoolReset { pool } => self.reset_pool(pool),
             Event::GatewaySwept { gateway } => {
                 self.gateways[gateway.index()].grace = None;
                 self.arm(Due::Gateway, gateway.0, None);
@@ -84,7 +85,11 @@ impl State {
             true => (0..self.queue_count() as u32).map(QueueId).filter(asks_otherwise).collect(),
             false => Vec::new(),
         };
+        let pooled = !self.registry.policy.pools.is_empty() || !policy.pools.is_empty();
         let reach = self.registry.apply(policy);
+        if pooled {
+            self.renew_pools();
+        }
         self.registry.hand_over(&change.removed_queues);
         self.registry.remember(policy, change, self.now);
         self.forget_gates();
@@ -657,6 +662,7 @@ impl State {
                 held.entry_leg = Some(leg);
                 held.entry.as_mut().expect("only an entry is offered").offers -= 1;
                 self.note_short(contact);
+                self.take_from_pools(leg);
             }
             Event::OfferDeclined { barred, .. } => {
                 self.agents[self.legs.at(leg.slot()).agent.0].declines += 1;
@@ -736,6 +742,7 @@ impl State {
         self.turn_drain(contact);
         self.leave_place(contact);
         self.begin_leg(contact, leg, agent, cost, (LegState::Assigned, OfferState::None), connect_by);
+        self.take_from_pools(leg);
         let held = self.contacts.at_mut(contact.slot());
         if held.entry.is_some() {
             held.entry_leg = Some(leg);

@@ -64,6 +64,8 @@ pub struct AgentImage {
     pub occupancy: Option<Occupancy>,
     /// When he was offered contacts of late, oldest first, where his pace is bounded.
     pub offered: Vec<Time>,
+    /// What he took today from pools that count by the day.
+    pub taken: Vec<(Text, u32)>,
     /// Why he rests from offers, a bit each.
     pub resting: u8,
     /// Newest live leg (slot).
@@ -255,7 +257,7 @@ impl State {
         agent.lapses = image.lapses;
         (agent.contacts, agent.signed_in_since) = (image.contacts, image.signed_in_since);
         agent.occupancy = image.occupancy.map(Box::new);
-        (agent.offered, agent.resting) = (image.offered.into(), image.resting);
+        (agent.offered, agent.resting, agent.taken) = (image.offered.into(), image.resting, image.taken);
         [agent.idle_since, agent.inbound_since, agent.available_since] = image.clocks;
         (agent.legs, agent.removed, agent.deleted) = (image.legs, image.removed, image.deleted);
         let idle = agent.idle_since.unwrap_or(Time(0));
@@ -332,6 +334,7 @@ fn agent_image(agent: &Agent) -> AgentImage {
         occupancy: agent.occupancy.as_deref().copied(),
         offered: agent.offered.iter().copied().collect(),
         resting: agent.resting,
+        taken: agent.taken.clone(),
         legs: agent.legs,
         removed: agent.removed,
         deleted: agent.deleted,

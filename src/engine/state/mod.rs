@@ -12,6 +12,7 @@ mod gates;
 pub mod image;
 mod lending;
 mod places;
+pub(in crate::engine) mod pools;
 mod registry;
 mod ringing;
 mod search;
@@ -66,15 +67,27 @@ pub enum Due {
     Skills,
     /// The end of an agent's rest from offers.
     Rest,
+    /// The end of a pool's day.
+    Pool,
     /// The oldest ended contact's retention.
     Retention,
 }
 
 impl Due {
     /// Those of which there are many; the one retention deadline stands beside their heap.
-    const COUNT: usize = 9;
-    const ALL: [Due; Self::COUNT] =
-        [Due::Contact, Due::Leg, Due::Agent, Due::Bar, Due::Lease, Due::Gateway, Due::Queue, Due::Skills, Due::Rest];
+    const COUNT: usize = 10;
+    const ALL: [Due; Self::COUNT] = [
+        Due::Contact,
+        Due::Leg,
+        Due::Agent,
+        Due::Bar,
+        Due::Lease,
+        Due::Gateway,
+        Due::Queue,
+        Due::Skills,
+        Due::Rest,
+        Due::Pool,
+    ];
 }
 
 /// A gateway as the engine keeps it.

@@ -200,6 +200,10 @@ pub(in crate::engine) struct Registry {
     pub(in crate::engine) apart: Vec<u16>,
     /// By channel those whose conversations it may interrupt, a bit each.
     pub(in crate::engine) interrupts: Vec<u16>,
+    /// The channels that take from a pool, a bit each.
+    pub(in crate::engine) pooled: u16,
+    /// By pool, in the policy's order, the channels that take from it, a bit each.
+    pub(in crate::engine) pool_channels: Vec<u16>,
     /// Agents by their place in the configuration's list, where some queue goes by it.
     listed: BTreeMap<Text, u32>,
 }
@@ -290,6 +294,7 @@ impl Registry {
         let mut reach = Reach {
             // The places of agents go by channel and skill, and what they have room for by the channels.
             whole: before.channels != policy.channels
+                || before.pools != policy.pools
                 || skills != self.skills.all.len()
                 || self.rosters.len() > 2 * policy.teams.len() + SPARE_ROSTERS,
             ..Reach::default()
@@ -450,12 +455,21 @@ impl Registry {
         }
     }
 
-    /// Which channels are never mixed, both ways, and which interrupt which.
+    /// Which channels are never mixed, both ways, which interrupt which, and which take from which pool.
     fn part(&mut self, policy: &Policy) {
         self.apart.clear();
         self.apart.resize(self.channels.len(), 0);
         self.interrupts.clear();
         self.interrupts.resize(self.channels.len(), 0);
+        self.pooled = 0;
+        self.pool_channels.clear();
+        for pool in &policy.pools {
+            let takes = policy.channels.iter().filter(|channel| channel.pools.contains(&pool.id));
+            let takes = takes.filter_map(|channel| self.channel_names.find(&channel.id));
+            let channels = takes.fold(0, |bits, channel| bits | 1 << channel);
+            self.pool_channels.push(channels);
+            self.pooled |= channels;
+        }
         for channel in &policy.channels {
             let Some(one) = self.channel_names.find(&channel.id) else { continue };
             for other in channel.excludes.iter().filter_map(|name| self.channel_names.find(name)) {

@@ -98,6 +98,7 @@ pub fn name(event: &Event) -> Option<&'static str> {
         Event::AgentResponding { .. } => "agent_responding",
         Event::AgentRestStarted { .. } => "agent_rest_started",
         Event::AgentRestEnded { .. } => "agent_rest_ended",
+        Event::PoolReset { .. } => "pool_reset",
         Event::AgentSessionOpened { .. } => "agent_session_opened",
         Event::AgentSessionLost { .. } => "agent_session_lost",
         Event::GatewaySessionOpened { .. } => "gateway_session_opened",
@@ -654,6 +655,7 @@ fn other_payload(published: &Published) -> Option<Payload> {
             let (before, after, by_clock) = (*before, *after, *by_clock);
             Payload::QueueOpenChanged(v1::QueueOpenChanged { queue, before, after, expire_time, by_clock })
         }
+        Event::PoolReset { pool } => Payload::PoolReset(v1::PoolReset { pool: pool.to_string() }),
         Event::AgentUpserted { profile, cause, overrides, .. } => {
             let skill_overrides = output::overrides(overrides);
             let after = Some(v1::Agent { skill_overrides, ..output::agent_profile(profile) });

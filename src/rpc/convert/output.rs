@@ -6,7 +6,7 @@ use super::{attributes, offer_id, span, time};
 use crate::engine::agent::{AgentProfile, SkillOverride};
 use crate::engine::contact::{ContactProfile, LegState, OfferState, Outcome, Reason};
 use crate::engine::estimate::Estimate;
-use crate::engine::read::{AgentView, ContactBrief, ContactView, LegView};
+use crate::engine::read::{AgentView, ContactBrief, ContactView, LegView, PoolUse};
 use crate::rpc::names;
 use crate::view::estimate::quantiles;
 
@@ -169,6 +169,18 @@ pub fn overrides(overrides: &[SkillOverride]) -> Vec<v1::SkillOverride> {
     overrides.iter().map(one).collect()
 }
 
+/// What an agent has of a pool.
+fn pool_load(used: &PoolUse) -> v1::PoolLoad {
+    v1::PoolLoad {
+        pool: used.pool.to_string(),
+        legs: used.in_hand as i32,
+        max_legs: used.max.unwrap_or(0) as i32,
+        taken_today: used.taken as i32,
+        per_day: used.per_day.unwrap_or(0) as i32,
+        reset_time: used.resets.map(time),
+    }
+}
+
 /// An agent.
 pub fn agent(view: &AgentView) -> v1::Agent {
     let next = view.next_presence.as_ref();
@@ -186,6 +198,7 @@ pub fn agent(view: &AgentView) -> v1::Agent {
             used_units: view.used as i32,
             capacity_units: view.profile.capacity as i32,
             channels: channels.collect(),
+            pools: view.pools.iter().map(pool_load).collect(),
         }),
         idle_since_time: view.idle_since.map(time),
         session_alive: view.session,

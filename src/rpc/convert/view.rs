@@ -329,6 +329,7 @@ pub fn agent_row(row: &AgentRow, channel: &dyn Fn(crate::engine::id::ChannelId) 
             used_units: row.clock.in_hand.used as i32,
             capacity_units: profile.capacity as i32,
             channels: Vec::new(),
+            pools: Vec::new(),
         }),
         channels: channels
             .map(|((at, direction), counts)| v1::AgentChannelRow {
