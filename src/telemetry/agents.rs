@@ -98,8 +98,18 @@ pub(super) struct StateTime {
 }
 
 impl AgentBooks {
-    pub(super) fn apply_policy(&mut self, policy: &Policy) {
-        self.listed.clone_from(&policy.not_ready_reasons);
+    /// Takes over the teams and the reasons. When there are other reasons, whoever is not ready is counted by them from now
+    /// on: a pass over all agents.
+    pub(super) fn apply_policy(&mut self, now: Time, policy: &Policy) {
+        if self.listed != policy.not_ready_reasons {
+            self.listed.clone_from(&policy.not_ready_reasons);
+            for at in 0..self.known.len() {
+                let given = |known: &Known| matches!(&known.presence, Presence::NotReady(reason) if !reason.is_empty());
+                if self.known[at].as_ref().is_some_and(given) {
+                    self.change(now, AgentId(at as u32), |_| {});
+                }
+            }
+        }
         self.teams.iter_mut().for_each(|team| team.live = false);
         for team in &policy.teams {
             let at = self.team(&team.id);

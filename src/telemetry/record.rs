@@ -316,7 +316,7 @@ impl Books {
                 self.channels.push(channel.id.clone());
             }
         }
-        self.agents.apply_policy(policy);
+        self.agents.apply_policy(self.now, policy);
     }
 
     /// Counts for one step of a queue that has steps.

@@ -193,6 +193,7 @@ impl Model {
         if let Event::ContactOverflowed { rule, trigger, action, .. } = event {
             self.check_overflow(id, *rule, (*trigger, action))?;
             self.entry(id)?.acted.push(*rule);
+            self.moment_over(id);
             if *action == Action::Relax {
                 self.hurries = Some(id);
                 self.relaxed_now.push(id);
@@ -226,7 +227,7 @@ impl Model {
             Event::NoWillingAgent { .. } => {
                 entry.bars.clear();
                 entry.declines = 0;
-                self.passed.push((id, None));
+                self.came_to(id, None);
                 self.kept(&Promise::NoWillingAgent(id))
             }
             Event::BarLifted { bar, agent, .. } => {
@@ -238,7 +239,7 @@ impl Model {
                 must(state == ContactState::Queued, || format!("a wait is reached while {state:?}"))?;
                 must(*wait > entry.reached && *wait <= entry.wait(now), || "a wait is reached too soon".into())?;
                 let before = std::mem::replace(&mut entry.reached, *wait);
-                self.passed.push((id, Some(before)));
+                self.came_to(id, Some(before));
                 Ok(())
             }
             _ => Err(format!("{event:?} is not a contact's")),
@@ -353,6 +354,7 @@ impl Model {
     fn leg_event(&mut self, now: Time, id: ContactId, leg: LegId, event: &Event) -> Check {
         match event {
             Event::OfferIssued { agent, cost, expires, wait, broadcast, .. } => {
+                self.check_passed()?;
                 self.check_none_returns(*agent)?;
                 self.check_offer(now, id, *agent)?;
                 let queue = self.entry(id)?.queue;

@@ -78,6 +78,33 @@ impl Model {
         must(free.is_none(), || format!("{id:?} overflows while {free:?} could take it"))
     }
 
+    /// A contact has just passed a wait or was declined by all: its rules are judged now. Where none is possible the moment
+    /// is gone: room that comes up later in the same batch is too late.
+    pub fn came_to(&mut self, id: ContactId, before: Option<Span>) {
+        self.passed.push((id, before));
+        self.moment_over(id);
+    }
+
+    /// A contact's rules were judged by what it came to, or one of them has acted: no other is to act unless it must now.
+    pub fn moment_over(&mut self, id: ContactId) {
+        if self.due_rule(id).is_none() {
+            self.passed.retain(|(passed, _)| *passed != id);
+        }
+    }
+
+    /// Before anybody is matched no rule is left that must act on who passed a wait or was declined by all; one that a
+    /// rule relaxed is looked at again once nobody took it.
+    pub fn check_passed(&mut self) -> Result<(), String> {
+        let later = |id: &ContactId| self.arrivals.contains(id) || self.relaxed_now.contains(id);
+        let (kept, passed): (Vec<_>, Vec<_>) = self.passed.iter().copied().partition(|(id, _)| later(id));
+        for (id, _) in passed {
+            let due = self.due_rule(id);
+            must(due.is_none(), || format!("{due:?} does not act on {id:?} before anybody is matched"))?;
+        }
+        self.passed = kept;
+        Ok(())
+    }
+
     /// After a batch no rule is left that must act.
     pub fn check_none_due(&mut self) -> Result<(), String> {
         let passed: Vec<ContactId> = self.passed.iter().map(|(id, _)| *id).collect();

@@ -179,10 +179,7 @@ impl Model {
                 -number(&reckon(score, &held.profile, &contact.attributes))
             }
             Selection::Ranked => self.membership(agent, queue).map_or(1, |line| line.rank).into(),
-            Selection::LeastLoaded => {
-                let used: u32 = self.agent_legs(agent).map(|leg| leg.cost).sum();
-                i128::from(used) * 1_000_000 / i128::from(held.profile.capacity)
-            }
+            Selection::LeastLoaded => i128::from(self.used(agent)) * 1_000_000 / i128::from(held.profile.capacity),
             Selection::BestSkilled => {
                 let named = self.skills_named(contact);
                 let levels = held.profile.skills.iter().filter(|(skill, _)| named.contains(skill));

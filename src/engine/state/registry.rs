@@ -297,7 +297,9 @@ impl Registry {
         let same_names = self.renew_queues(&before, policy, &mut reach);
         self.group(policy);
         self.renew_teams(&before, policy, same_names, &mut reach);
-        if before.reserves != policy.reserves || before.rules != policy.rules {
+        let lends = |policy: &Policy, reserve: &Reserve| policy.teams.iter().any(|team| team.id == reserve.team);
+        let begun = |reserve: &Reserve| lends(&before, reserve) != lends(policy, reserve);
+        if before.reserves != policy.reserves || before.rules != policy.rules || policy.reserves.iter().any(begun) {
             reach.queues.fill(true);
         }
         self.reserve(policy);
