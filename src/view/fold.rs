@@ -487,12 +487,14 @@ impl Books {
         self.day = (Time(0), Time(0));
         self.queues.iter_mut().for_each(|queue| queue.live = false);
         let mut changed = Vec::new();
+        let names = self.queues.iter().map(|queue| queue.rules.id.clone());
+        let places: BTreeMap<Text, u32> = names.zip(0..).collect();
         for queue in &policy.queues {
             let mut skills = Vec::new();
             skills_of(queue.require.as_deref(), &mut skills);
-            let known = self.queues.iter_mut().zip(0..).find(|(known, _)| known.rules.id == queue.id);
-            match known {
-                Some((known, at)) => {
+            match places.get(&queue.id) {
+                Some(&at) => {
+                    let known = &mut self.queues[at as usize];
                     if !known.rules.asks_alike(queue) {
                         changed.push(QueueId(at));
                     }
