@@ -33,7 +33,7 @@ use crate::journal::snapshot::{Beside, MakeBeside};
 use crate::journal::{self, EmbeddedJournal, Journal, MemoryJournal};
 use crate::reload::{self, Ended, Reload};
 use crate::rpc;
-use crate::shard::{self, Clock, Limits, Shard, ShardHandle, Sink};
+use crate::shard::{self, Clock, Limits, Memory, Shard, ShardHandle, Sink};
 use crate::telemetry::{self, Fold, ReloadResult, Shell, Telemetry};
 use crate::view::{self, View, Views};
 use crate::wire::{Malformed, Reader, Wire, Writer};
@@ -50,6 +50,8 @@ const COMMIT_PACE: Duration = Duration::from_millis(1);
 const WAITING_BYTES: usize = 8 << 20;
 /// How often some contacts are looked at for any that is stuck.
 const SWEEP: Duration = Duration::from_secs(1);
+/// How often memory is measured: what comes in meanwhile is a small part of what the bound leaves free.
+const MEASURE: Duration = Duration::from_millis(250);
 /// How long HTTP gets to end.
 const LEAVE: Duration = Duration::from_millis(500);
 
@@ -124,6 +126,7 @@ impl Running {
         tokio::spawn(keep_views(views.clone()));
         let (shard, deadlines, look) = start_shard(config, telemetry.clone(), views.clone())?;
         tokio::spawn(deadlines.run());
+        tokio::spawn(measure(shard.clone()));
         tokio::spawn(sweep(shard.clone(), telemetry.clone(), views.clone()));
         let reload = Arc::new(Reload::new(shard.clone(), config, report(telemetry.clone())));
         reload.start(config).await?;
@@ -288,6 +291,29 @@ async fn sweep(shard: ShardHandle, telemetry: Arc<Telemetry>, views: Arc<Views>)
     }
 }
 
+/// Has the shard know how much memory is in use.
+async fn measure(shard: ShardHandle) {
+    let mut every = tokio::time::interval(MEASURE);
+    every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        every.tick().await;
+        shard.memory().note(telemetry::process::resident_bytes().unwrap_or(0));
+    }
+}
+
+/// The bound on memory: what is configured, else four fifths of what the process may have.
+fn memory(config: &Config) -> Arc<Memory> {
+    let allowed = telemetry::process::allowed_bytes().unwrap_or(u64::MAX);
+    let memory = Memory::new(allowed / 5 * 4);
+    memory.set_most(config.server.limits.max_memory_bytes);
+    Arc::new(memory)
+}
+
+/// Whether a second state fits in, of which nobody knows more than that it is smaller than all that is in memory.
+fn fits_twice(memory: &Memory) -> bool {
+    telemetry::process::resident_bytes().unwrap_or(0) <= memory.most() / 2
+}
+
 /// What `/metrics` shows.
 fn page(
     telemetry: Arc<Telemetry>,
@@ -303,6 +329,8 @@ fn page(
             stream_lag: shard.stream_lag() as u64,
             journal_bytes: held.map(|held| held.bytes),
             journal_free: held.and_then(|held| held.free_bytes),
+            memory_limit: shard.memory().most(),
+            memory_refused: shard.memory().refused(),
         };
         let now = shard.now();
         let snapshots: Vec<_> = views.all().iter().map(|view| view.snapshot(now)).collect();
@@ -433,12 +461,13 @@ fn probe(config: &Config, shard: &ShardHandle, telemetry: Arc<Telemetry>, found:
 }
 
 /// The journal that configuration asks for. Its clock, like every other, is the shard's.
-fn open_journal(config: &Config, telemetry: &Arc<Telemetry>) -> anyhow::Result<Opened> {
+fn open_journal(config: &Config, telemetry: &Arc<Telemetry>, memory: &Arc<Memory>) -> anyhow::Result<Opened> {
     let settings = &config.journal;
     match settings.backend {
         Backend::Memory => Ok((Box::new(MemoryJournal::new()), None)),
         Backend::Embedded => {
             let (clock, beside, telemetry) = (Clock::start(Time(0)), beside(telemetry.clone()), telemetry.clone());
+            let memory = memory.clone();
             let options = journal::Options {
                 durability: match settings.durability {
                     Durability::Fsync => journal::Durability::Fsync,
@@ -452,6 +481,7 @@ fn open_journal(config: &Config, telemetry: &Arc<Telemetry>) -> anyhow::Result<O
                 keep: journal::Keep {
                     retention: Span(u64::try_from(settings.retention.as_micros()).unwrap_or(u64::MAX)),
                     beside: Some(beside),
+                    memory: Arc::new(move || fits_twice(&memory)),
                     ..journal::Keep::default()
                 },
             };
@@ -485,9 +515,11 @@ fn start_shard(
         Box::new(Engine::new(seed)) as Box<dyn shard::Machine>
     };
     let begun = Clock::start(Time(0));
-    let (journal, monitor) = open_journal(config, &telemetry)?;
+    let memory = memory(config);
+    let (journal, monitor) = open_journal(config, &telemetry, &memory)?;
     let mut shard = Shard::new(journal, Box::new(make), Limits::default());
     let clock = Clock::start(shard.now());
+    shard.heed(memory);
     shard.follow(Box::new(Counting { telemetry, views, folds: Vec::new(), clock }));
     for tenant in &config.tenants {
         let seat = shard.open(&tenant.tenant);

@@ -158,7 +158,8 @@ fn a_crash_at_every_point_forgets_whom_it_said_and_nobody_else() {
 
 /// A journal of small segments, with a snapshot for every few of them, as the server makes them.
 fn small() -> Options {
-    let keep = Keep { snapshot_bytes: 12 << 10, retention: Span::from_secs(86_400), beside: Some(beside()) };
+    let beside = Some(beside());
+    let keep = Keep { snapshot_bytes: 12 << 10, retention: Span::from_secs(86_400), beside, ..Keep::default() };
     Options { keep, ..options(4 << 10) }
 }
 

@@ -3,6 +3,8 @@
 mod journal_support;
 mod shard_support;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use journal_support::{FakeDisk, Stand, options};
@@ -19,7 +21,7 @@ const SEGMENT: u64 = 4 << 10;
 
 /// A journal of small segments, with a snapshot for every few of them.
 fn small(retention: Span) -> Options {
-    Options { keep: Keep { snapshot_bytes: 3 * SEGMENT, retention, beside: None }, ..options(SEGMENT) }
+    Options { keep: Keep { snapshot_bytes: 3 * SEGMENT, retention, ..Keep::default() }, ..options(SEGMENT) }
 }
 
 fn open(disk: &FakeDisk) -> Result<Stand, OpenError> {
@@ -224,6 +226,32 @@ fn a_kill_at_any_point_of_the_making_of_a_snapshot_loses_nothing() {
         }
     }
     assert!(snapshots(&disk).len() >= 2, "some were made");
+}
+
+#[test]
+fn row_08_no_snapshot_is_made_while_memory_has_no_room_for_a_second_state() {
+    let disk = FakeDisk::default();
+    let (room, asked) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+    let (theirs, count) = (room.clone(), asked.clone());
+    let memory = Arc::new(move || {
+        count.fetch_add(1, Ordering::SeqCst);
+        theirs.load(Ordering::SeqCst)
+    });
+    let small = small(Span::from_secs(86_400));
+    let options = Options { keep: Keep { memory, ..small.keep.clone() }, ..small };
+    let mut stand = Stand::with(&disk, BEGIN, options).expect("an empty disk");
+    for command in shard_support::setup("one") {
+        stand.run(command).expect("the setup is in order");
+    }
+    let (begun, mut number) = (Instant::now(), 0);
+    while asked.load(Ordering::SeqCst) < 3 {
+        assert!(begun.elapsed() < PATIENCE, "it is not asked whether there is memory");
+        stand.run(contact(&format!("c{number}"))).expect("taken all the same");
+        number += 1;
+    }
+    assert_eq!(snapshots(&disk), Vec::<String>::new());
+    room.store(true, Ordering::SeqCst);
+    until_snapshots(&mut stand, &disk, 1);
 }
 
 #[test]

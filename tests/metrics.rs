@@ -155,7 +155,16 @@ impl Desk {
 
     fn page(&self) -> Page {
         let (journal_bytes, journal_free) = (Some(6), Some(7));
-        let shell = Shell { ingress_depth: 3, ingress_refused: 4, stream_lag: 5, journal_bytes, journal_free };
+        let (ingress_depth, ingress_refused, stream_lag, memory_limit, memory_refused) = (3, 4, 5, 8, 9);
+        let shell = Shell {
+            ingress_depth,
+            ingress_refused,
+            stream_lag,
+            journal_bytes,
+            journal_free,
+            memory_limit,
+            memory_refused,
+        };
         Page::read(&self.telemetry.render(self.now, shell, &[]))
     }
 }
@@ -219,6 +228,8 @@ fn a_scripted_call_gives_exact_counters() {
         ("ingress_depth", 3.0),
         ("journal_bytes", 6.0),
         ("journal_free_bytes", 7.0),
+        ("memory_limit_bytes", 8.0),
+        ("memory_refused_total", 9.0),
         ("stream_lag_events", 5.0),
         ("ingress_refused_total", 4.0),
     ]);

@@ -289,7 +289,8 @@ def server():
               "Segments and snapshots, and the room left for more.")
     board.add("timeseries", "CPU", "percentunit", 6, 8, [("rate(process_cpu_seconds_total{job=\"usher\"}[$__rate_interval])", "CPU")],
               "Cores in use.")
-    board.add("timeseries", "Memory", "bytes", 6, 8, [("process_resident_memory_bytes{job=\"usher\"}", "resident")], "Resident memory.")
+    board.add("timeseries", "Memory", "bytes", 6, 8, [("process_resident_memory_bytes{job=\"usher\"}", "resident"), ("usher_memory_limit_bytes", "bound")],
+              "Resident memory, and where new contacts and agents are refused.")
     board.add("timeseries", "Files", "short", 6, 8,
               [("process_open_fds{job=\"usher\"}", "open"), ("process_max_fds{job=\"usher\"}", "most")], "File descriptors.")
     board.add("stat", "Configuration and version", "none", 6, 8,

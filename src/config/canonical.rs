@@ -42,11 +42,12 @@ pub(super) fn settings(config: &Config) -> Table {
     let Config { server, telemetry, journal, tenants: _, removed_queues: _, hash: _, warnings: _ } = config;
     let Server { grpc_listen, http_listen, insecure, request_timeout, drain_grace, watch_config, limits, keepalive } =
         server;
-    let Limits { max_message_bytes, max_streams, stream_buffer, ingress } = limits;
+    let Limits { max_message_bytes, max_streams, stream_buffer, ingress, max_memory_bytes } = limits;
     let Keepalive { interval, timeout } = keepalive;
     let Telemetry { log, log_format } = telemetry;
     let Journal { backend, path, durability, segment_bytes, retention } = journal;
     let shown = |value: &dyn std::fmt::Debug| Value::String(format!("{value:?}").to_lowercase());
+    let wide = |value: u64| Value::Integer(i64::try_from(value).unwrap_or(i64::MAX));
     let count = |value: usize| Value::Integer(i64::try_from(value).unwrap_or(i64::MAX));
     let rows = [
         ("server.grpc_listen", Value::String(grpc_listen.to_string())),
@@ -59,6 +60,7 @@ pub(super) fn settings(config: &Config) -> Table {
         ("server.limits.max_streams", number(*max_streams)),
         ("server.limits.stream_buffer", count(*stream_buffer)),
         ("server.limits.ingress", count(*ingress)),
+        ("server.limits.max_memory_bytes", wide(*max_memory_bytes)),
         ("server.keepalive.interval", shown(interval)),
         ("server.keepalive.timeout", shown(timeout)),
         ("telemetry.log", Value::String(log.clone())),
@@ -66,7 +68,7 @@ pub(super) fn settings(config: &Config) -> Table {
         ("journal.backend", shown(backend)),
         ("journal.path", Value::String(path.display().to_string())),
         ("journal.durability", shown(durability)),
-        ("journal.segment_bytes", Value::Integer(i64::try_from(*segment_bytes).unwrap_or(i64::MAX))),
+        ("journal.segment_bytes", wide(*segment_bytes)),
         ("journal.retention", shown(retention)),
     ];
     rows.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()

@@ -122,6 +122,10 @@ pub struct Limits {
     /// Commands held between gRPC and the engine, before new ones are refused INGRESS_FULL. Default 65536.
     #[schemars(range(min = 1, max = 16_777_216))]
     pub ingress: Option<usize>,
+    /// Bytes of resident memory from which on new contacts and agents are refused MEMORY_FULL; 0 for four fifths of what
+    /// the process may have. Above half of it no snapshot of the journal is made. Default 0.
+    #[schemars(range(min = 0, max = 1_125_899_906_842_624_u64))]
+    pub max_memory_bytes: Option<u64>,
 }
 
 /// Signs of life on connections.

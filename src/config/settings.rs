@@ -54,11 +54,19 @@ pub struct Limits {
     pub stream_buffer: usize,
     /// Commands held between gRPC and the engine, before new ones are refused INGRESS_FULL.
     pub ingress: usize,
+    /// Bytes of memory in use from which on new contacts and agents are refused MEMORY_FULL; 0 leaves it to the server.
+    pub max_memory_bytes: u64,
 }
 
 impl Default for Limits {
     fn default() -> Limits {
-        Limits { max_message_bytes: 4 << 20, max_streams: 1_024, stream_buffer: 1_024, ingress: 65_536 }
+        Limits {
+            max_message_bytes: 4 << 20,
+            max_streams: 1_024,
+            stream_buffer: 1_024,
+            ingress: 65_536,
+            max_memory_bytes: 0,
+        }
     }
 }
 

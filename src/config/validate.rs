@@ -90,6 +90,7 @@ fn server(table: schema::Server, faults: &mut Gathered<'_>) -> Server {
             max_streams: limits.max_streams.unwrap_or(known.limits.max_streams),
             stream_buffer: limits.stream_buffer.unwrap_or(known.limits.stream_buffer),
             ingress: limits.ingress.unwrap_or(known.limits.ingress),
+            max_memory_bytes: limits.max_memory_bytes.unwrap_or(known.limits.max_memory_bytes),
         },
         keepalive: Keepalive {
             interval: keepalive.interval.map_or(known.keepalive.interval, |given| given.std()),

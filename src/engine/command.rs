@@ -398,4 +398,10 @@ impl Command {
         use Command::*;
         matches!(self, CreateContact(_) | UpdateContact { .. } | UpsertAgent { .. } | ApplyPolicy { .. })
     }
+
+    /// Whether it brings in a contact or an agent that stays: refused while there is no memory for more.
+    #[must_use]
+    pub fn takes_memory(&self) -> bool {
+        matches!(self, Command::CreateContact(_) | Command::UpsertAgent { .. })
+    }
 }

@@ -57,11 +57,18 @@ pub struct Keep {
     pub retention: Span,
     /// What is folded beside the states, and saved with them.
     pub beside: Option<MakeBeside>,
+    /// Whether there is memory for a second state now, which a snapshot is folded into.
+    pub memory: Arc<dyn Fn() -> bool + Send + Sync>,
 }
 
 impl Default for Keep {
     fn default() -> Keep {
-        Keep { snapshot_bytes: 16 << 20, retention: Span::from_secs(8 * 86_400), beside: None }
+        Keep {
+            snapshot_bytes: 16 << 20,
+            retention: Span::from_secs(8 * 86_400),
+            beside: None,
+            memory: Arc::new(|| true),
+        }
     }
 }
 

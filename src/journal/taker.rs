@@ -33,7 +33,7 @@ impl Taker {
     pub(super) fn run(self) {
         let mut state = self.shared.state();
         // The segment looked at last: one that could not be made is tried again when the next is full.
-        let mut looked = 0;
+        let (mut looked, mut said) = (0, false);
         while !state.stop {
             let now = state.segments.last().map_or(0, |last| last.number);
             if now == looked || !self.is_due(&state) {
@@ -44,6 +44,14 @@ impl Taker {
             looked = now;
             let from = state.snapshots.last().map(|kept| kept.number);
             drop(state);
+            if !(self.keep.memory)() {
+                if !std::mem::replace(&mut said, true) {
+                    warn!("no snapshot is made while memory has no room for a second state: a start has more to read");
+                }
+                state = self.shared.state();
+                continue;
+            }
+            said = false;
             match self.take(from, now) {
                 Ok(Some(kept)) => {
                     info!(before = %frame::segment_name(kept.number), bytes = kept.size, "snapshot made");

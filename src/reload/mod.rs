@@ -308,7 +308,10 @@ impl Reload {
     }
 
     async fn apply_config(&self, config: Config, ask: &Ask, from_file: bool) -> Result<Outcome, Refusal> {
-        let started = self.started.lock().await;
+        let mut started = self.started.lock().await;
+        // The one setting of the process that is taken over while it runs.
+        let max_memory_bytes = config.server.limits.max_memory_bytes;
+        started.server.limits.max_memory_bytes = max_memory_bytes;
         let restart_only = diff::settings(&started, &config);
         let Config { tenants, removed_queues, hash, warnings, .. } = config;
         let change = PolicyChange {
@@ -325,6 +328,9 @@ impl Reload {
         }
         let policies = tenants.into_iter().map(Arc::new).zip(removed_queues).collect();
         let applied = self.carry_out(policies, &change, ask).await;
+        if applied.is_ok() && !ask.dry_run {
+            self.shard.memory().set_most(max_memory_bytes);
+        }
         drop(started);
         self.count(ask, &applied);
         Ok(Outcome { tenants: applied?, restart_only, warnings })

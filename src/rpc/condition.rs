@@ -103,6 +103,9 @@ impl Edge {
             ingress_capacity: wide(machine.ingress_capacity as u64),
             streams: wide(self.shard.readers() as u64),
             memory_bytes: wide(machine.memory_bytes),
+            memory_limit_bytes: wide(self.shard.memory().most()),
+            memory_full: self.shard.memory().is_short(),
+            memory_refused: wide(self.shard.memory().refused()),
         })
     }
 }

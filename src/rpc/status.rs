@@ -246,6 +246,10 @@ pub fn refused(refused: Refused) -> Problem {
         Refused::JournalFull => {
             Problem { retry: true, ..Problem::new(Code::ResourceExhausted, "JOURNAL_FULL", "the journal is full") }
         }
+        Refused::MemoryFull => Problem {
+            retry: true,
+            ..Problem::new(Code::ResourceExhausted, "MEMORY_FULL", "the server has no memory left for new work")
+        },
         Refused::OutOfRange { oldest } => Problem {
             metadata: vec![("oldest", oldest.to_string())],
             ..Problem::new(Code::OutOfRange, "RESUME_TOKEN_EXPIRED", "the events after resume_token are no longer kept")

@@ -85,6 +85,8 @@ pub enum Refused {
     TenantStopped,
     /// The journal has no room.
     JournalFull,
+    /// Memory has reached its bound.
+    MemoryFull,
     /// The journal cannot be written. When it failed after the command was carried out, the outcome is not known.
     JournalUnavailable,
     /// The engine refuses.
@@ -112,6 +114,7 @@ impl fmt::Display for Refused {
             Refused::IngressFull => f.write_str("the ingress is full"),
             Refused::TenantStopped => f.write_str("the tenant is stopped"),
             Refused::JournalFull => f.write_str("the journal is full"),
+            Refused::MemoryFull => f.write_str("memory is full"),
             Refused::JournalUnavailable => f.write_str("the journal cannot be written"),
             Refused::Reject(reject) => write!(f, "the engine refuses: {reject:?}"),
             Refused::OutOfRange { oldest } => write!(f, "the token is out of range, the oldest kept is {oldest}"),

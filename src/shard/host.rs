@@ -22,6 +22,7 @@ use super::call::{Done, Envelope, Pending, Refused, Show};
 use super::clock::Clock;
 use super::directory::Directory;
 use super::ingress::Ingress;
+use super::memory::Memory;
 use super::run::{Counts, Outputs, Shard};
 use super::stream::{Lags, Order, Subscription};
 
@@ -43,6 +44,7 @@ struct Host {
     ingress: Ingress,
     directory: Directory,
     lags: Lags,
+    memory: Arc<Memory>,
     completed: SegQueue<Completion>,
     clock: Clock,
     batch: usize,
@@ -80,13 +82,14 @@ pub struct Deadlines {
 /// Puts a shard into service. `clock` must have begun at [`Shard::now`] or later; `capacity` bounds the ingress.
 pub fn start(shard: Shard, clock: Clock, capacity: usize) -> (ShardHandle, Deadlines) {
     let batch = shard.limits().batch;
-    let lags = shard.lags();
+    let (lags, memory) = (shard.lags(), shard.memory().clone());
     let core = Core { shard, inbox: VecDeque::new(), completions: Vec::new(), out: Outputs::default() };
     let host = Arc::new(Host {
         core: Mutex::new(core),
         ingress: Ingress::new(capacity),
         directory: Directory::default(),
         lags,
+        memory,
         completed: SegQueue::new(),
         clock,
         batch,
@@ -344,6 +347,12 @@ impl ShardHandle {
     #[must_use]
     pub fn refused(&self) -> u64 {
         self.host.ingress.refused()
+    }
+
+    /// What the process uses and may use.
+    #[must_use]
+    pub fn memory(&self) -> &Memory {
+        &self.host.memory
     }
 
     /// Events that wait for the reader of a stream who is furthest behind; waits for nobody. Linear in streams.

@@ -8,7 +8,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use crate::engine::command::Request;
+use crate::engine::command::{Command, Request};
 use crate::engine::event::Recorded;
 use crate::engine::id::{LegId, Text};
 use crate::engine::publish::Published;
@@ -17,6 +17,7 @@ use crate::journal::{Batch, Completion, Fault, Journal, Position};
 use crate::wire::{Malformed, Reader};
 
 use super::call::{Done, Envelope, Maker, Query, Refused, Reply, SeatId, Show, Work};
+use super::memory::{Gate, Memory};
 use super::seat::{Seat, Status};
 use super::stream::{Ended, Lags, Order};
 
@@ -153,6 +154,7 @@ pub struct Shard {
     ticking: usize,
     noted: Time,
     counts: Counts,
+    gate: Gate,
 }
 
 impl Shard {
@@ -185,6 +187,7 @@ impl Shard {
             blocked: false,
             ticking: 0,
             counts: Counts::default(),
+            gate: Gate::default(),
         }
     }
 
@@ -192,6 +195,15 @@ impl Shard {
     pub fn follow(&mut self, sink: Box<dyn Sink>) {
         self.sink = Some(sink);
         self.seats.iter_mut().for_each(|seat| seat.observed = true);
+    }
+
+    /// Has it refuse new contacts and agents by what is measured there. Call it before the first step.
+    pub fn heed(&mut self, memory: Arc<Memory>) {
+        self.gate = Gate::new(memory);
+    }
+
+    pub(super) fn memory(&self) -> &Arc<Memory> {
+        self.gate.memory()
     }
 
     /// Its bounds.
@@ -322,18 +334,28 @@ impl Shard {
         for _ in 0..self.limits.batch {
             let Some(Envelope { seat, work }) = inbox.pop_front() else { return };
             match work {
-                Work::Call { request, show, reply } => match fault.or(room.filter(|_| request.command.begins_work())) {
+                Work::Call { request, show, reply } => match self.no_room(&request.command, fault, room) {
                     None => {
                         out.commands += 1;
                         let answer = self.call(seat, &request, show);
                         self.fresh.push(Effect::Answer(reply, answer));
                     }
-                    Some(fault) => out.answers.push(Effect::Answer(reply, Err(refused(fault)))),
+                    Some(refused) => out.answers.push(Effect::Answer(reply, Err(refused))),
                 },
                 Work::Query(query, order) => self.query(seat, query, order, out),
                 Work::Drain(reply) => self.drains.push(reply),
             }
         }
+    }
+
+    /// Why a command is not even tried: the journal takes nothing, or nothing new; or memory does not.
+    fn no_room(&mut self, command: &Command, fault: Option<Fault>, room: Option<Fault>) -> Option<Refused> {
+        if let Some(fault) = fault.or(room.filter(|_| command.begins_work())) {
+            return Some(refused(fault));
+        }
+        let Shard { gate, seats, .. } = self;
+        let held = || seats.iter().filter_map(Seat::state).map(|state| u64::from(state.contact_count())).sum();
+        (command.takes_memory() && !gate.admits(held)).then_some(Refused::MemoryFull)
     }
 
     fn call(&mut self, id: SeatId, request: &Request, show: Show) -> Result<Box<Done>, Refused> {

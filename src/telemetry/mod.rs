@@ -52,6 +52,10 @@ pub struct Shell {
     pub journal_bytes: Option<u64>,
     /// Bytes free on its disk; none when that cannot be told.
     pub journal_free: Option<u64>,
+    /// Resident memory from which on new contacts and agents are refused.
+    pub memory_limit: u64,
+    /// Contacts and agents refused for it.
+    pub memory_refused: u64,
 }
 
 /// The metrics of the process.
@@ -200,6 +204,8 @@ impl Telemetry {
         }
         page.single(&names::INGRESS_DEPTH, shell.ingress_depth);
         page.single(&names::INGRESS_REFUSED, shell.ingress_refused);
+        page.single(&names::MEMORY_LIMIT, shell.memory_limit);
+        page.single(&names::MEMORY_REFUSED, shell.memory_refused);
         page.single(&names::STREAM_LAG, shell.stream_lag);
         page.begin(&names::BUILD);
         page.sample(&names::BUILD, &[env!("CARGO_PKG_VERSION")], 1);

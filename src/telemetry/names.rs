@@ -174,6 +174,10 @@ metrics! {
         "Commands taken in and not yet looked at.";
     INGRESS_REFUSED = "usher_ingress_refused_total" Counter Count []
         "Commands refused because the ingress was full.";
+    MEMORY_LIMIT = "usher_memory_limit_bytes" Gauge Bytes []
+        "Resident memory of the process from which on new contacts and agents are refused MEMORY_FULL.";
+    MEMORY_REFUSED = "usher_memory_refused_total" Counter Count []
+        "Contacts and agents refused MEMORY_FULL.";
     STREAM_LAG = "usher_stream_lag_events" Gauge Count []
         "Events that wait for the reader of a stream who is furthest behind now; one that reaches stream_buffer is cut off.";
     SERIES_OVERFLOW = "usher_queue_series_overflow" Gauge Count []

@@ -116,6 +116,14 @@ impl Server {
         std::fs::write(&path, format!("{text}{lines}")).expect("writable");
     }
 
+    /// Other words in its configuration, which it finds by itself or at the next start.
+    pub fn replace(&self, from: &str, to: &str) {
+        let path = self.dir.path().join("usher.toml");
+        let text = std::fs::read_to_string(&path).expect("readable");
+        assert!(text.contains(from), "{from:?} is in the file");
+        std::fs::write(&path, text.replace(from, to)).expect("writable");
+    }
+
     pub fn journal(&self) -> PathBuf {
         self.dir.path().join("journal")
     }
