@@ -84,7 +84,7 @@ mod tests {
                     last = next_reset(&offsets, at, last);
                     let expected = match zone.to_ambiguous_timestamp(wall(day)) {
                         ambiguous if matches!(ambiguous.offset(), AmbiguousOffset::Gap { .. }) => {
-                            let earlier = ambiguous.clone().earlier().expect("an instant");
+                            let earlier = ambiguous.earlier().expect("an instant");
                             zone.following(earlier).next().expect("a change").timestamp()
                         }
                         ambiguous => ambiguous.earlier().expect("an instant"),
