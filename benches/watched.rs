@@ -56,6 +56,11 @@ fn main() -> anyhow::Result<()> {
     let load = Load::start(&server, queues, rate)?;
     println!("{queues} queues, {rate} contacts/s, {watchers} watchers, rounds of {} s", seconds.as_secs());
     page(&clients, &server)?;
+    if rounds == 0 {
+        load.stop();
+        server.stop();
+        return Ok(());
+    }
     println!(
         "| round | p99 quiet us | p99 watched us | ratio | decisions | slowest scrape ms | messages per watcher |"
     );

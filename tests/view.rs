@@ -522,7 +522,9 @@ fn teams_tell_their_other_directions_apart() {
     let [(direction, others)] = &desk.others[..] else { panic!("one other direction") };
     let handled = |figures: &usher::view::snapshot::Figures| figures.counts.count(Count::Handled);
     assert_eq!((handled(&desk.day), *direction, handled(others)), (1, Direction::Callback, 2));
-    let json = usher::view::json::snapshot(&snapshot);
+    let mut page = Vec::new();
+    usher::view::json::snapshot(&snapshot, &mut page);
+    let json: serde_json::Value = serde_json::from_slice(&page).expect("it is JSON");
     assert_eq!(json["teams"][0]["other_directions"][0]["figures"]["handled"], 2);
 }
 

@@ -1,16 +1,16 @@
 //! What pages show live: the snapshot as JSON, and as server-sent events a whole one first and then what changed.
 //!
-//! Each tenant's changes are worked out once per tick, whoever looks, and only while somebody does. A viewer who falls
-//! behind gets a whole snapshot again, never a backlog.
+//! Each tenant's changes are worked out and written once per tick, whoever looks, and only while somebody does; a whole
+//! snapshot is written once for all who come while it is the latest. Viewers share the bytes. A viewer who falls behind gets a whole one again, never a backlog.
 
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use axum::body::{Body, Bytes};
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
-use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast, mpsc};
@@ -22,13 +22,17 @@ use crate::view::snapshot::Snapshot;
 use crate::view::{View, Views};
 
 /// Time between two events.
-const TICK: Duration = Duration::from_millis(500);
+const TICK: Duration = Duration::from_secs(1);
 /// Viewers at once.
 const VIEWERS: usize = 100;
 /// Changes a viewer may lag behind before he gets a whole snapshot.
 const BACKLOG: usize = 8;
-/// How soon a browser comes back.
-const RETRY: Duration = Duration::from_secs(2);
+/// What stands before a whole snapshot; a browser that was cut off comes back after so many milliseconds.
+const WHOLE: &[u8] = b"event: snapshot\nretry: 2000\ndata: ";
+/// What stands before changes.
+const CHANGE: &[u8] = b"event: diff\ndata: ";
+/// The end of an event.
+const END: &[u8] = b"\n\n";
 /// Comments that keep a quiet connection open.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
@@ -44,7 +48,25 @@ pub struct Live {
 /// One tenant's changes on their way to who looks.
 struct Feed {
     view: Arc<View>,
-    changes: broadcast::Sender<Arc<str>>,
+    changes: broadcast::Sender<Bytes>,
+    /// The snapshot last written whole, as an event.
+    whole: Mutex<Option<(Arc<Snapshot>, Bytes)>>,
+}
+
+impl Feed {
+    /// A whole snapshot as an event.
+    fn written(&self, now: &Arc<Snapshot>) -> Bytes {
+        let mut whole = self.whole.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, event)) = whole.as_ref().filter(|(taken, _)| Arc::ptr_eq(taken, now)) {
+            return event.clone();
+        }
+        let mut event = WHOLE.to_vec();
+        json::snapshot(now, &mut event);
+        event.extend_from_slice(END);
+        let event = Bytes::from(event);
+        *whole = Some((now.clone(), event.clone()));
+        event
+    }
 }
 
 #[derive(Deserialize)]
@@ -75,16 +97,16 @@ impl Live {
     }
 
     /// The changes of a tenant from now on; its ticks begin with the first viewer.
-    fn follow(&self, view: &Arc<View>) -> broadcast::Receiver<Arc<str>> {
+    fn follow(&self, view: &Arc<View>) -> (Arc<Feed>, broadcast::Receiver<Bytes>) {
         let mut feeds = self.feeds.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(feed) = feeds.iter().find(|feed| Arc::ptr_eq(&feed.view, view)) {
-            return feed.changes.subscribe();
+            return (feed.clone(), feed.changes.subscribe());
         }
         let (changes, receiver) = broadcast::channel(BACKLOG);
-        let feed = Arc::new(Feed { view: view.clone(), changes });
+        let feed = Arc::new(Feed { view: view.clone(), changes, whole: Mutex::default() });
         feeds.push(feed.clone());
-        tokio::spawn(self.clone().tick(feed));
-        receiver
+        tokio::spawn(self.clone().tick(feed.clone()));
+        (feed, receiver)
     }
 
     async fn tick(self, feed: Arc<Feed>) {
@@ -100,11 +122,16 @@ impl Live {
                 }
             }
             let before = last.clone();
-            let look = move |now: Arc<Snapshot>| (json::diff(&before, &now).map(|diff| diff.to_string()), now);
-            let Some((diff, now)) = self.take(&feed.view, look).await else { continue };
-            if let Some(diff) = diff {
+            let look = move |now: Arc<Snapshot>| {
+                let mut event = CHANGE.to_vec();
+                let changed = json::diff(&before, &now, &mut event);
+                event.extend_from_slice(END);
+                (changed.then(|| Bytes::from(event)), now)
+            };
+            let Some((change, now)) = self.take(&feed.view, look).await else { continue };
+            if let Some(change) = change {
                 // Nobody listening any more is seen at the next tick.
-                let _ = feed.changes.send(diff.into());
+                let _ = feed.changes.send(change);
             }
             last = now;
         }
@@ -117,7 +144,13 @@ fn unknown() -> Response {
 
 pub(super) async fn snapshot(State(live): State<Live>, Query(asked): Query<Asked>) -> Response {
     let Some(view) = live.find(&asked) else { return unknown() };
-    match live.take(&view, |taken| format!("{}\n", json::snapshot(&taken))).await {
+    let write = |taken: Arc<Snapshot>| {
+        let mut page = Vec::new();
+        json::snapshot(&taken, &mut page);
+        page.push(b'\n');
+        page
+    };
+    match live.take(&view, write).await {
         Some(page) => ([(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, "no-store")], page).into_response(),
         None => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }
@@ -130,37 +163,35 @@ pub(super) async fn events(State(live): State<Live>, Query(asked): Query<Asked>)
     };
     let (outbox, inbox) = mpsc::channel(1);
     tokio::spawn(tell(live, view, outbox, room));
-    let stream = Sse::new(ReceiverStream::new(inbox)).keep_alive(KeepAlive::new().interval(KEEP_ALIVE));
-    ([(CACHE_CONTROL, "no-store")], stream).into_response()
+    let stream = Body::from_stream(ReceiverStream::new(inbox));
+    ([(CONTENT_TYPE, "text/event-stream"), (CACHE_CONTROL, "no-store")], stream).into_response()
 }
 
 /// Tells one viewer: a whole snapshot, then changes; a whole one again when he has fallen behind.
 async fn tell(
     live: Live,
     view: Arc<View>,
-    outbox: mpsc::Sender<Result<Event, Infallible>>,
+    outbox: mpsc::Sender<Result<Bytes, Infallible>>,
     _room: OwnedSemaphorePermit,
 ) {
     loop {
-        let mut changes = live.follow(&view);
-        let Some(whole) = live.take(&view, |taken| json::snapshot(&taken).to_string()).await else { return };
-        let first = Event::default().event("snapshot").retry(RETRY).data(whole);
-        if outbox.send(Ok(first)).await.is_err() {
+        let (feed, mut changes) = live.follow(&view);
+        let Some(whole) = live.take(&view, move |taken| feed.written(&taken)).await else { return };
+        if outbox.send(Ok(whole)).await.is_err() {
             return;
         }
         loop {
-            let change = tokio::select! {
-                change = changes.recv() => change,
+            let event = tokio::select! {
+                change = changes.recv() => match change {
+                    Ok(change) => change,
+                    Err(broadcast::error::RecvError::Lagged(_)) => break,
+                    Err(broadcast::error::RecvError::Closed) => return,
+                },
+                () = tokio::time::sleep(KEEP_ALIVE) => Bytes::from_static(b":\n\n"),
                 () = outbox.closed() => return,
             };
-            match change {
-                Ok(change) => {
-                    if outbox.send(Ok(Event::default().event("diff").data(&*change))).await.is_err() {
-                        return;
-                    }
-                }
-                Err(broadcast::error::RecvError::Lagged(_)) => break,
-                Err(broadcast::error::RecvError::Closed) => return,
+            if outbox.send(Ok(event)).await.is_err() {
+                return;
             }
         }
     }

@@ -18,6 +18,7 @@ mod reloads;
 mod save;
 mod text;
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::engine::contact::ContactState;
@@ -70,6 +71,8 @@ pub struct Telemetry {
     pub offers: Latency,
     /// Time from a batch being handed to the journal until it was durable.
     pub commits: Latency,
+    /// How long the last page was, in bytes.
+    page: AtomicUsize,
 }
 
 /// One tenant's events on their way into the metrics.
@@ -124,6 +127,7 @@ impl Telemetry {
             decisions: Latency::default(),
             offers: Latency::default(),
             commits: Latency::default(),
+            page: AtomicUsize::new(0),
         }
     }
 
@@ -171,7 +175,9 @@ impl Telemetry {
     pub fn render(&self, now: Time, shell: Shell, snapshots: &[Arc<Snapshot>]) -> String {
         let tenants = lock(&self.tenants).clone();
         let figures: Vec<Figures> = tenants.iter().map(|(_, books)| lock(books).figures(now)).collect();
-        let mut page = Page::default();
+        // As long as the last one was, and a little more.
+        let last = self.page.load(Ordering::Relaxed);
+        let mut page = Page::with_capacity(last + last / 16);
         self.registrar.write(&mut page);
         write_queues(&mut page, &figures);
         let past = figures.iter().map(|tenant| {
@@ -204,7 +210,9 @@ impl Telemetry {
         page.begin(&names::BUILD);
         page.sample(&names::BUILD, &[env!("CARGO_PKG_VERSION")], 1);
         process::write(&mut page);
-        page.finish()
+        let page = page.finish();
+        self.page.store(page.len(), Ordering::Relaxed);
+        page
     }
 }
 

@@ -303,13 +303,17 @@ impl Books {
         self.version = policy.version;
         self.queues.iter_mut().for_each(|(_, live)| *live = false);
         self.relaxed.clear();
+        let names = self.queues.iter().map(|(name, _)| name.clone());
+        let mut places: BTreeMap<Text, usize> = names.zip(0..).collect();
         for queue in &policy.queues {
-            match self.queues.iter_mut().find(|(name, _)| *name == queue.id) {
-                Some((_, live)) => *live = true,
-                None => self.queues.push((queue.id.clone(), true)),
+            let at = *places.entry(queue.id.clone()).or_insert_with(|| {
+                self.queues.push((queue.id.clone(), true));
+                self.queues.len() - 1
+            });
+            self.queues[at].1 = true;
+            if queue.relaxes() {
+                self.relaxed.insert(QueueId(at as u32));
             }
-            let at = self.queues.iter().position(|(name, _)| *name == queue.id).filter(|_| queue.relaxes());
-            self.relaxed.extend(at.map(|at| QueueId(at as u32)));
         }
         for channel in &policy.channels {
             if !self.channels.contains(&channel.id) {

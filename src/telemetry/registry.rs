@@ -10,8 +10,7 @@ use std::sync::{Arc, Mutex};
 use super::cells::seconds;
 use super::lock;
 use super::names::{self, Metric};
-use super::text::Page;
-use crate::engine::id::Text;
+use super::text::{self, Page};
 use crate::engine::time::Span;
 
 /// A series that only grows.
@@ -39,13 +38,17 @@ pub(super) struct Histogram(Arc<Buckets>);
 
 #[derive(Debug)]
 struct Buckets {
-    bounds: Arc<[Span]>,
+    bounds: Arc<[Bound]>,
     /// One more than there are bounds.
     held: Box<[(AtomicU64, AtomicU64)]>,
 }
 
+/// The upper end of a bucket, and as it is shown: in seconds.
+#[derive(Clone, Debug)]
+struct Bound(Span, String);
+
 impl Histogram {
-    fn new(bounds: Arc<[Span]>) -> Histogram {
+    fn new(bounds: Arc<[Bound]>) -> Histogram {
         let held = (0..=bounds.len()).map(|_| Default::default()).collect();
         Histogram(Arc::new(Buckets { bounds, held }))
     }
@@ -57,7 +60,7 @@ impl Histogram {
 
     /// Counts several where one of `span` belongs.
     fn add(&self, span: Span, (count, sum): Bucket) {
-        let (of, total) = &self.0.held[self.0.bounds.partition_point(|bound| *bound < span)];
+        let (of, total) = &self.0.held[self.0.bounds.partition_point(|bound| bound.0 < span)];
         of.fetch_add(count, Ordering::Relaxed);
         total.fetch_add(sum, Ordering::Relaxed);
     }
@@ -79,28 +82,29 @@ impl Histogram {
         self.0.held.iter().map(|(count, sum)| (count.load(Ordering::Relaxed), sum.load(Ordering::Relaxed)))
     }
 
-    fn write(&self, page: &mut Page, metric: &Metric, values: &[&str]) {
+    fn write(&self, page: &mut Page, metric: &Metric, labels: &str) {
         let held: Vec<Bucket> = self.buckets().collect();
         let (count, sum) = held.iter().fold((0, 0), |(count, sum), more| (count + more.0, sum + more.1));
         let mut running = 0;
         let buckets = self.0.bounds.iter().zip(held).map(|(bound, (count, _))| {
             running += count;
-            (seconds(*bound), running)
+            (&bound.1, running)
         });
-        page.buckets(metric, values, buckets, count, seconds(Span(sum)));
+        page.buckets(metric, labels, buckets, count, seconds(Span(sum)));
     }
 }
 
-/// Series by the values of their labels.
-type Series<T> = BTreeMap<Vec<Text>, T>;
+/// The series of each metric, by their labels as they are shown. Each metric's are shared with who writes them: one that
+/// is registered meanwhile has them copied.
+type Series<T> = BTreeMap<&'static str, Arc<BTreeMap<Arc<str>, T>>>;
 
 /// All series there are.
 #[derive(Debug)]
 pub(super) struct Registry {
     /// The bounds of every histogram, by name.
-    bounds: BTreeMap<&'static str, Arc<[Span]>>,
-    counters: Mutex<BTreeMap<&'static str, Series<Counter>>>,
-    histograms: Mutex<BTreeMap<&'static str, Series<Histogram>>>,
+    bounds: BTreeMap<&'static str, Arc<[Bound]>>,
+    counters: Mutex<Series<Counter>>,
+    histograms: Mutex<Series<Histogram>>,
 }
 
 impl Registry {
@@ -111,7 +115,8 @@ impl Registry {
             let mut bounds: Vec<Span> = usual.chain(more.iter().copied()).collect();
             bounds.sort_unstable();
             bounds.dedup();
-            (metric.name, bounds.into())
+            let shown = bounds.into_iter().map(|bound| Bound(bound, seconds(bound).to_string()));
+            (metric.name, shown.collect())
         };
         let handle = [&names::TALK, &names::HOLD, &names::WRAP_UP, &names::HANDLE];
         let bounds = handle
@@ -130,42 +135,36 @@ impl Registry {
 
     /// The counter with these labels.
     pub(super) fn counter(&self, metric: &Metric, values: &[&str]) -> Counter {
-        lock(&self.counters).entry(metric.name).or_default().entry(key(metric, values)).or_default().clone()
+        let mut counters = lock(&self.counters);
+        series(&mut counters, metric).entry(text::labels(metric, values).into()).or_default().clone()
     }
 
     /// The histogram with these labels.
     pub(super) fn histogram(&self, metric: &Metric, values: &[&str]) -> Histogram {
         let new = || Histogram::new(self.bounds[metric.name].clone());
         let mut histograms = lock(&self.histograms);
-        histograms.entry(metric.name).or_default().entry(key(metric, values)).or_insert_with(new).clone()
+        series(&mut histograms, metric).entry(text::labels(metric, values).into()).or_insert_with(new).clone()
     }
 
     /// Writes all of them, as they stand.
     pub(super) fn write(&self, page: &mut Page) {
-        // Handles are copied, so that nobody who registers one waits for the writing.
+        // Shared, so that nobody who registers one waits for the writing.
         let (counters, histograms) = (lock(&self.counters).clone(), lock(&self.histograms).clone());
         for metric in names::ALL {
             if let Some(series) = counters.get(metric.name) {
                 page.begin(metric);
-                for (values, counter) in series {
-                    page.sample(metric, &words(values), counter.total());
-                }
+                series.iter().for_each(|(labels, counter)| page.labelled(metric, labels, counter.total()));
             }
             if let Some(series) = histograms.get(metric.name) {
                 page.begin(metric);
-                series.iter().for_each(|(values, histogram)| histogram.write(page, metric, &words(values)));
+                series.iter().for_each(|(labels, histogram)| histogram.write(page, metric, labels));
             }
         }
     }
 }
 
-fn key(metric: &Metric, values: &[&str]) -> Vec<Text> {
-    assert_eq!(metric.labels.len(), values.len(), "{} has other labels", metric.name);
-    values.iter().map(|value| Text::from(*value)).collect()
-}
-
-fn words(values: &[Text]) -> Vec<&str> {
-    values.iter().map(|value| &**value).collect()
+fn series<'a, T: Clone>(all: &'a mut Series<T>, metric: &Metric) -> &'a mut BTreeMap<Arc<str>, T> {
+    Arc::make_mut(all.entry(metric.name).or_default())
 }
 
 #[cfg(test)]

@@ -1,15 +1,44 @@
 //! The snapshot as JSON: the fields of the gRPC `Snapshot` by the same names, directions and states in words, spans in
 //! seconds under names that end in `_seconds`, instants in RFC 3339. What is not there is left out, never null.
 
-use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
 
-use super::counts::{Count, Counts, Sum};
+use serde::Serialize;
+use serde::ser::{SerializeMap, Serializer};
+
+use super::counts::{Count, Sum};
 use super::fold::WINDOWS;
 use super::kpi::{DEFINITIONS, Kpis};
 use super::names;
-use super::snapshot::{AgentCounts, ChannelView, DirectionView, Figures, QueueView, SkillView, Snapshot, TeamView};
+use super::snapshot::{
+    AgentCounts, ChannelView, DirectionView, Figures, QueueView, SkillView, Snapshot, TeamView, Waiting,
+};
+use crate::engine::contact::Direction;
 use crate::engine::id::Text;
 use crate::engine::time::{Span, Time};
+
+/// Something of the view as it is written in JSON, straight from where it stands.
+struct Json<'a, T: ?Sized>(&'a T);
+
+/// Rows, and other lists.
+struct List<'a, T>(&'a [T]);
+
+impl<'a, T> Serialize for List<'a, T>
+where
+    Json<'a, T>: Serialize,
+{
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.iter().map(Json))
+    }
+}
+
+macro_rules! object {
+    ($serializer:expr, { $($name:literal: $value:expr,)* }) => {{
+        let mut object = $serializer.serialize_map(None)?;
+        $(object.serialize_entry($name, &$value)?;)*
+        object.end()
+    }};
+}
 
 fn instant(time: Time) -> String {
     let micros = i64::try_from(time.0).unwrap_or(i64::MAX);
@@ -20,264 +49,376 @@ fn seconds(Span(micros): Span) -> f64 {
     micros as f64 / 1e6
 }
 
-fn put(object: &mut Map<String, Value>, name: &str, value: Option<impl Into<Value>>) {
-    if let Some(value) = value {
-        object.insert(name.to_owned(), value.into());
+fn put<M: SerializeMap>(object: &mut M, name: &str, value: Option<impl Serialize>) -> Result<(), M::Error> {
+    value.map_or(Ok(()), |value| object.serialize_entry(name, &value))
+}
+
+/// Counts by name, those of one name together, none of nothing.
+struct Listed(Vec<(&'static str, i64)>);
+
+impl Listed {
+    fn of(pairs: impl Iterator<Item = (&'static str, i64)>) -> Listed {
+        let mut listed: Vec<(&'static str, i64)> = Vec::new();
+        for (name, count) in pairs.filter(|(_, count)| *count != 0) {
+            match listed.iter_mut().find(|(known, _)| *known == name) {
+                Some((_, before)) => *before += count,
+                None => listed.push((name, count)),
+            }
+        }
+        Listed(listed)
     }
+}
+
+impl Serialize for Listed {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().copied())
+    }
+}
+
+/// Answers of one kind and result.
+#[derive(Serialize)]
+struct Survey {
+    kind: &'static str,
+    result: &'static str,
+    answers: i64,
 }
 
 /// Counts and sums.
-#[must_use]
-pub fn figures(figures: &Figures) -> Value {
-    let counts: &Counts = &figures.counts;
-    let count = |of| counts.count(of);
-    let sum = |of: Sum| counts[of] as f64 / 1e6;
-    let listed = |pairs: &mut dyn Iterator<Item = (&'static str, i64)>| {
-        let mut object = Map::new();
-        for (name, count) in pairs.filter(|(_, count)| *count != 0) {
-            let before = object.get(name).and_then(Value::as_i64).unwrap_or(0);
-            object.insert(name.to_owned(), (before + count).into());
-        }
-        object
-    };
-    let surveys = names::SURVEYS.iter().filter(|(of, ..)| counts[*of] != 0);
-    json!({
-        "received": count(Count::Received),
-        "offered": count(Count::Offered),
-        "answered": count(Count::Answered),
-        "answered_within_threshold": count(Count::AnsweredWithin),
-        "abandoned": count(Count::Abandoned),
-        "abandoned_short": count(Count::AbandonedShort),
-        "abandoned_within_threshold": count(Count::AbandonedWithin),
-        "overflowed": count(Count::Overflowed),
-        "cancelled": count(Count::Cancelled),
-        "refused": count(Count::Refused),
-        "expired": count(Count::Expired),
-        "moved": count(Count::Moved),
-        "waiting": counts.waiting(),
-        "waiting_past_threshold": figures.waiting_past,
-        "exits": listed(&mut counts.exits.iter().map(|(key, count)| (names::exit(*key), i64::from(*count)))),
-        "handled": count(Count::Handled),
-        "contacts_transferred": count(Count::ContactsTransferred),
-        "transfers": count(Count::Transfers),
-        "contacts_resolved": count(Count::Resolved),
-        "contacts_resolved_untransferred": count(Count::ResolvedUntransferred),
-        "contacts_resolved_provisional": figures.provisional,
-        "contacts_recontacted": count(Count::Recontacted),
-        "contacts_resolved_unset": count(Count::ResolvedUnset),
-        "callbacks": listed(&mut names::CALLBACKS.iter().map(|(of, name)| (*name, count(*of)))),
-        "offers": listed(&mut names::OFFERS.iter().map(|(of, name)| (*name, count(*of)))),
-        "outcomes": listed(&mut names::OUTCOMES.iter().map(|(of, name)| (*name, count(*of)))),
-        "surveys": surveys
-            .map(|(of, kind, result)| json!({ "kind": kind, "result": result, "answers": count(*of) }))
-            .collect::<Vec<Value>>(),
-        "answered_wait_seconds": sum(Sum::AnsweredWait),
-        "abandoned_wait_seconds": sum(Sum::AbandonedWait),
-        "talk_seconds": sum(Sum::Talk),
-        "hold_seconds": sum(Sum::Hold),
-        "wrap_up_seconds": sum(Sum::WrapUp),
-        "cost": sum(Sum::Cost),
-        "over_max_handle": count(Count::OverMaxHandle),
-    })
+impl Serialize for Json<'_, Figures> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Json(figures) = self;
+        let counts = &figures.counts;
+        let count = |of| counts.count(of);
+        let sum = |of: Sum| counts[of] as f64 / 1e6;
+        let surveys = names::SURVEYS.iter().map(|&(of, kind, result)| Survey { kind, result, answers: count(of) });
+        object!(serializer, {
+            "received": count(Count::Received),
+            "offered": count(Count::Offered),
+            "answered": count(Count::Answered),
+            "answered_within_threshold": count(Count::AnsweredWithin),
+            "abandoned": count(Count::Abandoned),
+            "abandoned_short": count(Count::AbandonedShort),
+            "abandoned_within_threshold": count(Count::AbandonedWithin),
+            "overflowed": count(Count::Overflowed),
+            "cancelled": count(Count::Cancelled),
+            "refused": count(Count::Refused),
+            "expired": count(Count::Expired),
+            "moved": count(Count::Moved),
+            "waiting": counts.waiting(),
+            "waiting_past_threshold": figures.waiting_past,
+            "exits": Listed::of(counts.exits.iter().map(|(key, count)| (names::exit(*key), i64::from(*count)))),
+            "handled": count(Count::Handled),
+            "contacts_transferred": count(Count::ContactsTransferred),
+            "transfers": count(Count::Transfers),
+            "contacts_resolved": count(Count::Resolved),
+            "contacts_resolved_untransferred": count(Count::ResolvedUntransferred),
+            "contacts_resolved_provisional": figures.provisional,
+            "contacts_recontacted": count(Count::Recontacted),
+            "contacts_resolved_unset": count(Count::ResolvedUnset),
+            "callbacks": Listed::of(names::CALLBACKS.iter().map(|(of, name)| (*name, count(*of)))),
+            "offers": Listed::of(names::OFFERS.iter().map(|(of, name)| (*name, count(*of)))),
+            "outcomes": Listed::of(names::OUTCOMES.iter().map(|(of, name)| (*name, count(*of)))),
+            "surveys": surveys.filter(|survey| survey.answers != 0).collect::<Vec<Survey>>(),
+            "answered_wait_seconds": sum(Sum::AnsweredWait),
+            "abandoned_wait_seconds": sum(Sum::AbandonedWait),
+            "talk_seconds": sum(Sum::Talk),
+            "hold_seconds": sum(Sum::Hold),
+            "wrap_up_seconds": sum(Sum::WrapUp),
+            "cost": sum(Sum::Cost),
+            "over_max_handle": count(Count::OverMaxHandle),
+        })
+    }
+}
+
+/// Service levels by definition, those there are.
+struct Levels<'a>(&'a Kpis);
+
+impl Serialize for Levels<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let levels = DEFINITIONS.iter().zip(self.0.service_level.all());
+        serializer.collect_map(levels.filter_map(|(name, level)| Some((name, level?))))
+    }
 }
 
 /// Ratios.
-#[must_use]
-pub fn kpis(kpis: &Kpis) -> Value {
-    let mut object = Map::new();
-    let mut levels = Map::new();
-    for (name, level) in DEFINITIONS.iter().zip(kpis.service_level.all()) {
-        put(&mut levels, name, level);
+impl Serialize for Json<'_, Kpis> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Json(kpis) = self;
+        let mut object = serializer.serialize_map(None)?;
+        object.serialize_entry("service_level", &Levels(kpis))?;
+        for (name, span) in [
+            ("average_speed_of_answer_seconds", kpis.average_speed_of_answer),
+            ("average_handle_time_seconds", kpis.average_handle_time),
+            ("average_talk_seconds", kpis.average_talk),
+            ("average_hold_seconds", kpis.average_hold),
+            ("average_wrap_up_seconds", kpis.average_wrap_up),
+            ("average_time_to_abandon_seconds", kpis.average_time_to_abandon),
+        ] {
+            put(&mut object, name, span.map(|micros| seconds(Span(micros))))?;
+        }
+        for (name, ratio) in [
+            ("abandonment", kpis.abandonment),
+            ("abandonment_at_door", kpis.abandonment_at_door),
+            ("transfer_rate", kpis.transfer_rate),
+            ("fcr_of_contacts", kpis.fcr_of_contacts),
+            ("fcr_of_handled", kpis.fcr_of_handled),
+            ("fcr_strict", kpis.fcr_strict),
+            ("fcr_no_recontact", kpis.fcr_no_recontact),
+            ("csat", kpis.csat),
+            ("nps", kpis.nps),
+            ("cost_per_contact", kpis.cost_per_contact.map(|millionths| millionths as f64 / 1e6)),
+        ] {
+            put(&mut object, name, ratio)?;
+        }
+        object.end()
     }
-    object.insert("service_level".to_owned(), levels.into());
-    for (name, span) in [
-        ("average_speed_of_answer_seconds", kpis.average_speed_of_answer),
-        ("average_handle_time_seconds", kpis.average_handle_time),
-        ("average_talk_seconds", kpis.average_talk),
-        ("average_hold_seconds", kpis.average_hold),
-        ("average_wrap_up_seconds", kpis.average_wrap_up),
-        ("average_time_to_abandon_seconds", kpis.average_time_to_abandon),
-    ] {
-        put(&mut object, name, span.map(|micros| seconds(Span(micros))));
+}
+
+impl Serialize for Json<'_, Waiting> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Json(waiting) = self;
+        let mut object = serializer.serialize_map(None)?;
+        for ((_, state), count) in names::WAITING.iter().zip(waiting.states) {
+            object.serialize_entry(state, &count)?;
+        }
+        object.serialize_entry("past_threshold", &waiting.past_threshold)?;
+        object.serialize_entry("longest_wait_seconds", &seconds(waiting.longest))?;
+        let longest = Some(&*waiting.longest_contact_id).filter(|id| !id.is_empty());
+        put(&mut object, "longest_contact_id", longest)?;
+        object.end()
     }
-    for (name, ratio) in [
-        ("abandonment", kpis.abandonment),
-        ("abandonment_at_door", kpis.abandonment_at_door),
-        ("transfer_rate", kpis.transfer_rate),
-        ("fcr_of_contacts", kpis.fcr_of_contacts),
-        ("fcr_of_handled", kpis.fcr_of_handled),
-        ("fcr_strict", kpis.fcr_strict),
-        ("fcr_no_recontact", kpis.fcr_no_recontact),
-        ("csat", kpis.csat),
-        ("nps", kpis.nps),
-        ("cost_per_contact", kpis.cost_per_contact.map(|millionths| millionths as f64 / 1e6)),
-    ] {
-        put(&mut object, name, ratio);
+}
+
+/// The last so many minutes.
+impl Serialize for Json<'_, (u64, &Figures)> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Json((minutes, figures)) = self;
+        object!(serializer, {
+            "window_seconds": minutes * 60,
+            "figures": Json(*figures),
+            "kpis": Json(&figures.kpis()),
+        })
     }
-    object.into()
 }
 
-fn direction(view: &DirectionView) -> Value {
-    let mut waiting = Map::new();
-    for ((_, state), count) in names::WAITING.iter().zip(view.waiting.states) {
-        waiting.insert((*state).to_owned(), count.into());
+impl Serialize for Json<'_, DirectionView> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Json(view) = self;
+        let windows: Vec<(u64, &Figures)> = WINDOWS.into_iter().zip(&view.windows).collect();
+        object!(serializer, {
+            "direction": names::direction(view.direction),
+            "waiting": Json(&view.waiting),
+            "day": Json(&view.day),
+            "day_kpis": Json(&view.day.kpis()),
+            "windows": List(&windows),
+        })
     }
-    waiting.insert("past_threshold".to_owned(), view.waiting.past_threshold.into());
-    waiting.insert("longest_wait_seconds".to_owned(), seconds(view.waiting.longest).into());
-    let longest = Some(&*view.waiting.longest_contact_id).filter(|id| !id.is_empty());
-    put(&mut waiting, "longest_contact_id", longest);
-    let windows = view.windows.iter().zip(WINDOWS).map(|(window, minutes)| {
-        json!({ "window_seconds": minutes * 60, "figures": figures(window), "kpis": kpis(&window.kpis()) })
-    });
-    json!({
-        "direction": names::direction(view.direction),
-        "waiting": waiting,
-        "day": figures(&view.day),
-        "day_kpis": kpis(&view.day.kpis()),
-        "windows": windows.collect::<Vec<Value>>(),
-    })
 }
 
-fn figures_of((direction, day): &(crate::engine::contact::Direction, Figures)) -> Value {
-    json!({ "direction": names::direction(*direction), "figures": figures(day), "kpis": kpis(&day.kpis()) })
-}
-
-fn directions(views: &[DirectionView]) -> Value {
-    views.iter().map(direction).collect::<Vec<Value>>().into()
-}
-
-fn agents(counts: &AgentCounts) -> Value {
-    let mut object = Map::new();
-    object.insert("signed_in".to_owned(), counts.signed_in.into());
-    object.insert("offline".to_owned(), counts.offline.into());
-    for (state, count) in names::AGENT_STATES.iter().zip(counts.states) {
-        object.insert((*state).to_owned(), count.into());
+impl Serialize for Json<'_, (Direction, Figures)> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Json((direction, day)) = self;
+        object!(serializer, {
+            "direction": names::direction(*direction),
+            "figures": Json(day),
+            "kpis": Json(&day.kpis()),
+        })
     }
-    let reasons: Map<String, Value> =
-        counts.reasons.iter().map(|(reason, count)| (reason.to_string(), (*count).into())).collect();
-    object.insert("not_ready_reasons".to_owned(), reasons.into());
-    object.into()
 }
 
-fn queue(queue: &QueueView) -> Value {
-    json!({
-        "queue": &*queue.queue,
-        "display_name": &*queue.display_name,
-        "directions": directions(&queue.directions),
-        "connected": queue.connected,
-        "wrap_up": queue.wrap_up,
-        "agents": agents(&queue.agents),
-        "threshold_seconds": seconds(queue.threshold),
-        "target": f64::from(queue.target_ppm) / 1e6,
-        "limit": queue.limit.unwrap_or(0),
-    })
-}
+/// How many are not ready, by reason.
+struct Reasons<'a>(&'a AgentCounts);
 
-fn channel(channel: &ChannelView) -> Value {
-    json!({
-        "channel": &*channel.channel,
-        "directions": directions(&channel.directions),
-        "used_units": channel.used_units,
-        "connected": channel.connected,
-    })
-}
-
-fn team(team: &TeamView) -> Value {
-    let mut object = Map::new();
-    put(&mut object, "occupancy", team.occupancy);
-    for (name, value) in [
-        ("team", json!(&*team.team)),
-        ("display_name", json!(&*team.display_name)),
-        ("parent", json!(&*team.parent)),
-        ("site", json!(&*team.site)),
-        ("agents", agents(&team.agents)),
-        ("used_units", json!(team.used_units)),
-        ("capacity_units", json!(team.capacity_units)),
-        ("day", figures(&team.day)),
-        ("day_kpis", kpis(&team.day.kpis())),
-        ("other_directions", team.others.iter().map(figures_of).collect::<Vec<Value>>().into()),
-    ] {
-        object.insert(name.to_owned(), value);
+impl Serialize for Reasons<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.reasons.iter().map(|(reason, count)| (&**reason, *count)))
     }
-    object.into()
 }
 
-fn skill(skill: &SkillView) -> Value {
-    json!({ "skill": &*skill.skill, "waiting": skill.waiting, "agents": agents(&skill.agents) })
+impl Serialize for Json<'_, AgentCounts> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Json(counts) = self;
+        let mut object = serializer.serialize_map(None)?;
+        object.serialize_entry("signed_in", &counts.signed_in)?;
+        object.serialize_entry("offline", &counts.offline)?;
+        for (state, count) in names::AGENT_STATES.iter().zip(counts.states) {
+            object.serialize_entry(state, &count)?;
+        }
+        object.serialize_entry("not_ready_reasons", &Reasons(counts))?;
+        object.end()
+    }
+}
+
+impl Serialize for Json<'_, QueueView> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Json(queue) = self;
+        object!(serializer, {
+            "queue": &*queue.queue,
+            "display_name": &*queue.display_name,
+            "directions": List(&queue.directions),
+            "connected": queue.connected,
+            "wrap_up": queue.wrap_up,
+            "agents": Json(&queue.agents),
+            "threshold_seconds": seconds(queue.threshold),
+            "target": f64::from(queue.target_ppm) / 1e6,
+            "limit": queue.limit.unwrap_or(0),
+        })
+    }
+}
+
+impl Serialize for Json<'_, ChannelView> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Json(channel) = self;
+        object!(serializer, {
+            "channel": &*channel.channel,
+            "directions": List(&channel.directions),
+            "used_units": channel.used_units,
+            "connected": channel.connected,
+        })
+    }
+}
+
+impl Serialize for Json<'_, TeamView> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Json(team) = self;
+        let mut object = serializer.serialize_map(None)?;
+        for (name, text) in
+            [("team", &team.team), ("display_name", &team.display_name), ("parent", &team.parent), ("site", &team.site)]
+        {
+            object.serialize_entry(name, &**text)?;
+        }
+        object.serialize_entry("agents", &Json(&team.agents))?;
+        put(&mut object, "occupancy", team.occupancy)?;
+        object.serialize_entry("used_units", &team.used_units)?;
+        object.serialize_entry("capacity_units", &team.capacity_units)?;
+        object.serialize_entry("day", &Json(&team.day))?;
+        object.serialize_entry("day_kpis", &Json(&team.day.kpis()))?;
+        object.serialize_entry("other_directions", &List(&team.others))?;
+        object.end()
+    }
+}
+
+impl Serialize for Json<'_, SkillView> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Json(skill) = self;
+        object!(serializer, {
+            "skill": &*skill.skill,
+            "waiting": skill.waiting,
+            "agents": Json(&skill.agents),
+        })
+    }
 }
 
 /// A snapshot without its rows.
-fn head(view: &Snapshot) -> Map<String, Value> {
-    let mut object = Map::new();
-    for (name, value) in [
-        ("tenant", json!(&*view.tenant)),
-        ("sequence", json!(view.sequence)),
-        ("snapshot_time", json!(instant(view.time))),
-        ("policy_version", json!(view.policy_version)),
-        ("day_start_time", json!(instant(view.day_start))),
-        ("totals", directions(&view.totals)),
-        ("agent_counts", agents(&view.agents)),
-        ("direct_contacts", json!(view.direct_contacts)),
-        ("scheduled_contacts", json!(view.scheduled_contacts)),
-        ("stuck", json!(view.stuck)),
-    ] {
-        object.insert(name.to_owned(), value);
-    }
-    object
+fn head<M: SerializeMap>(object: &mut M, view: &Snapshot) -> Result<(), M::Error> {
+    object.serialize_entry("tenant", &*view.tenant)?;
+    object.serialize_entry("sequence", &view.sequence)?;
+    object.serialize_entry("snapshot_time", &instant(view.time))?;
+    object.serialize_entry("policy_version", &view.policy_version)?;
+    object.serialize_entry("day_start_time", &instant(view.day_start))?;
+    object.serialize_entry("totals", &List(&view.totals))?;
+    object.serialize_entry("agent_counts", &Json(&view.agents))?;
+    object.serialize_entry("direct_contacts", &view.direct_contacts)?;
+    object.serialize_entry("scheduled_contacts", &view.scheduled_contacts)?;
+    object.serialize_entry("stuck", &view.stuck)
 }
 
-/// The whole snapshot.
-#[must_use]
-pub fn snapshot(view: &Snapshot) -> Value {
-    let mut object = head(view);
-    for (name, rows) in [
-        ("queues", view.queues.iter().map(queue).collect::<Vec<Value>>()),
-        ("channels", view.channels.iter().map(channel).collect()),
-        ("teams", view.teams.iter().map(team).collect()),
-        ("skills", view.skills.iter().map(skill).collect()),
-    ] {
-        object.insert(name.to_owned(), rows.into());
+impl Serialize for Json<'_, Snapshot> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Json(view) = self;
+        let mut object = serializer.serialize_map(None)?;
+        head(&mut object, view)?;
+        object.serialize_entry("queues", &List(&view.queues))?;
+        object.serialize_entry("channels", &List(&view.channels))?;
+        object.serialize_entry("teams", &List(&view.teams))?;
+        object.serialize_entry("skills", &List(&view.skills))?;
+        object.end()
     }
-    object.into()
 }
 
-/// The rows that differ, whole, and the keys of those that are gone; both lists are sorted by key.
-fn changes<V: PartialEq>(
-    before: &[V],
-    now: &[V],
-    key: impl Fn(&V) -> &Text,
-    show: impl Fn(&V) -> Value,
-) -> (Vec<Value>, Vec<Value>) {
-    let find = |rows: &[V], row: &V| rows.binary_search_by(|held| key(held).cmp(key(row))).ok();
-    let is_new = |row: &&V| find(before, row).map(|at| &before[at]) != Some(*row);
-    let gone = before.iter().filter(|row| find(now, row).is_none());
-    (now.iter().filter(is_new).map(show).collect(), gone.map(|row| (**key(row)).into()).collect())
+/// Bytes set aside for a row: about what one of a queue with one direction takes.
+const ROW: usize = 8 << 10;
+
+/// Appends the whole snapshot, in one line.
+pub fn snapshot(view: &Snapshot, out: &mut Vec<u8>) {
+    out.reserve(ROW * (view.queues.len() + view.channels.len() + view.teams.len() + 2));
+    write(&Json(view), out);
 }
 
-/// What changed: the head, the rows that differ, whole, and `removed` keys by list. None when only the time moved. Rows
-/// that are the same are not made.
-#[must_use]
-pub fn diff(before: &Snapshot, now: &Snapshot) -> Option<Value> {
-    let mut object = head(now);
-    let mut removed = Map::new();
-    let still = |mut head: Map<String, Value>| {
-        head.remove("snapshot_time");
-        head.remove("sequence");
-        head
-    };
-    let mut moved = still(head(before)) != still(object.clone());
-    for (name, (changed, gone)) in [
-        ("queues", changes(&before.queues, &now.queues, |row| &row.queue, queue)),
-        ("channels", changes(&before.channels, &now.channels, |row| &row.channel, channel)),
-        ("teams", changes(&before.teams, &now.teams, |row| &row.team, team)),
-        ("skills", changes(&before.skills, &now.skills, |row| &row.skill, skill)),
-    ] {
-        moved |= !(changed.is_empty() && gone.is_empty());
-        object.insert(name.to_owned(), changed.into());
-        if !gone.is_empty() {
-            removed.insert(name.to_owned(), gone.into());
-        }
+fn write(value: &impl Serialize, out: &mut Vec<u8>) {
+    serde_json::to_writer(out, value).expect("every key is text, and memory takes all of it");
+}
+
+/// The rows of one kind that differ, whole, and the keys of those that are gone; both are sorted by key.
+struct Changes<'a, V> {
+    changed: Vec<&'a V>,
+    gone: Vec<&'a str>,
+}
+
+impl<'a, V: PartialEq> Changes<'a, V> {
+    fn of((before, now): (&'a [V], &'a [V]), key: impl Fn(&V) -> &Text) -> Changes<'a, V> {
+        let find = |rows: &[V], row: &V| rows.binary_search_by(|held| key(held).cmp(key(row))).ok();
+        let is_new = |row: &&V| find(before, row).map(|at| &before[at]) != Some(*row);
+        let gone = before.iter().filter(|row| find(now, row).is_none());
+        Changes { changed: now.iter().filter(is_new).collect(), gone: gone.map(|row| &**key(row)).collect() }
     }
-    object.insert("removed".to_owned(), removed.into());
-    moved.then(|| object.into())
+
+    fn none(&self) -> bool {
+        self.changed.is_empty() && self.gone.is_empty()
+    }
+}
+
+impl<'a, V> Serialize for Changes<'a, V>
+where
+    Json<'a, V>: Serialize,
+{
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.changed.iter().map(|row| Json(*row)))
+    }
+}
+
+/// What changed between two snapshots.
+struct Diff<'a> {
+    now: &'a Snapshot,
+    queues: Changes<'a, QueueView>,
+    channels: Changes<'a, ChannelView>,
+    teams: Changes<'a, TeamView>,
+    skills: Changes<'a, SkillView>,
+}
+
+impl Serialize for Diff<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Diff { now, queues, channels, teams, skills } = self;
+        let mut object = serializer.serialize_map(None)?;
+        head(&mut object, now)?;
+        object.serialize_entry("queues", queues)?;
+        object.serialize_entry("channels", channels)?;
+        object.serialize_entry("teams", teams)?;
+        object.serialize_entry("skills", skills)?;
+        let removed =
+            [("queues", &queues.gone), ("channels", &channels.gone), ("teams", &teams.gone), ("skills", &skills.gone)];
+        let removed: BTreeMap<_, _> = removed.into_iter().filter(|(_, gone)| !gone.is_empty()).collect();
+        object.serialize_entry("removed", &removed)?;
+        object.end()
+    }
+}
+
+/// Appends what changed, in one line: the head, the rows that differ, whole, and `removed` keys by list. Rows that are the
+/// same are not written, and nothing is when only the time moved: then it is false.
+pub fn diff(before: &Snapshot, now: &Snapshot, out: &mut Vec<u8>) -> bool {
+    let queues = Changes::of((&before.queues, &now.queues), |row| &row.queue);
+    let channels = Changes::of((&before.channels, &now.channels), |row| &row.channel);
+    let teams = Changes::of((&before.teams, &now.teams), |row| &row.team);
+    let skills = Changes::of((&before.skills, &now.skills), |row| &row.skill);
+    let rows = queues.none() && channels.none() && teams.none() && skills.none();
+    let still = |view: &Snapshot| (view.policy_version, view.day_start, view.direct_contacts, view.scheduled_contacts);
+    let same = rows
+        && before.tenant == now.tenant
+        && still(before) == still(now)
+        && (&before.totals, &before.agents, before.stuck) == (&now.totals, &now.agents, now.stuck);
+    if !same {
+        out.reserve(ROW * (queues.changed.len() + channels.changed.len() + teams.changed.len() + 2));
+        write(&Diff { now, queues, channels, teams, skills }, out);
+    }
+    !same
 }

@@ -67,7 +67,7 @@ pub(in crate::engine) fn follow_up(state: &mut State, now: Time, out: &mut Vec<E
         }
     }
     while let Some((contact, passed)) = state.next_relaxed() {
-        look(state, now, (contact, passed), out);
+        look(state, now, contact, &passed, out);
         if !out.is_empty() {
             return;
         }
@@ -91,11 +91,18 @@ fn obligations(state: &mut State, now: Time, out: &mut Vec<Event>) {
         }
     }
     while let Some((contact, passed)) = state.next_passed() {
-        // One whose steps are over as it comes in is judged by all rules at once, those for arrivals among them.
-        if matches!(passed, Passed::Exhausted) && state.has_just_come(contact) {
-            continue;
+        if matches!(passed, Passed::Exhausted) {
+            // One whose steps are over as it comes in is judged by all rules at once, those for arrivals among them; one
+            // that a rule relaxed so far is tried first.
+            if state.has_just_come(contact) {
+                continue;
+            }
+            if state.is_looked_at_again(contact) {
+                state.look_again_at(contact, passed);
+                continue;
+            }
         }
-        look(state, now, (contact, passed), out);
+        look(state, now, contact, &[passed], out);
         if !out.is_empty() {
             return;
         }
@@ -115,9 +122,9 @@ fn obligations(state: &mut State, now: Time, out: &mut Vec<Event>) {
 }
 
 /// Looks at the rules for what a contact has come to; at the rest of them once more when one relaxed it and nobody took it.
-fn look(state: &mut State, now: Time, (contact, passed): (ContactId, Passed), out: &mut Vec<Event>) {
+fn look(state: &mut State, now: Time, contact: ContactId, passed: &[Passed], out: &mut Vec<Event>) {
     if overflow(state, now, contact, Moment::Waiting(passed), out) == Acted::Relaxed {
-        state.look_again_at(contact, passed);
+        passed.iter().for_each(|passed| state.look_again_at(contact, *passed));
     }
 }
 

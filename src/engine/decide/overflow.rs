@@ -20,13 +20,13 @@ use crate::engine::time::Time;
 
 /// What a contact that waits has just come to.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Moment {
+pub(super) enum Moment<'a> {
     /// It came to a closed queue.
     Closed,
     /// It came in, and nobody took it at once.
     CameIn,
     /// It has come to this while it waits.
-    Waiting(Passed),
+    Waiting(&'a [Passed]),
 }
 
 /// What the rules did.
@@ -41,7 +41,13 @@ pub(super) enum Acted {
 }
 
 /// Lets the rules of its queue act on a contact that waits.
-pub(super) fn overflow(state: &State, now: Time, contact: ContactId, moment: Moment, out: &mut Vec<Event>) -> Acted {
+pub(super) fn overflow(
+    state: &State,
+    now: Time,
+    contact: ContactId,
+    moment: Moment<'_>,
+    out: &mut Vec<Event>,
+) -> Acted {
     let Some(held) = state.try_contact(contact) else { return Acted::Stays };
     let Some(entry) = held.entry.filter(|_| state.contact_state(contact) == ContactState::Queued) else {
         return Acted::Stays;
@@ -66,17 +72,19 @@ pub(super) fn overflow(state: &State, now: Time, contact: ContactId, moment: Mom
     Acted::Stays
 }
 
-fn set_off(state: &State, entry: &Entry, trigger: Trigger, moment: Moment) -> bool {
+fn set_off(state: &State, entry: &Entry, trigger: Trigger, moment: Moment<'_>) -> bool {
     match (moment, trigger) {
         // The contact itself has a place already.
         (Moment::CameIn, Trigger::QueueLength(Some(length))) => state.places_taken(entry.queue) > length,
         (Moment::CameIn, Trigger::QueueLength(None)) => state.overfull(entry.queue, 0),
         (Moment::CameIn, Trigger::NobodySignedIn) => state.nobody_signed_in(entry.queue),
         (Moment::CameIn, Trigger::StepsExhausted) => entry.exhausted,
-        (Moment::Waiting(Passed::Wait(before)), Trigger::Wait(wait)) => before < wait && wait <= entry.reached,
-        (Moment::Waiting(Passed::Declined), Trigger::NoWillingAgent)
-        | (Moment::Waiting(Passed::Exhausted), Trigger::StepsExhausted)
-        | (Moment::Closed, Trigger::QueueClosed) => true,
+        (Moment::Waiting(passed), trigger) => passed.iter().any(|passed| match (passed, trigger) {
+            (Passed::Wait(before), Trigger::Wait(wait)) => *before < wait && wait <= entry.reached,
+            (Passed::Declined, Trigger::NoWillingAgent) | (Passed::Exhausted, Trigger::StepsExhausted) => true,
+            _ => false,
+        }),
+        (Moment::Closed, Trigger::QueueClosed) => true,
         _ => false,
     }
 }

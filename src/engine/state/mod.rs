@@ -682,9 +682,16 @@ impl State {
         self.agenda.passed.pop()
     }
 
-    /// A contact that a rule relaxed, and that nobody took.
-    pub(super) fn next_relaxed(&mut self) -> Option<(ContactId, Passed)> {
-        self.agenda.relaxed.pop()
+    /// A contact that a rule relaxed, and that nobody took, with all it has come to.
+    pub(super) fn next_relaxed(&mut self) -> Option<(ContactId, Vec<Passed>)> {
+        let &(contact, _) = self.agenda.relaxed.last()?;
+        let passed = self.agenda.relaxed.extract_if(.., |(held, _)| *held == contact).map(|(_, passed)| passed);
+        Some((contact, passed.collect()))
+    }
+
+    /// Whether a rule relaxed a contact, so that the others are looked at when nobody takes it.
+    pub(super) fn is_looked_at_again(&self, contact: ContactId) -> bool {
+        self.agenda.relaxed.iter().any(|(held, _)| *held == contact)
     }
 
     /// A contact that came in was relaxed: it is judged again when nobody takes it.
