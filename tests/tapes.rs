@@ -173,7 +173,7 @@ fn tapes_reach_every_event() {
     assert!(rare.is_empty(), "hardly ever seen: {rare:?} in {seen:?}");
 }
 
-const EVENTS: [&str; 49] = [
+const EVENTS: [&str; 50] = [
     "OfferRescinded",
     "QueueOpenChanged",
     "RequestRemembered",
@@ -191,6 +191,7 @@ const EVENTS: [&str; 49] = [
     "ContactOverflowed",
     "ContactRelaxed",
     "StepsExhausted",
+    "ContactUnservableChanged",
     "ContactMoved",
     "ContactEnded",
     "ContactClosed",

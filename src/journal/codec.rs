@@ -88,6 +88,7 @@ variants!(Event, EVENTS {
     53 = OfferRescinded { contact, leg, winner }
     54 = AgentRestStarted { agent, cause, until }
     55 = AgentRestEnded { agent, cause }
+    56 = ContactUnservableChanged { contact, unservable }
 });
 
 // ---- what events hold

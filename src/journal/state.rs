@@ -105,6 +105,8 @@ record!(Contact {
 record!(Entry {
     queue,
     class,
+    last,
+    unservable,
     enter,
     parked,
     parked_since,
