@@ -504,6 +504,23 @@ fn what_nobody_can_serve_is_a_fault() {
     );
     assert!(config::parse(&format!("{BASE}{queue}"), "c.toml").is_ok(), "agents may still come by gRPC");
 
+    let able = agent("team-a", 3);
+    let rules = |more: &str, set: &str| {
+        let rule = format!("[[tenants.classification.rules]]\nqueue = \"sales\"\nset_requirement = \"{set}\"\n");
+        format!("{BASE}{able}{more}[tenants.classification]\nfallback = \"sales\"\n{rule}")
+    };
+    assert!(config::parse(&rules("", "french <= 3"), "c.toml").is_ok());
+    let both = "no agent here can ever meet `french <= 2` and what queue `sales` asks";
+    let beyond = "no agent in a team that serves queue `sales` meets `french >= 4`";
+    check(&rules("", "french >= 4"), B + 9, 19, &[beyond, "name another queue"]);
+    let deputy = "[[tenants.agents]]\nid = \"b\"\nteam = \"team-a\"\nskills = { french = 2 }\n";
+    check(&rules(deputy, "french <= 2"), B + 13, 19, &[both]);
+    let drops = BASE.replace(
+        "require = \"french >= 3\"",
+        "require = \"french >= 3\"\nsteps = [{ after = \"9s\", drop = [\"french\"] }]",
+    );
+    assert!(config::parse(&rules("", "french >= 4").replace(BASE, &drops), "c.toml").is_ok(), "it is dropped later");
+
     let leader = "[[tenants.teams]]\nid = \"x\"\nleader = \"b\"\n";
     check(&format!("{BASE}{leader}{}", agent("team-a", 3)), B + 3, 10, &["no agent `b`", "did you mean `a`"]);
     assert!(config::parse(&format!("{BASE}{leader}"), "c.toml").is_ok(), "the leader may come by gRPC");

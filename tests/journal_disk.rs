@@ -115,6 +115,10 @@ fn row_12_a_full_disk_refuses_what_is_new_and_lets_what_was_begun_end() {
     let disk = FakeDisk::default();
     let mut stand = Stand::begin(&disk);
     stand.run(contact("before")).expect("there is room");
+    while !disk.names().iter().any(|name| name == "spare") {
+        // The reserve is begun by a thread of its own.
+        std::thread::yield_now();
+    }
     // No new file finds room: what is left is the segment being written and the one in reserve.
     let full = |what, _| if what == Ask::Create { Fate::Fails(ErrorKind::StorageFull) } else { Fate::Done };
     disk.judged(full);

@@ -23,7 +23,7 @@ macro_rules! scenarios {
 
 scenarios! {
     aging broadcast capacity classify connect deadlines direct gates give leases lifecycle offers order orders overflow places
-    policy pools presence published requests reserve selection skills steps supervise transfer
+    policy pools presence published requests reserve selection skills steps supervise transfer unservable
 }
 
 #[test]

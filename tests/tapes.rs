@@ -173,7 +173,7 @@ fn tapes_reach_every_event() {
     assert!(rare.is_empty(), "hardly ever seen: {rare:?} in {seen:?}");
 }
 
-const EVENTS: [&str; 50] = [
+const EVENTS: [&str; 51] = [
     "PoolReset",
     "OfferRescinded",
     "QueueOpenChanged",
@@ -192,6 +192,7 @@ const EVENTS: [&str; 50] = [
     "ContactOverflowed",
     "ContactRelaxed",
     "StepsExhausted",
+    "ContactUnservableChanged",
     "ContactMoved",
     "ContactEnded",
     "ContactClosed",

@@ -30,6 +30,7 @@ impl Witness for Model {
         self.check_nothing_left()?;
         self.content();
         self.check_people()?;
+        self.check_unservable(state)?;
         self.check_interrupted()?;
         self.check_rests(batch.quiet && batch.command.is_none())?;
         if batch.quiet && batch.command.is_none() {

@@ -225,7 +225,11 @@ def queue_detail():
     board.add("timeseries", "Cost per contact, last hour", "none", 12, 9,
               [(f'{increase("usher_handling_cost_total", span="1h")} / ({answered} > 0)', "{{queue}}")],
               "Handle time x cost_per_hour of each leg's team / answered.")
-    board.add("timeseries", "Estimated wait: how far off", "s", 24, 8,
+    board.add("timeseries", "Unservable", "short", 12, 8,
+              [(f"sum by (queue) (usher_contacts_unservable{{{CELL}}})", "{{queue}}")],
+              "Contacts queued or parked that no agent there is could ever serve: agents or the configuration must change.",
+              stacking="normal")
+    board.add("timeseries", "Estimated wait: how far off", "s", 12, 8,
               [(mean("usher_estimated_wait_error_seconds"), "{{queue}}")],
               "Mean of |estimate told on arrival - wait| of those answered who had to wait, over 30 minutes.")
     return board

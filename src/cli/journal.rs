@@ -129,7 +129,7 @@ fn report_json(dir: &Path, report: &Report) -> serde_json::Value {
         "commits": found.frames,
         "batches": found.position,
         "torn_bytes": found.torn,
-        "sha256_chain": hex(&found.chain),
+        "chain": hex(&found.chain),
         "tenants": report.tenants.iter().map(tenant).collect::<Vec<_>>(),
     })
 }

@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crate::engine::agent::AgentProfile;
-use crate::engine::policy::{Policy, Queue};
+use crate::engine::policy::{ClassRule, Exhausted, Policy, Queue};
 use crate::engine::requirement::{Comparison, Expr, Requirement};
 
 use super::fault::Gathered;
@@ -15,6 +15,8 @@ use super::schema::{At, Tenant};
 pub(super) struct Spots {
     tenant: Range<usize>,
     queues: Vec<QueueSpots>,
+    /// By classification rule, what it sets contacts to ask.
+    rules: Vec<Option<Range<usize>>>,
     costs: HashMap<String, Range<usize>>,
 }
 
@@ -42,9 +44,14 @@ impl Spots {
         Spots {
             tenant: tenant.id.span(),
             queues: tenant.queues.iter().map(QueueSpots::of).collect(),
+            rules: tenant.classification.iter().flat_map(|table| &table.rules).map(set_requirement).collect(),
             costs: tenant.channels.iter().map(cost).collect(),
         }
     }
+}
+
+fn set_requirement(rule: &At<super::schema::ClassRule>) -> Option<Range<usize>> {
+    rule.get().set_requirement.as_ref().map(At::span)
 }
 
 /// Reports what cannot be served by the agents configured. Of every skill a requirement demands only the rarest one's
@@ -53,6 +60,9 @@ pub(super) fn check(policy: &Policy, spots: &Spots, faults: &mut Gathered<'_>, w
     let served = Served::of(policy);
     for (queue, spots) in policy.queues.iter().zip(&spots.queues) {
         served.queue(queue, spots, faults);
+    }
+    for (rule, span) in policy.classification.rules.iter().zip(&spots.rules) {
+        served.rule(policy, rule, span.as_ref(), faults);
     }
     let most = policy.agents.iter().map(|agent| agent.capacity).max().unwrap_or(0);
     for channel in policy.channels.iter().filter(|channel| channel.cost > most) {
@@ -105,12 +115,47 @@ impl<'a> Served<'a> {
         }
     }
 
-    fn requirement(&self, queue: &Queue, wanted: &Requirement, span: &Range<usize>, faults: &mut Gathered<'_>) {
+    /// A rule that sets what contacts ask, of a queue where nobody can meet it beside what the queue asks. Where steps drop
+    /// some of what contacts ask, it may be met later.
+    fn rule(&self, policy: &Policy, rule: &ClassRule, span: Option<&Range<usize>>, faults: &mut Gathered<'_>) {
+        let found = policy.queues.iter().find(|queue| queue.id == rule.queue);
+        let (Some(set), Some(span), Some(queue)) = (&rule.set_requirement, span, found) else { return };
+        let drops = queue.steps.iter().any(|step| !step.drop.is_empty());
+        if drops || matches!(queue.exhausted, Exhausted::AnyInQueue(_)) {
+            return;
+        }
+        let own = queue.steps.first().is_none_or(|first| !first.after.is_zero()).then_some(&queue.require);
+        let steps = queue.steps.iter().map(|step| if step.require.is_some() { &step.require } else { &queue.require });
+        let asked: Vec<_> = own.into_iter().chain(steps).collect();
+        let meets = |agent: &AgentProfile| {
+            let one_of = |asked: &&Option<Arc<Requirement>>| asked.as_ref().is_none_or(|it| it.expr.met_by(agent));
+            set.expr.met_by(agent) && asked.iter().any(one_of)
+        };
+        if self.all.iter().any(|agent| self.serves(queue, agent) && meets(agent)) {
+            return;
+        }
+        let message =
+            match self.all.iter().map(Arc::as_ref).any(|agent| self.serves(queue, agent) && set.expr.met_by(agent)) {
+                true => format!("no agent here can ever meet `{}` and what queue `{}` asks", set.text, queue.id),
+                false => format!("no agent in a team that serves queue `{}` meets `{}`", queue.id, set.text),
+            };
+        faults.hinted(
+            span.clone(),
+            message,
+            "lower it, name another queue, or give an agent of such a team the skills",
+        );
+    }
+
+    fn serves(&self, queue: &Queue, agent: &AgentProfile) -> bool {
         let listed = self.by_queue.get(&*queue.id).map_or(&[][..], Vec::as_slice);
-        let serves = |agent: &AgentProfile| match agent.team.as_deref() {
+        match agent.team.as_deref() {
             Some(team) => listed.contains(&team) || self.by_all.contains(&team),
             None => false,
-        };
+        }
+    }
+
+    fn requirement(&self, queue: &Queue, wanted: &Requirement, span: &Range<usize>, faults: &mut Gathered<'_>) {
+        let serves = |agent: &AgentProfile| self.serves(queue, agent);
         let mut met = false;
         let met_by = |agent: &AgentProfile| {
             let meets = wanted.expr.met_by(agent);

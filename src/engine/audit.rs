@@ -120,6 +120,10 @@ impl State {
             check(faults, contact.closed == (contact.outcome.is_some() && live == 0), || {
                 format!("{id:?} is {state:?} with outcome {:?} and {live} live legs", contact.outcome)
             });
+            let said = contact.entry.is_some_and(|entry| entry.unservable);
+            check(faults, said == self.could_never_be_served(id), || {
+                format!("{id:?} is said to be unservable: {said}")
+            });
             check(faults, contact.entry.is_none() || contact.outcome.is_none(), || {
                 format!("{id:?} waits and has ended")
             });

@@ -332,6 +332,10 @@ pub struct Entry {
     pub queue: QueueId,
     /// The requirement class it waits in.
     pub class: ClassId,
+    /// The widest it comes to by the steps of its queue; the same where there are none.
+    pub last: ClassId,
+    /// Whether it waits and no agent there is could ever serve it.
+    pub unservable: bool,
     /// When it began.
     pub enter: Time,
     /// Time spent PARKED in this entry, up to the last unpark.

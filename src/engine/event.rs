@@ -47,6 +47,8 @@ pub struct Facts {
     pub entry: u32,
     /// The relaxation step the entry was in.
     pub step: u8,
+    /// Whether the contact waits and no agent there is could ever serve it, after the event.
+    pub unservable: bool,
     /// Measured wait of the entry, up to this event.
     pub wait: Span,
     /// Time PARKED in the entry, up to this event.
@@ -164,6 +166,14 @@ pub enum Event {
         skipped: u32,
         /// How much earlier than they say later steps begin.
         advanced: Span,
+    },
+    /// No agent there is could ever serve a contact that waits, or one could again: agents or the policy changed, or it came
+    /// back from an agent it was given to. [`Facts::unservable`] says how it is with every event of the contact.
+    ContactUnservableChanged {
+        /// The contact.
+        contact: ContactId,
+        /// Whether nobody could.
+        unservable: bool,
     },
     /// The time of a queue's last step is over for a contact: overflow rules are looked at.
     StepsExhausted {
@@ -646,6 +656,7 @@ impl Event {
             | WaitReached { contact, .. }
             | ContactRelaxed { contact, .. }
             | StepsExhausted { contact }
+            | ContactUnservableChanged { contact, .. }
             | ContactOverflowed { contact, .. }
             | ContactEnded { contact, .. }
             | ContactClosed { contact, .. }

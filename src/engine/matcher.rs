@@ -152,6 +152,8 @@ pub struct Class {
     pub(super) lines: Vec<LineId>,
     /// Whether others stand there too: its pool is not filled yet.
     pub(super) mixed: bool,
+    /// Whether any agent, signed in or not, may serve it.
+    pub(super) staffed: bool,
     pub(super) waiting: Waiting,
 }
 
@@ -228,6 +230,7 @@ impl Index {
             pool: PoolId::NONE,
             lines: Vec::new(),
             mixed: false,
+            staffed: false,
             waiting: Waiting::default(),
         });
         self.heads.push(EMPTY);
@@ -245,6 +248,32 @@ impl Index {
         self.pools.join(pool, asks);
         self.classes[class.0].pool = pool;
         self.link(pool, asks);
+    }
+
+    /// Whether any agent with a place in the class' pool may serve it.
+    pub(super) fn has_members(&self, class: ClassId) -> bool {
+        let held = &self.classes[class.0];
+        // As pools are chosen: only a plain one has lines by level.
+        let level = match (held.levels.as_slice(), held.rest.as_slice()) {
+            (&[(_, level)], []) => level,
+            _ => 0,
+        };
+        self.pools.is_staffed(held.pool, held.queue, level)
+    }
+
+    /// Whether nobody may serve a class whose pool is not filled, as far as one look says: there is a skill that it asks
+    /// for of which no agent serving the queue has the level.
+    pub(super) fn lacks_a_skill(&self, class: ClassId) -> bool {
+        let held = &self.classes[class.0];
+        let none = |&(skill, level): &(SkillId, u8)| {
+            !self.pools.is_staffed(self.pools.plain(held.channel, Some(skill)), held.queue, level)
+        };
+        held.levels.iter().any(none)
+    }
+
+    /// Whether everyone who may serve a class has a place in its pool.
+    pub(super) fn is_filled(&self, class: ClassId) -> bool {
+        self.pools.is_filled(self.classes[class.0].pool)
     }
 
     /// Takes a class out of its pool: it will ask for something else.
@@ -373,6 +402,17 @@ impl Class {
     #[must_use]
     pub fn waiting(&self) -> u32 {
         self.waiting.len()
+    }
+
+    /// Whether any agent there is, signed in or not, may serve it.
+    #[must_use]
+    pub fn is_staffed(&self) -> bool {
+        self.staffed
+    }
+
+    /// The pool its agents have their places in.
+    pub(super) fn pool(&self) -> PoolId {
+        self.pool
     }
 
     /// What it asks, its queue and channel left aside.

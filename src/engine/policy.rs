@@ -172,6 +172,8 @@ pub struct PolicyPreview {
     pub version_after: u64,
     /// Waiting contacts it would look at again.
     pub reevaluated: u32,
+    /// Contacts that would wait under it and that no agent could ever serve.
+    pub unservable: u32,
     /// Open offers it would revoke.
     pub offers_revoked: u32,
     /// Contacts it would move out of queues that go.

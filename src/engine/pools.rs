@@ -80,6 +80,8 @@ struct Line {
     pool: PoolId,
     channel: ChannelId,
     idle: Sequence,
+    /// Agents who have a place in it, signed in or not.
+    members: u32,
     /// The classes that look at it, once its pool is filled.
     classes: Vec<ClassId>,
 }
@@ -147,6 +149,8 @@ pub(super) struct Pools {
     places: Places,
     /// Compound pools that no class asks for any more.
     forsaken: u32,
+    /// Lines that got their first member, or lost their last one.
+    turned: Vec<LineId>,
 }
 
 impl Pools {
@@ -255,6 +259,38 @@ impl Pools {
         self.rosters[roster.0 as usize].get(queue.index()).copied().unwrap_or(false)
     }
 
+    // ---- who could ever serve a class
+
+    /// Whether anyone has a place in a line of a pool whose roster has the queue and whose level is high enough. Cost: the
+    /// pool's lines.
+    pub(super) fn is_staffed(&self, pool: PoolId, queue: QueueId, level: u8) -> bool {
+        let could = |&(roster, high, line): &(RosterId, u8, LineId)| {
+            high >= level && self.lines[line.0].members > 0 && self.serves(roster, queue)
+        };
+        self.pools[pool.0].lines.iter().any(could)
+    }
+
+    /// Whether everyone who belongs to a pool has a place in it.
+    pub(super) fn is_filled(&self, pool: PoolId) -> bool {
+        self.pools[pool.0].filled
+    }
+
+    /// The classes of lines that got their first member or lost their last one since this was last asked; some may be
+    /// told more than once.
+    pub(super) fn turned(&mut self) -> Vec<ClassId> {
+        let turned = core::mem::take(&mut self.turned);
+        let mut classes = Vec::new();
+        for line in turned {
+            let held = &self.lines[line.0];
+            let pool = &self.pools[held.pool.0];
+            match pool.filled {
+                true => classes.extend(&held.classes),
+                false => classes.extend(pool.asks.iter().map(|asks| asks.class)),
+            }
+        }
+        classes
+    }
+
     // ---- filling a new pool
 
     /// The pool to be filled next.
@@ -315,6 +351,11 @@ impl Pools {
         };
         for (place, &line) in (first..).zip(lines) {
             all[place] = Place { agent: agent.0, line, links: Links::OUT };
+            let members = &mut self.lines[line.0].members;
+            *members += 1;
+            if *members == 1 {
+                self.turned.push(line);
+            }
         }
         Run { first, len }
     }
@@ -331,13 +372,21 @@ impl Pools {
         for growth in self.growing.iter().filter(|growth| self.source(growth) == pool && growth.level <= level) {
             opened.extend(self.pools[growth.pool.0].asks.iter().filter(asking).map(|asks| asks.class));
         }
-        self.lines.push(Line { pool, channel, idle: Sequence::EMPTY, classes });
+        self.lines.push(Line { pool, channel, idle: Sequence::EMPTY, members: 0, classes });
         (line, opened)
     }
 
     /// Takes back a run of places; the agent must stand in none of them.
     pub(super) fn dismiss(&mut self, run: Run) {
         debug_assert!(run.iter().all(|place| !self.places.all[place.0].links.is_in()));
+        for place in run.iter() {
+            let line = self.places.all[place.0].line;
+            let members = &mut self.lines[line.0].members;
+            *members -= 1;
+            if *members == 0 {
+                self.turned.push(line);
+            }
+        }
         if run.len > 0 {
             self.places.free.entry(run.len).or_default().push(run.first);
         }

@@ -95,6 +95,8 @@ pub struct ContactView {
     pub entries: u32,
     /// The relaxation step in force, counted from 0.
     pub step: u8,
+    /// Whether it waits and no agent there is could ever serve it.
+    pub unservable: bool,
     /// Number of the leg that decides its state once answered; 0 when none.
     pub owner: u32,
     /// How much earlier than its arrival it is ordered.
@@ -226,6 +228,7 @@ impl State {
         facts.direction = contact.direction;
         facts.since_arrival = now.since(contact.arrival);
         facts.queue = contact.queue();
+        facts.unservable = contact.entry.is_some_and(|entry| entry.unservable);
         let entry = if matches!(event, Event::ContactQueued { .. }) { None } else { entry };
         if let Some(entry) = entry.or_else(|| self.entry_facts(now, id)) {
             (facts.queue, facts.entry, facts.step) = (Some(entry.queue), entry.number, entry.step);
@@ -313,6 +316,7 @@ impl State {
             parked: held.entry.as_ref().map_or(Span::ZERO, |entry| entry.parked_for(now)),
             entries: held.entries,
             step: held.entry.map_or(0, |entry| entry.step),
+            unservable: held.entry.is_some_and(|entry| entry.unservable),
             owner: held.owner.map_or(0, |leg| self.leg(leg).number),
             age_credit: held.arrival.since(held.adjusted_arrival),
             arrival: held.arrival,

@@ -88,7 +88,8 @@ variants!(Event, EVENTS {
     53 = OfferRescinded { contact, leg, winner }
     54 = AgentRestStarted { agent, cause, until }
     55 = AgentRestEnded { agent, cause }
-    56 = PoolReset { pool }
+    56 = ContactUnservableChanged { contact, unservable }
+    57 = PoolReset { pool }
 });
 
 // ---- what events hold

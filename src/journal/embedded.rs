@@ -354,13 +354,12 @@ impl Journal for EmbeddedJournal {
 
     fn append(&mut self, batch: &Batch<'_>) -> Result<Position, Fault> {
         debug_assert_eq!(batch.last() - batch.first() + 1, batch.events.len() as u64, "a batch has no gap");
-        let now = (self.nanos)();
         let mut state = self.state();
         state.appended += 1;
         // What comes after a loss and before it is told depends on what was lost: it goes the same way.
         if !state.lost {
             if state.batches == 0 {
-                state.since = now;
+                state.since = (self.nanos)();
             }
             codec::put_batch(batch.tenant, batch.time, batch.events, &mut state.waiting);
             state.batches += 1;

@@ -4,12 +4,10 @@
 //! own and the hash of everything before it, so that what is damaged is told from what is out of its place. All numbers
 //! are little-endian. Read `scan.rs` next, which reads them, and `log.rs`, which writes them.
 
-use sha2::{Digest, Sha256};
-
 use super::codec::{OLDEST, VERSION};
 use crate::engine::time::Time;
 
-/// The hash of all frames so far: the first half of SHA-256 over the last one's hash and the frame.
+/// The hash of all frames so far: the first half of BLAKE3 over the last one's hash and the frame.
 pub type Chain = [u8; 16];
 
 /// A journal's own id, made by chance when it begins: a segment of another journal is not taken for one of its own.
@@ -140,8 +138,8 @@ pub fn seal(bytes: &mut [u8], batches: u32, position: u64, time: Time, before: &
 }
 
 fn link(before: &Chain, head: &[u8], payload: &[u8]) -> Chain {
-    let hash = Sha256::new().chain_update(before).chain_update(head).chain_update(payload).finalize();
-    array(&hash[..16])
+    let hash = blake3::Hasher::new().update(before).update(head).update(payload).finalize();
+    array(&hash.as_bytes()[..16])
 }
 
 /// Whether there is nothing: room not yet written to, or the end of the file.

@@ -106,6 +106,8 @@ record!(Contact {
 record!(Entry {
     queue,
     class,
+    last,
+    unservable,
     enter,
     parked,
     parked_since,

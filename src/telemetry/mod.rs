@@ -234,6 +234,8 @@ fn write_queues(page: &mut Page, figures: &[Figures]) {
             page.sample(&names::CONTACTS_WAITING, &[own, &[*state]].concat(), count);
         }
     });
+    page.begin(&names::CONTACTS_UNSERVABLE);
+    each(&mut |own, cell| page.sample(&names::CONTACTS_UNSERVABLE, own, cell.unservable));
     page.begin(&names::LONGEST_WAIT);
     each(&mut |own, cell| page.sample(&names::LONGEST_WAIT, own, seconds(cell.longest)));
     page.begin(&names::CONTACTS_OVER_MAX_HANDLE);

@@ -140,6 +140,8 @@ metrics! {
         "Handle time of handled queue entries: talk + hold + wrap-up.";
     CONTACTS_WAITING = "usher_contacts_waiting" Gauge Count ["tenant" "queue" "channel" "direction" "state"]
         "Queue entries open now, by state of their contact.";
+    CONTACTS_UNSERVABLE = "usher_contacts_unservable" Gauge Count ["tenant" "queue" "channel" "direction"]
+        "Contacts queued or parked now that no agent there is could ever serve: they wait for agents or the policy to change.";
     LONGEST_WAIT = "usher_longest_wait_seconds" Gauge Seconds ["tenant" "queue" "channel" "direction"]
         "Longest measured wait among queue entries open now and not parked; 0 when there is none.";
     CONTACTS_OVER_MAX_HANDLE = "usher_contacts_over_max_handle" Gauge Count ["tenant" "queue" "channel" "direction"]

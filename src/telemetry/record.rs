@@ -32,6 +32,8 @@ struct Cell {
     series: Series,
     /// Entries open, by place in [`names::WAITING`].
     waiting: [u64; names::WAITING.len()],
+    /// Of them those that no agent there is could ever serve.
+    unservable: u64,
     /// Entries not parked: since when each has waited, parked time added, with its contact's slot.
     line: BTreeSet<(Time, u32)>,
 }
@@ -45,6 +47,8 @@ struct Waiting {
     cell: usize,
     state: usize,
     since: Time,
+    /// Whether no agent there is could ever serve it.
+    unservable: bool,
     /// What it was told when it began.
     estimate: Option<Span>,
 }
@@ -94,6 +98,7 @@ pub(super) struct CellFigures {
     pub(super) channel: Text,
     pub(super) direction: &'static str,
     pub(super) waiting: [u64; names::WAITING.len()],
+    pub(super) unservable: u64,
     pub(super) longest: Span,
     pub(super) over_max_handle: u64,
 }
@@ -271,7 +276,9 @@ impl Books {
                 if let Some((record, state)) = record.zip(state) {
                     let estimate =
                         record.entries.last().and_then(|entry| entry.estimate).map(|estimate| estimate.mean());
-                    self.restore_waiting(cell.key, slot, Waiting { cell: 0, state, since, estimate });
+                    let unservable = record.unservable;
+                    let held = Waiting { cell: 0, state, since, unservable, estimate };
+                    self.restore_waiting(cell.key, slot, held);
                 }
             }
         }
@@ -292,6 +299,7 @@ impl Books {
         let facts = Facts { channel: Some(channel), direction, ..Facts::default() };
         let Some(cell) = self.cell(queue, &facts) else { return };
         cell.waiting[held.state] += 1;
+        cell.unservable += u64::from(held.unservable);
         if held.state != PARKED {
             cell.line.insert((held.since, slot));
         }
@@ -378,7 +386,14 @@ impl Books {
         let name = if own { name.clone() } else { names::OTHER.into() };
         let series = Series::new(&self.registrar, &self.tenant, &name, channel, facts.direction);
         self.index.insert(key, self.cells.len());
-        self.cells.push(Cell { key, own, series, waiting: [0; names::WAITING.len()], line: BTreeSet::new() });
+        self.cells.push(Cell {
+            key,
+            own,
+            series,
+            waiting: [0; names::WAITING.len()],
+            unservable: 0,
+            line: BTreeSet::new(),
+        });
         self.cells.last_mut()
     }
 
@@ -396,6 +411,7 @@ impl Books {
             cell: self.index[&key],
             state: 0,
             since: now,
+            unservable: false,
             estimate: facts.estimate.map(|estimate| estimate.mean()),
         });
     }
@@ -404,6 +420,7 @@ impl Books {
         let Some(held) = self.contacts.get_mut(contact.slot() as usize).and_then(Option::take) else { return };
         let cell = &mut self.cells[held.cell];
         cell.waiting[held.state] -= 1;
+        cell.unservable -= u64::from(held.unservable);
         cell.line.remove(&(held.since, contact.slot()));
     }
 
@@ -414,10 +431,13 @@ impl Books {
         let Some(state) = names::WAITING.iter().position(|(state, _)| *state == after) else {
             return self.leave(contact);
         };
+        let cell = &mut self.cells[held.cell];
+        let unservable = recorded.facts.unservable;
+        cell.unservable += u64::from(unservable);
+        cell.unservable -= u64::from(std::mem::replace(&mut held.unservable, unservable));
         if held.state == state {
             return;
         }
-        let cell = &mut self.cells[held.cell];
         cell.waiting[held.state] -= 1;
         cell.waiting[state] += 1;
         if state == PARKED {
@@ -484,7 +504,7 @@ impl Books {
     /// A leg holds units or, interrupted, has left them.
     fn hold_units(&mut self, leg: LegId, holds: bool) {
         if let Some(Some(held)) = self.legs.get_mut(leg.slot() as usize)
-            && core::mem::replace(&mut held.out, !holds) == holds
+            && std::mem::replace(&mut held.out, !holds) == holds
         {
             let held = *held;
             self.agents.use_units(held.agent, held.cost, holds);
@@ -499,7 +519,7 @@ impl Books {
 
     fn pass_max_handle(&mut self, leg: LegId) {
         if let Some(Some(held)) = self.legs.get_mut(leg.slot() as usize)
-            && !core::mem::replace(&mut held.over_max_handle, true)
+            && !std::mem::replace(&mut held.over_max_handle, true)
         {
             *self.over_max_handle.entry(held.key).or_default() += 1;
         }
@@ -507,7 +527,7 @@ impl Books {
 
     fn leave_conversation(&mut self, leg: LegId) {
         if let Some(Some(held)) = self.legs.get_mut(leg.slot() as usize)
-            && core::mem::replace(&mut held.over_max_handle, false)
+            && std::mem::replace(&mut held.over_max_handle, false)
         {
             *self.over_max_handle.entry(held.key).or_default() -= 1;
         }
@@ -529,6 +549,7 @@ impl Books {
                 channel: self.channels[channel.index()].clone(),
                 direction: names::direction(direction),
                 waiting: cell.waiting,
+                unservable: cell.unservable,
                 longest: cell.line.first().map_or(Span::ZERO, |(since, _)| now.since(*since)),
                 over_max_handle,
             })
@@ -539,6 +560,7 @@ impl Books {
                 channel: self.channels[key.1.index()].clone(),
                 direction: names::direction(key.2),
                 waiting: [0; names::WAITING.len()],
+                unservable: 0,
                 longest: Span::ZERO,
                 over_max_handle: *count,
             })
@@ -572,6 +594,7 @@ fn together(cells: impl Iterator<Item = CellFigures>) -> Vec<CellFigures> {
         match others.get_mut(&(cell.channel.clone(), cell.direction)) {
             Some(sum) => {
                 sum.waiting.iter_mut().zip(cell.waiting).for_each(|(sum, more)| *sum += more);
+                sum.unservable += cell.unservable;
                 sum.longest = sum.longest.max(cell.longest);
                 sum.over_max_handle += cell.over_max_handle;
             }

@@ -72,6 +72,8 @@ pub struct Cell {
     pub(super) minutes: VecDeque<(u64, Counts)>,
     /// Entries open, by place in [`names::WAITING`].
     pub waiting: [i64; names::WAITING.len()],
+    /// Of them those that no agent there is could ever serve.
+    pub unservable: i64,
     /// Entries not parked: since when each has waited, parked time added, with its contact's slot.
     pub line: BTreeSet<(Time, u32)>,
     /// Entries parked, with the wait they stand at.
@@ -87,6 +89,7 @@ impl Cell {
             windows: Default::default(),
             minutes: VecDeque::new(),
             waiting: [0; names::WAITING.len()],
+            unservable: 0,
             line: BTreeSet::new(),
             parked: BTreeMap::new(),
         }
@@ -607,6 +610,7 @@ impl Books {
             self.take_leg(contact, leg, recorded);
         }
         self.follow(contact, recorded);
+        self.mark(contact, facts.unservable);
         if let Event::ContactClosed { outcome, .. } = event {
             self.close(contact, *outcome);
         }
@@ -633,6 +637,7 @@ impl Books {
             legs: Vec::new(),
             surveys: Vec::new(),
             transfers: 0,
+            unservable: false,
             policy_version: recorded.policy_version,
         };
         self.scheduled += i64::from(state == ContactState::Scheduled);
@@ -742,6 +747,19 @@ impl Books {
         self.stand(queue, 0, 1);
     }
 
+    /// Whether an open entry is one that nobody could ever serve.
+    fn mark(&mut self, contact: ContactId, unservable: bool) {
+        let Some(held) = self.contacts.get(contact.slot() as usize).and_then(Option::as_ref) else { return };
+        if held.contact != contact || held.unservable == unservable {
+            return;
+        }
+        let Some(entry) = held.open_entry() else { return };
+        let key = (Some(entry.queue), held.channel, held.profile.direction);
+        let cell = self.cell(key);
+        self.cells[cell].unservable += if unservable { 1 } else { -1 };
+        self.record(contact).into_iter().for_each(|record| record.unservable = unservable);
+    }
+
     /// An entry comes to a step of its queue.
     fn relax(&mut self, contact: ContactId, step: u8) {
         let Some(entry) = self.record(contact).and_then(|record| record.entries.last_mut()) else { return };
@@ -776,6 +794,7 @@ impl Books {
     /// An entry ends unanswered.
     fn leave(&mut self, contact: ContactId, exit: &EntryExit, how: Count, why: Reason, facts: &Facts) {
         let now = self.now;
+        self.mark(contact, false);
         let Some(record) = self.record(contact) else { return };
         let (priority, requirement) = (record.priority, record.requirement.clone());
         let Some(slice) = record.open_entry().map(|entry| Books::slice_of(record, entry)) else { return };

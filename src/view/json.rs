@@ -181,6 +181,7 @@ impl Serialize for Json<'_, Waiting> {
         for ((_, state), count) in names::WAITING.iter().zip(waiting.states) {
             object.serialize_entry(state, &count)?;
         }
+        object.serialize_entry("unservable", &waiting.unservable)?;
         object.serialize_entry("past_threshold", &waiting.past_threshold)?;
         object.serialize_entry("longest_wait_seconds", &seconds(waiting.longest))?;
         let longest = Some(&*waiting.longest_contact_id).filter(|id| !id.is_empty());

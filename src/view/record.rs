@@ -156,6 +156,8 @@ pub struct Record {
     pub legs: Vec<Leg>,
     /// Its survey answers.
     pub surveys: Vec<Survey>,
+    /// Whether it waits and no agent there is could ever serve it.
+    pub unservable: bool,
     /// How often it was transferred.
     pub transfers: u32,
     /// Version of the policy it was created under.
@@ -352,6 +354,7 @@ impl Wire for Record {
             legs,
             surveys,
             transfers,
+            unservable,
             policy_version,
         } = self;
         contact.put(out);
@@ -370,6 +373,7 @@ impl Wire for Record {
         legs.put(out);
         surveys.put(out);
         transfers.put(out);
+        unservable.put(out);
         policy_version.put(out);
     }
 
@@ -391,6 +395,7 @@ impl Wire for Record {
             legs: Wire::get(from)?,
             surveys: Wire::get(from)?,
             transfers: Wire::get(from)?,
+            unservable: Wire::get(from)?,
             policy_version: Wire::get(from)?,
         })
     }

@@ -14,7 +14,7 @@ use super::record::Record;
 use crate::wire::{Malformed, Reader, Wire, Writer, record};
 
 record!(Slice { queue, channel, direction, skills, team, site });
-record!(Cell { key, total, day, windows, minutes, waiting, line, parked });
+record!(Cell { key, total, day, windows, minutes, waiting, unservable, line, parked });
 record!(QueueInfo { rules, live, open, open_until, least, skills, by_step, connected, wrapping });
 record!(ChannelInfo { id, live, units, connected });
 record!(TeamRules { cost_per_hour, chain, live });

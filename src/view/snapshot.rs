@@ -58,6 +58,8 @@ impl Figures {
 pub struct Waiting {
     /// By place in [`names::WAITING`].
     pub states: [i64; names::WAITING.len()],
+    /// Of those QUEUED and PARKED, those no agent there is could ever serve.
+    pub unservable: i64,
     /// Past their threshold.
     pub past_threshold: i64,
     /// Longest measured wait.
@@ -93,6 +95,7 @@ impl DirectionView {
     fn add(&mut self, cell: &Cell, late: &Late) {
         let sums = self.waiting.states.iter_mut().zip(cell.waiting);
         sums.for_each(|(sum, count)| *sum += count);
+        self.waiting.unservable += cell.unservable;
         self.waiting.past_threshold += late.all;
         if late.longest > self.waiting.longest || self.waiting.longest_contact_id.is_empty() {
             self.waiting.longest = late.longest;

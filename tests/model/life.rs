@@ -167,7 +167,12 @@ impl Model {
             Event::SurveySubmitted { kind, score, result, .. } => {
                 must(kind.result(i32::from(*score)) == Some(*result), || "a survey counts otherwise".into())?;
             }
-            Event::ContactUpdated { change, .. } => updated(held, change),
+            Event::ContactUpdated { change, .. } => {
+                updated(held, change);
+                if change.requirement.is_some() || change.preferred_agent_id.is_some() {
+                    self.judge_at_once(id);
+                }
+            }
             Event::ContactTransferred { .. } => {
                 must(matches!(state, ContactState::Connected | ContactState::OnHold), || {
                     "a transfer of nobody".into()
@@ -208,6 +213,7 @@ impl Model {
                 return self.relaxed(id, (*before, &Stand { step: *after, skipped, advanced: *advanced }));
             }
             Event::StepsExhausted { .. } => return self.steps_over(id),
+            Event::ContactUnservableChanged { unservable, .. } => return self.unservable_changed(id, *unservable),
             _ => {}
         }
         let held = self.contacts.get_mut(&id).ok_or("an unknown contact")?;
@@ -295,6 +301,7 @@ impl Model {
             advanced: Span::ZERO,
             exhausted: false,
             skips_first: false,
+            unservable: false,
             leaving: false,
             leg: None,
             open: Vec::new(),
@@ -307,6 +314,7 @@ impl Model {
         let books = self.books.entry((queue, held.direction)).or_default();
         (books.offered, books.waiting) = (books.offered + 1, books.waiting + 1);
         self.enters_steps(id);
+        self.judge_at_once(id);
         Ok(())
     }
 
@@ -370,7 +378,7 @@ impl Model {
                 must(*broadcast == several, || "an offer to one, or to several".into())?;
                 self.legs.get_mut(&leg).expect("it has begun").broadcast = several;
                 let entry = self.entry(id)?;
-                (entry.leg, entry.filling) = (Some(leg), several);
+                (entry.leg, entry.filling, entry.unservable) = (Some(leg), several, false);
                 entry.open.push((leg, *agent));
                 Ok(())
             }
@@ -382,7 +390,7 @@ impl Model {
                 self.note_taken(leg);
                 let held = self.contacts.get_mut(&id).expect("it was found");
                 match &mut held.entry {
-                    Some(entry) => entry.leg = Some(leg),
+                    Some(entry) => (entry.leg, entry.unservable) = (Some(leg), false),
                     None => (held.owner, held.schedule) = (Some(leg), None),
                 }
                 if matches!(cause, AssignCause::Picked | AssignCause::Forced) {
@@ -415,7 +423,7 @@ impl Model {
         }
     }
 
-    fn entry(&mut self, id: ContactId) -> Result<&mut Entry, String> {
+    pub fn entry(&mut self, id: ContactId) -> Result<&mut Entry, String> {
         self.contacts.get_mut(&id).and_then(|held| held.entry.as_mut()).ok_or_else(|| "no entry is open".into())
     }
 

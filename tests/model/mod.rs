@@ -15,6 +15,7 @@ pub mod rest;
 pub mod rests;
 pub mod steps;
 pub mod turns;
+pub mod unservable;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -50,6 +51,8 @@ pub struct Entry {
     pub exhausted: bool,
     /// Whether its first step is to be passed over in this batch.
     pub skips_first: bool,
+    /// Whether it was last said that nobody can ever serve it.
+    pub unservable: bool,
     /// Whether it is being left for another queue.
     pub leaving: bool,
     /// The leg of this entry: an offer, or what it was accepted into.

@@ -123,6 +123,18 @@ impl Model {
         begun.into_iter().find(|(_, tier)| self.meets_tier(agent, tier, contact)).map(|(at, _)| at)
     }
 
+    /// The steps by which an agent may take a contact now or later: all but those passed over.
+    pub fn steps_left(&self, contact: &Contact) -> Vec<u8> {
+        let Some(entry) = &contact.entry else { return Vec::new() };
+        (0..self.tiers(entry.queue).len() as u8).filter(|at| !entry.skipped.contains(at)).collect()
+    }
+
+    /// Whether an agent may take a contact by a step of its queue.
+    pub fn meets_step(&self, agent: AgentId, step: u8, contact: &Contact) -> bool {
+        let Some(entry) = &contact.entry else { return false };
+        self.meets_tier(agent, &self.tiers(entry.queue)[usize::from(step)], contact)
+    }
+
     /// The skills that the steps in force name.
     pub fn skills_named(&self, contact: &Contact) -> Vec<Text> {
         let mut named = Vec::new();

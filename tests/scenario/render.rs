@@ -168,6 +168,8 @@ impl Names {
                 }
                 text
             }
+            Event::ContactUnservableChanged { contact, unservable: true } => format!("unservable {}", name(contact)),
+            Event::ContactUnservableChanged { contact, unservable: false } => format!("servable {}", name(contact)),
             Event::StepsExhausted { contact } => format!("steps_exhausted {}", name(contact)),
             Event::WaitReached { contact, wait } => format!("wait_reached {} {wait}", name(contact)),
             Event::ContactEnded { contact, outcome: how, reason, exit, disposition } => {

@@ -41,6 +41,9 @@ fn contact(state: &State, now: Time, name: &str) -> Vec<String> {
     if view.position > 0 {
         text.push_str(&format!(" position {}", view.position));
     }
+    if view.unservable {
+        text.push_str(" unservable");
+    }
     text.push_str(&format!(" wait {} entries {}", view.wait, view.entries));
     let times = [("parked", (!view.parked.is_zero()).then(|| view.parked.to_string()))];
     let instants = [("queued", view.queued), ("answered", view.answered), ("ended", view.ended)];

@@ -1,5 +1,5 @@
-//! What follows by itself: who comes to a closed queue first, then obligations, then matching, then who came in and found nobody, then what the agents'
-//! state means for routing.
+//! What follows by itself: who comes to a closed queue first, then obligations, then matching, then who came in and found nobody, then whom
+//! nobody can ever serve, then what the agents' state means for routing.
 //!
 //! Matching is complete because both edges are looked at: every contact that began to wait and every agent who gained
 //! room since the last batch is on the agenda, and nobody else can have become a match.
@@ -71,6 +71,12 @@ pub(in crate::engine) fn follow_up(state: &mut State, now: Time, out: &mut Vec<E
         if !out.is_empty() {
             return;
         }
+    }
+    state.each_unservable_changed(|contact, unservable| {
+        out.push(Event::ContactUnservableChanged { contact, unservable });
+    });
+    if !out.is_empty() {
+        return;
     }
     while let Some(agent) = state.next_changed() {
         let held = state.agent(agent);

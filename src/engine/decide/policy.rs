@@ -10,11 +10,11 @@ use super::{Subject, Verdict};
 use crate::engine::agent::{AgentProfile, UpsertCause, lay_over};
 use crate::engine::contact::{Contact, LegState};
 use crate::engine::event::Event;
-use crate::engine::id::{AgentId, LegId, TeamId, Text};
+use crate::engine::id::{AgentId, LegId, QueueId, TeamId, Text};
 use crate::engine::limits;
 use crate::engine::policy::{Policy, PolicyChange, PolicyPreview};
 use crate::engine::reject::Reject;
-use crate::engine::state::{Own, Registry, State};
+use crate::engine::state::{Asked, Own, Registry, State};
 
 /// Applies a policy whole: identical content makes no version; a queue that goes must be empty or hand its contacts
 /// over. Linear in what the two
@@ -102,6 +102,9 @@ fn check(state: &State, policy: &Policy, change: &PolicyChange, expected_version
     Ok(true)
 }
 
+/// What contacts would ask of an agent in a queue, with how many of them do.
+type Demands = BTreeMap<(QueueId, bool, Option<Text>), (Asked, u32)>;
+
 fn waiting(state: &State) -> u32 {
     state.index().iter().map(|(_, class)| class.waiting()).sum()
 }
@@ -122,7 +125,8 @@ impl State {
             return Ok(PolicyPreview { version_before, version_after: version_before, ..PolicyPreview::default() });
         }
         let mut rules = self.registry().clone();
-        rules.apply(policy);
+        let reach = rules.apply(policy);
+        rules.hand_over(&change.removed_queues);
         let gone = |held: &Contact| held.entry.is_some_and(|entry| !rules.queues[entry.queue.index()].live);
         let moved = match change.removed_queues.is_empty() {
             true => 0,
@@ -132,7 +136,13 @@ impl State {
         let configured: BTreeMap<&Text, &Arc<AgentProfile>> =
             policy.agents[part.after.clone()].iter().map(|profile| (&profile.agent_id, profile)).collect();
         let leaving = part.gone(self, policy);
+        let same = part.before.is_empty() && part.after.is_empty();
+        let unservable = match self.demands(&rules, |queue| same && !reach.has_queue(queue)) {
+            (told, demands) if demands.is_empty() => told,
+            (told, demands) => told + self.unmet(&rules, demands, (&configured, &leaving)),
+        };
         let mut preview = PolicyPreview {
+            unservable,
             version_before,
             version_after: version_before + 1,
             reevaluated: waiting(self),
@@ -165,6 +175,76 @@ impl State {
             preview.offers_revoked += self.agent_legs(agent).filter(|leg| !keeps(leg)).count() as u32;
         }
         Ok(preview)
+    }
+
+    /// What those who would wait under other rules would come to ask, each demand once, with how many ask it. Contacts of
+    /// queues that stay `as_they_are` are only counted, where nobody can serve them; the first is how many. Linear in the
+    /// classes, the parked contacts, and the contacts of queues that have or would have steps.
+    fn demands(&self, rules: &Registry, as_they_are: impl Fn(QueueId) -> bool) -> (u32, Demands) {
+        let (mut told, mut demands) = (0, Demands::new());
+        let mut add = |queue: QueueId, asked: Asked, waiting: u32| {
+            let text = asked.requirement.as_ref().map(|asked| asked.text.clone());
+            demands.entry((queue, asked.whole, text)).or_insert((asked, 0)).1 += waiting;
+        };
+        let mut one_by_one: Vec<&Contact> = Vec::new();
+        for (_, class) in self.index().iter().filter(|(_, class)| class.waiting() > 0) {
+            let steps = |queue: QueueId| !rules.queues[queue.index()].steps().is_empty();
+            match rules.heir(class.queue) {
+                // Those of one class differ in what they come to.
+                _ if !self.steps(class.queue).is_empty() => one_by_one.extend(self.waiting_in(class)),
+                Some(heir) if steps(heir) => one_by_one.extend(self.waiting_in(class)),
+                Some(heir) if as_they_are(heir) => told += if class.is_staffed() { 0 } else { class.waiting() },
+                Some(heir) => add(heir, class.asked(), class.waiting()),
+                None => {}
+            }
+        }
+        for held in one_by_one.into_iter().chain(self.parked()) {
+            let Some(entry) = held.entry.filter(|entry| entry.only.is_none()) else { continue };
+            let Some(heir) = rules.heir(entry.queue) else { continue };
+            let kept = heir == entry.queue && rules.queues[heir.index()].rules.asks_alike(self.queue(heir));
+            let skipped = if kept { entry.skipped } else { 0 };
+            match as_they_are(heir) && kept {
+                true => told += u32::from(entry.unservable),
+                false => add(heir, rules.queues[heir.index()].steps().asked(Own::of(held), u8::MAX, skipped), 1),
+            }
+        }
+        (told, demands)
+    }
+
+    /// How many contacts ask what none of the agents there would be under other rules meets. A pass over the agents that
+    /// ends with the last demand met.
+    fn unmet(
+        &self,
+        rules: &Registry,
+        demands: Demands,
+        (configured, leaving): (&BTreeMap<&Text, &Arc<AgentProfile>>, &[AgentId]),
+    ) -> u32 {
+        let mut left: Vec<(QueueId, Asked, u32)> =
+            demands.into_iter().map(|((queue, ..), (asked, waiting))| (queue, asked, waiting)).collect();
+        let mut meet = |profile: &AgentProfile| {
+            let team = profile.team.as_deref().and_then(|team| rules.team(team));
+            left.retain(|(queue, asked, _)| {
+                let own = rules.queues[queue.index()].rules.require.iter().filter(|_| !asked.whole);
+                let mut parts = own.chain(&asked.requirement);
+                rules.band(team, *queue).is_none() || !parts.all(|part| part.expr.met_by(profile))
+            });
+            left.is_empty()
+        };
+        let kept = self.agents_from(0).filter(|agent| leaving.binary_search(agent).is_err());
+        for held in kept.map(|agent| self.agent(agent)) {
+            let done = match configured.get(&held.profile.agent_id) {
+                Some(found) => meet(&lay_over(found, &mut held.overrides.clone())),
+                None => meet(&held.profile),
+            };
+            if done {
+                return 0;
+            }
+        }
+        let new = configured.values().filter(|profile| self.find_agent(&profile.agent_id).is_none());
+        if new.into_iter().any(|profile| meet(profile)) {
+            return 0;
+        }
+        left.iter().map(|(.., waiting)| waiting).sum()
     }
 
     /// Whether an offer would still be allowed under other rules; what is no offer is always kept.

@@ -5,7 +5,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::registry::Reach;
-use super::{Due, Gate, Gateway, Own, Passed, State};
+use super::{Due, Gate, Gateway, Passed, State};
 use crate::engine::Reply;
 use crate::engine::agent::{Agent, AgentProfile, Fault, Presence, SkillOverride};
 use crate::engine::command::{ContactChange, NewContact};
@@ -71,6 +71,7 @@ impl State {
                 (None, _, None) => unreachable!("{event:?} is about nothing"),
             },
         }
+        self.judge_turned();
         self.watch_lenders();
     }
 
@@ -292,6 +293,7 @@ impl State {
             Event::BarLifted { bar, .. } => self.lift_bar(contact, *bar),
             Event::WaitReached { wait, .. } => self.reach(contact, *wait),
             Event::ContactRelaxed { after, skipped, advanced, .. } => self.relax(contact, *after, *skipped, *advanced),
+            Event::ContactUnservableChanged { unservable, .. } => self.flag_unservable(contact, *unservable),
             Event::StepsExhausted { .. } => self.exhaust(contact),
             Event::ContactOverflowed { rule, .. } => self.note_acted(contact, *rule),
             Event::ContactEnded { outcome, reason, exit, disposition, .. } => {
@@ -375,8 +377,9 @@ impl State {
         self.leave_entry(contact);
         let held = self.contacts.at(contact.slot());
         let (channel, direction) = (held.channel, held.direction);
-        let asked = self.steps(queue).asked(Own::of(held), 0, 0);
-        let class = self.intern_class(queue, channel, &asked);
+        let asked = self.asked_in(held, queue, 0, 0);
+        let (class, last) = self.intern_classes(queue, channel, &asked);
+        let unservable = only.is_none() && !self.index.class(last).is_staffed();
         let rules = &self.registry.queues[queue.index()].rules;
         let measured = EntryRules {
             threshold: rules.service_level.threshold,
@@ -386,6 +389,8 @@ impl State {
         let entry = Entry {
             queue,
             class,
+            last,
+            unservable,
             enter: self.now,
             parked: Span::ZERO,
             parked_since: MaybeTime::NONE,
@@ -463,6 +468,7 @@ impl State {
             self.reclass(contact);
             self.note_short(contact);
             self.agenda.checks.push(contact);
+            self.flag_unservable(contact, self.is_unservable(self.contacts.at(contact.slot())));
         }
         if waits {
             self.line_up(contact);
@@ -726,6 +732,7 @@ impl State {
         held.entry_leg = Some(leg);
         let entry = held.entry.as_mut().expect("only an entry is offered");
         entry.offers += 1;
+        entry.unservable = false;
         let queue = entry.queue;
         self.take_turn(queue, agent);
         self.arm_contact(contact);
@@ -744,7 +751,8 @@ impl State {
         self.begin_leg(contact, leg, agent, cost, (LegState::Assigned, OfferState::None), connect_by);
         self.take_from_pools(leg);
         let held = self.contacts.at_mut(contact.slot());
-        if held.entry.is_some() {
+        if let Some(entry) = &mut held.entry {
+            entry.unservable = false;
             held.entry_leg = Some(leg);
         } else {
             held.owner = Some(leg);

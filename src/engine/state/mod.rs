@@ -3,7 +3,7 @@
 //! `registry` has the policy by handle, `capacity` what an agent has room for, `evolve` what each event does, `serve` who
 //! may be matched with whom, `search` whose turn it is where rules say more than the lines do, `lending` when agents kept
 //! back are lent, `steps` what is relaxed while contacts wait, `places` where contacts may wait, `gates` which queues are
-//! open, `image` all of it as plain data.
+//! open, `unservable` who waits and can be served by nobody, `image` all of it as plain data.
 
 mod capacity;
 mod estimate;
@@ -18,6 +18,7 @@ mod ringing;
 mod search;
 mod serve;
 mod steps;
+mod unservable;
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
@@ -138,6 +139,8 @@ pub(super) struct Agenda {
     pub(super) touched: Vec<AgentId>,
     /// Agents whose routing word may change.
     pub(super) changed: Vec<AgentId>,
+    /// Contacts whom perhaps nobody can serve any more, or someone can again.
+    pub(super) unservable: Vec<ContactId>,
     /// Whether `contacts` and `agents` are in the order in which they are matched, last first.
     pub(super) sorted: bool,
 }
@@ -661,6 +664,7 @@ impl State {
         self.agenda.arrivals.clear();
         self.agenda.passed.clear();
         self.agenda.relaxed.clear();
+        self.agenda.unservable.clear();
         while self.next_hungry().is_some() {
             self.fed();
         }

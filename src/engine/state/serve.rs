@@ -35,8 +35,20 @@ impl State {
         let class = self.index.class_of(queue, channel, asked);
         if self.index.len() > known {
             self.compile_class(class);
+            self.judge_class(class);
         }
         class
+    }
+
+    /// The classes of an entry: of what it asks now, and of what it comes to ask ([`Self::asked_in`]).
+    pub(super) fn intern_classes(
+        &mut self,
+        queue: QueueId,
+        channel: ChannelId,
+        (asked, last): &(Asked, Option<Asked>),
+    ) -> (ClassId, ClassId) {
+        let class = self.intern_class(queue, channel, asked);
+        (class, last.as_ref().map_or(class, |last| self.intern_class(queue, channel, last)))
     }
 
     /// Splits what queue and contact ask for by the policy in force, and finds the class its pool.
@@ -77,22 +89,30 @@ impl State {
         let end = (growth.done + step).min(all);
         for agent in (growth.done..end).map(AgentId) {
             let held = &self.agents[agent.0];
-            let Some(roster) = self.roster(held) else { continue };
+            if self.roster(held).is_none() {
+                continue;
+            }
             let joined =
                 held.compound.iter().any(|run| run.iter().any(|at| self.index.pools.pool_of(at) == growth.pool));
             if !joined && self.fits_pool(held, growth.pool) {
-                let run = self.index.enrol(agent, roster, &[(growth.pool, 0)]);
-                let held = &mut self.agents[agent.0];
-                held.compound.push(run);
-                for place in run.iter() {
-                    let bit = 1 << self.index.pools.channel(place).0;
-                    self.index.pools.stand(place, held.in_line & bit != 0);
-                }
+                self.join_compound(agent, growth.pool);
             }
         }
         self.index.pools.grown(end);
         if end == all {
             self.index.fill_pool();
+        }
+    }
+
+    /// Gives an agent his place in a compound pool that was made after he was enrolled.
+    pub(super) fn join_compound(&mut self, agent: AgentId, pool: PoolId) {
+        let Some(roster) = self.roster(&self.agents[agent.0]) else { return };
+        let run = self.index.enrol(agent, roster, &[(pool, 0)]);
+        let held = &mut self.agents[agent.0];
+        held.compound.push(run);
+        for place in run.iter() {
+            let bit = 1 << self.index.pools.channel(place).0;
+            self.index.pools.stand(place, held.in_line & bit != 0);
         }
     }
 
@@ -167,6 +187,9 @@ impl State {
         while self.index.pools.growing().is_some() {
             self.index.fill_pool();
         }
+        for class in (0..self.index.len() as u32).map(ClassId) {
+            self.judge_class(class);
+        }
     }
 
     /// Makes anew what a policy reached: classes of queues that ask for something else, and agents who serve other queues.
@@ -188,6 +211,16 @@ impl State {
         if !moves && reach.asks.is_empty() {
             return;
         }
+        self.enrol_moved(reach, moves);
+        for class in (0..self.index.len() as u32).map(ClassId) {
+            if asks[self.index.class(class).queue.index()] {
+                self.judge_class(class);
+            }
+        }
+    }
+
+    /// Enrols those anew whose team a policy reached, and looks at those with offers. A pass over the agents.
+    fn enrol_moved(&mut self, reach: &Reach, moves: bool) {
         for agent in (0..self.agents.len()).map(AgentId) {
             let held = &self.agents[agent.0];
             let moved = moves
@@ -303,6 +336,7 @@ impl State {
         self.queued[entry.queue.index()] += 1;
         self.agenda.contacts.push(contact);
         self.agenda.sorted = false;
+        self.note_unservable(contact);
         // A deadline that passed while an offer was open is applied before the contact is matched again, and one whose
         // queue went meanwhile is moved.
         if !self.steps(entry.queue).is_empty() {

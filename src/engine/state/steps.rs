@@ -431,15 +431,22 @@ impl State {
 
     // ---- what is kept for it
 
+    /// What a contact asks in a queue at a step, and what it comes to ask by the steps, where there are some.
+    pub(super) fn asked_in(&self, held: &Contact, queue: QueueId, step: u8, skipped: u32) -> (Asked, Option<Asked>) {
+        let (steps, own) = (self.steps(queue), Own::of(held));
+        (steps.asked(own, step, skipped), (!steps.is_empty()).then(|| steps.asked(own, u8::MAX, skipped)))
+    }
+
     /// Puts an open entry in the class of what it asks at its step.
     pub(super) fn reclass(&mut self, contact: ContactId) {
         let waits = self.contacts.at(contact.slot()).links.is_in();
         self.step_out(contact);
         let held = self.contacts.at(contact.slot());
         let Some(entry) = held.entry else { return };
-        let asked = self.steps(entry.queue).asked(Own::of(held), entry.step, entry.skipped);
-        let class = self.intern_class(entry.queue, held.channel, &asked);
-        self.contacts.at_mut(contact.slot()).entry.as_mut().expect("it was there").class = class;
+        let asked = self.asked_in(held, entry.queue, entry.step, entry.skipped);
+        let (class, last) = self.intern_classes(entry.queue, held.channel, &asked);
+        let entry = self.contacts.at_mut(contact.slot()).entry.as_mut().expect("it was there");
+        (entry.class, entry.last) = (class, last);
         if waits {
             self.line_up(contact);
         }
@@ -483,8 +490,8 @@ impl State {
             let Some((held, entry)) = self.contacts.peek(slot).and_then(|held| Some((held, held.entry?))) else {
                 continue;
             };
-            let (steps, now) = (self.steps(entry.queue), self.now);
-            if steps.is_empty() && !changed.contains(&entry.queue) {
+            let now = self.now;
+            if self.steps(entry.queue).is_empty() && !changed.contains(&entry.queue) {
                 continue;
             }
             let contact = self.contact_at(slot);
@@ -493,8 +500,10 @@ impl State {
                 next.step = self.queue(entry.queue).step_at(entry.wait(now));
                 (next.skipped, next.advanced, next.exhausted) = (0, Span::ZERO, false);
             }
-            let asked = steps.asked(Own::of(held), next.step, next.skipped);
-            next.class = self.index.class_of(entry.queue, held.channel, &asked);
+            let (asked, last) = self.asked_in(held, entry.queue, next.step, next.skipped);
+            let channel = held.channel;
+            next.class = self.index.class_of(entry.queue, channel, &asked);
+            next.last = last.map_or(next.class, |last| self.index.class_of(entry.queue, channel, &last));
             let in_line = held.links.is_in() && entry.only.is_none();
             if in_line {
                 self.index.unwait(&mut self.contacts, entry.class, slot);
@@ -505,6 +514,7 @@ impl State {
             }
             self.await_named(contact);
             self.agenda.checks.push(contact);
+            self.agenda.unservable.push(contact);
         }
     }
 

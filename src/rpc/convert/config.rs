@@ -73,7 +73,7 @@ pub fn policy_diff(change: &TenantChange) -> v1::PolicyDiff {
         contacts_moved: count(preview.moved),
         agents_draining: ids(&preview.draining),
         agents_without_team: ids(&preview.without_team),
-        ..v1::PolicyDiff::default()
+        contacts_unservable: count(preview.unservable),
     }
 }
 

@@ -70,6 +70,7 @@ pub fn name(event: &Event) -> Option<&'static str> {
         Event::ContactUnparked { .. } => "contact_unparked",
         Event::ContactTransferred { .. } => "contact_transferred",
         Event::NoWillingAgent { .. } => "no_willing_agent",
+        Event::ContactUnservableChanged { .. } => "contact_unservable_changed",
         Event::ContactEnded { .. } => "contact_ended",
         Event::ContactClosed { .. } => "contact_closed",
         Event::OfferIssued { .. } => "offer_issued",
@@ -244,6 +245,11 @@ fn contact_payload(published: &Published, contact: &ContactNames) -> Option<Payl
     }
 }
 
+/// The contact's own requirement.
+fn asked(about: &About<'_>) -> String {
+    about.contact.requirement.as_ref().map_or_else(String::new, |asked| asked.text.to_string())
+}
+
 // tidy: table
 fn stay_payload(about: &About<'_>, event: &Event) -> Option<Payload> {
     let (contact_id, gateway_id, facts) = (about.contact_id(), about.gateway_id(), about.facts);
@@ -267,9 +273,10 @@ fn stay_payload(about: &About<'_>, event: &Event) -> Option<Payload> {
             arrival_time: Some(time(about.contact.arrival)),
             adjusted_arrival_time: Some(time(about.contact.adjusted_arrival)),
             enter_time: Some(time(about.published.recorded.time)),
-            requirements: about.contact.requirement.as_ref().map_or_else(String::new, |asked| asked.text.to_string()),
+            requirements: asked(about),
             only_agent_id: named(&about.published.other_agent),
             only_until_time: only.map(|(_, until)| time(until)),
+            unservable: facts.unservable,
             before: about.before,
             after: about.after,
             ..v1::ContactQueued::default()
@@ -350,6 +357,7 @@ fn stay_payload(about: &About<'_>, event: &Event) -> Option<Payload> {
             cause: names::change_to(change.cause) as i32,
             changed_fields: changed_fields(change),
             new_values: Some(about.whole()),
+            unservable: facts.unservable,
             ..v1::ContactUpdated::default()
         }),
         Event::ContactParked { until, .. } => Payload::ContactParked(v1::ContactParked {
@@ -395,6 +403,19 @@ fn stay_payload(about: &About<'_>, event: &Event) -> Option<Payload> {
             wait,
             ..v1::NoWillingAgent::default()
         }),
+        Event::ContactUnservableChanged { unservable, .. } => {
+            Payload::ContactUnservableChanged(v1::ContactUnservableChanged {
+                contact_id,
+                gateway_id,
+                entry_number,
+                queue: about.queue(),
+                channel: about.channel(),
+                direction: about.direction(),
+                unservable: *unservable,
+                requirements: asked(about),
+                wait,
+            })
+        }
         Event::ContactEnded { outcome, reason, exit, disposition, .. } => Payload::ContactEnded(v1::ContactEnded {
             contact_id,
             gateway_id,

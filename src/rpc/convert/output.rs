@@ -83,6 +83,7 @@ pub fn contact(view: &ContactView) -> v1::Contact {
         parked: Some(span(view.parked)),
         entry_number: view.entries as i32,
         step: i32::from(view.step),
+        unservable: view.unservable,
         owner_leg_number: view.owner as i32,
         resolved,
         ..profile(&view.profile)

@@ -140,7 +140,7 @@ fn direction(view: &DirectionView) -> v1::DirectionSnapshot {
             offered,
             assigned,
             parked,
-            unservable: 0,
+            unservable: waiting.unservable,
             past_threshold: waiting.past_threshold,
             longest_wait: Some(span(waiting.longest)),
             longest_contact_id: waiting.longest_contact_id.to_string(),
