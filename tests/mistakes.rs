@@ -153,6 +153,7 @@ fn a_heavier_queue_blocks_nobody_it_cannot_use() {
            > queued c2 support arrived (scheduled -> queued)
         1s   agent ana fr:3 team:heavy ready
            > agent_upserted ana
+           > servable c2
            > signed_in ana ready
            > offered c2 ana expires 21s wait 1s (queued -> offered)
            > agent_routing ana off_queue -> offering
