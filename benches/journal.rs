@@ -209,6 +209,7 @@ fn record(tenant: &Text, sequence: u64) -> Recorded {
         policy_version: 0,
         contact_states: None,
         facts: Facts::default(),
+        earlier: None,
         event: Event::ContactTransferred {
             contact: ContactId::from_u64(1 << 32),
             from: None,

@@ -113,6 +113,7 @@ fn segment() -> Vec<u8> {
             policy_version: 0,
             contact_states: None,
             facts: Facts::default(),
+            earlier: None,
             event,
         })
         .collect();

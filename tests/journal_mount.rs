@@ -91,7 +91,7 @@ fn append(journal: &mut EmbeddedJournal, sequence: u64) -> Result<Position, Faul
         reason: "x".repeat(100_000).as_str().into(),
     };
     let (time, facts) = (Time(1_700_000_000_000_000), Facts::default());
-    let events = [Recorded { sequence, time, policy_version: 0, contact_states: None, facts, event }];
+    let events = [Recorded { sequence, time, policy_version: 0, contact_states: None, facts, earlier: None, event }];
     journal.append(&Batch { tenant: &tenant, time, events: &events })
 }
 

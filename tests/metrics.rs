@@ -450,7 +450,7 @@ fn every_metric_says_what_it_is() {
 /// The engine has come to this event, with nothing beside it.
 fn recorded(sequence: u64, time: Time, states: Option<(ContactState, ContactState)>, event: Event) -> Recorded {
     let facts = Facts { channel: Some(ChannelId(0)), ..Facts::default() };
-    Recorded { sequence, time, policy_version: 1, contact_states: states, facts, event }
+    Recorded { sequence, time, policy_version: 1, contact_states: states, facts, earlier: None, event }
 }
 
 #[test]

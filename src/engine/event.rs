@@ -3,6 +3,7 @@
 //! An event holds what `evolve` needs and what readers count; what follows from state (a contact's state before and
 //! after) stands beside it in [`Recorded`].
 
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -30,8 +31,19 @@ pub struct Recorded {
     pub contact_states: Option<(ContactState, ContactState)>,
     /// What stood beside it.
     pub facts: Facts,
+    /// What it changed, as that was before; none where nothing is told of it, or nothing was.
+    pub earlier: Option<Box<Earlier>>,
     /// What happened.
     pub event: Event,
+}
+
+/// What an event changed, as it was before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Earlier {
+    /// The fields of a contact that ContactUpdated changes; of the customer nothing but that he was another.
+    Contact(ContactChange),
+    /// An agent, with what was set for a time over his skills.
+    Agent(Arc<AgentProfile>, Vec<SkillOverride>),
 }
 
 /// What readers count and show beside an event, as it stood at that instant. Zero or `None` where it does not apply.

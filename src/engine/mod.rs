@@ -218,7 +218,8 @@ impl Engine {
     fn emit(&mut self, now: Time, event: Event, out: &mut Vec<Recorded>) {
         let sequence = self.state.sequence() + 1;
         let facts = Facts::default();
-        let mut recorded = Recorded { sequence, time: now, policy_version: 0, contact_states: None, facts, event };
+        let mut recorded =
+            Recorded { sequence, time: now, policy_version: 0, contact_states: None, facts, earlier: None, event };
         self.take(now, &mut recorded);
         out.push(recorded);
     }
@@ -230,6 +231,7 @@ impl Engine {
         let before = contact.and_then(|contact| self.state.state_before(contact));
         let entry = contact.and_then(|contact| self.state.entry_facts(now, contact));
         let within = self.state.is_within_capacity(event);
+        recorded.earlier = self.state.earlier(event);
         self.state.evolve(now, recorded.sequence, event);
         recorded.contact_states = match (contact, before) {
             (Some(contact), Some(before)) => self.state.state_before(contact).map(|after| (before, after)),

@@ -2,13 +2,15 @@
 //!
 //! Each is bounded: one contact with its legs, one agent, or one page.
 
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::agent::{AgentProfile, Presence, Routing, SkillOverride};
+use super::command::ContactChange;
 use super::contact::{ContactProfile, ContactState, EndCause, LegState, OfferState, Outcome, Reason};
 use super::estimate::Estimate;
-use super::event::{Event, Facts};
+use super::event::{Earlier, Event, Facts};
 use super::id::{AgentId, ContactId, LegId, QueueId, Text};
 use super::requirement::Requirement;
 use super::state::State;
@@ -213,6 +215,33 @@ impl State {
         let entry = held.entry.as_ref()?;
         let (wait, parked) = (entry.wait(now), entry.parked_for(now));
         Some(EntryFacts { queue: entry.queue, number: held.entries, step: entry.step, wait, parked })
+    }
+
+    /// What an event is about to change, where that is told.
+    pub(super) fn earlier(&self, event: &Event) -> Option<Box<Earlier>> {
+        let earlier = match event {
+            Event::ContactUpdated { contact, change } => {
+                let held = self.try_contact(*contact)?;
+                let profile = &held.profile;
+                Earlier::Contact(ContactChange {
+                    customer: change.customer.as_ref().map(|_| None),
+                    attributes: change.attributes.as_ref().map(|_| profile.attributes.clone()),
+                    conversation_id: change.conversation_id.as_ref().map(|_| profile.conversation_id.clone()),
+                    preferred_agent_id: change.preferred_agent_id.as_ref().map(|_| profile.preferred_agent_id.clone()),
+                    priority: change.priority.map(|_| held.priority.into()),
+                    requirement: change.requirement.as_ref().map(|_| held.requirement.clone()),
+                    expire: change.expire.map(|_| held.expire.get()),
+                    cause: change.cause,
+                })
+            }
+            Event::AgentUpserted { agent, .. } => {
+                let known = agent.0 < self.agent_slots();
+                let held = known.then(|| self.agent(*agent)).filter(|held| !held.deleted)?;
+                Earlier::Agent(held.profile.clone(), held.overrides.clone())
+            }
+            _ => return None,
+        };
+        Some(Box::new(earlier))
     }
 
     /// What stands beside an event just taken in; `entry` is how the contact's entry stood before it.

@@ -538,6 +538,7 @@ impl Stored<'_> {
                 policy_version: 0,
                 contact_states: None,
                 facts: Facts::default(),
+                earlier: None,
                 event,
             });
         }

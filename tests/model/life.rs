@@ -7,7 +7,7 @@ use usher::engine::command::{ContactChange, NewContact};
 use usher::engine::contact::{
     AssignCause, ContactState, Direction, EndCause, FailCause, LegState, OfferState, Outcome, Reason,
 };
-use usher::engine::event::{Answer, EntryCause, EntryExit, Event, Recorded};
+use usher::engine::event::{Answer, Earlier, EntryCause, EntryExit, Event, Recorded};
 use usher::engine::id::{AgentId, BarId, ContactId, LegId, QueueId, Text};
 use usher::engine::policy::{Action, Channel, Policy, Queue};
 use usher::engine::time::{Span, Time};
@@ -45,6 +45,7 @@ impl Model {
             contact.filter(|contact| model.contacts.contains_key(contact)).map(|contact| model.state(contact))
         };
         let before = state(self);
+        self.check_earlier(recorded)?;
         self.now = *time;
         self.evolve(*time, event).map_err(|fault| format!("event {sequence}: {fault}"))?;
         self.note_doing(*time);
@@ -56,6 +57,31 @@ impl Model {
             })?;
         }
         Ok(())
+    }
+
+    /// What a change says of what was before it.
+    fn check_earlier(&self, recorded: &Recorded) -> Check {
+        let earlier = recorded.earlier.as_deref();
+        match &recorded.event {
+            Event::ContactUpdated { contact, change } => {
+                let held = self.contacts.get(contact).ok_or("an unknown contact")?;
+                let Some(Earlier::Contact(said)) = earlier else { return Err("nothing is said of before".into()) };
+                let priority = change.priority.map(|_| held.priority);
+                let requirement = change.requirement.as_ref().map(|_| held.requirement.clone());
+                let attributes = change.attributes.as_ref().map(|_| held.attributes.clone());
+                must((said.priority, &said.requirement) == (priority, &requirement), || "it was not so before".into())?;
+                must(said.attributes == attributes || change.customer.is_some(), || "it had other attributes".into())
+            }
+            Event::AgentUpserted { agent, .. } => {
+                let held = self.agents.get(agent).filter(|held| !held.deleted);
+                let said = match earlier {
+                    Some(Earlier::Agent(profile, overrides)) => Some((profile, overrides)),
+                    _ => None,
+                };
+                must(said == held.map(|held| (&held.profile, &held.overrides)), || "he was not so before".into())
+            }
+            _ => must(earlier.is_none(), || "something is said of before".into()),
+        }
     }
 
     fn evolve(&mut self, now: Time, event: &Event) -> Check {

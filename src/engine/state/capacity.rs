@@ -1,9 +1,9 @@
 //! What an agent has room for beside what he holds, and when he rests from offers.
 //!
-//! Room: units in total, contacts per channel, channels that are never mixed, and what is left in pools (`pools.rs`); a channel may interrupt conversations of
-//! others, which then keep a claim to the units they left. Rest: his occupancy of late is above
-//! his team's bound, or he was offered as many contacts as its rate allows. Rest begins and ends by events, so that
-//! eligibility never changes by the clock alone; the end has a deadline of its own.
+//! Room: units in total, contacts per channel, channels that are never mixed, and what is left in pools (`pools.rs`); a
+//! channel may interrupt conversations of others, which then keep a claim to the units they left. Rest: his occupancy of
+//! late is above his team's bound, or he was offered as many contacts as its rate allows. Rest begins and ends by events,
+//! so that eligibility never changes by the clock alone; the end has a deadline of its own.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;

@@ -11,12 +11,12 @@ use sha2::{Digest, Sha256};
 use usher_proto::v1;
 use usher_proto::v1::event::Payload;
 
-use super::{hex, offer_id, output, span, time};
+use super::{attributes, hex, offer_id, output, span, time};
 use crate::config::requirement::{canonical, normal};
-use crate::engine::agent::Presence;
+use crate::engine::agent::{AgentProfile, Presence, SkillOverride};
 use crate::engine::command::ContactChange;
 use crate::engine::contact::{ContactState, FailCause, OfferState, Outcome};
-use crate::engine::event::{Event, Facts, Recorded};
+use crate::engine::event::{Earlier, Event, Facts, Recorded};
 use crate::engine::id::{LegId, Text};
 use crate::engine::publish::{ContactNames, Published};
 use crate::engine::requirement::Expr;
@@ -164,6 +164,14 @@ impl About<'_> {
 
     fn direction(&self) -> i32 {
         names::direction_to(self.contact.profile.direction) as i32
+    }
+
+    /// What of the contact was changed, as it was before.
+    fn earlier_contact(&self) -> Option<&ContactChange> {
+        match self.published.recorded.earlier.as_deref() {
+            Some(Earlier::Contact(change)) => Some(change),
+            _ => None,
+        }
     }
 
     /// The contact with what an agent's desktop shows of it.
@@ -356,7 +364,8 @@ fn stay_payload(about: &About<'_>, event: &Event) -> Option<Payload> {
             gateway_id,
             cause: names::change_to(change.cause) as i32,
             changed_fields: changed_fields(change),
-            new_values: Some(about.whole()),
+            old_values: about.earlier_contact().map(changed),
+            new_values: Some(changed(change)),
             unservable: facts.unservable,
             ..v1::ContactUpdated::default()
         }),
@@ -481,6 +490,24 @@ fn changed_fields(change: &ContactChange) -> Vec<String> {
         ("expire_time", expire.is_some()),
     ];
     fields.into_iter().filter(|(_, changed)| *changed).map(|(field, _)| field.to_owned()).collect()
+}
+
+/// The fields of a contact that a change names, with its values; all others are empty.
+fn changed(change: &ContactChange) -> v1::Contact {
+    let customer = change.customer.as_ref().and_then(Option::as_deref);
+    let mut contact = v1::Contact {
+        attributes: change.attributes.as_ref().map(attributes).unwrap_or_default(),
+        conversation_id: change.conversation_id.as_deref().unwrap_or_default().to_owned(),
+        preferred_agent_id: change.preferred_agent_id.as_deref().unwrap_or_default().to_owned(),
+        priority: change.priority.unwrap_or_default(),
+        requirements: change.requirement.iter().flatten().map(|asked| asked.text.to_string()).collect(),
+        expire_time: change.expire.flatten().map(time),
+        ..v1::Contact::default()
+    };
+    if let Some(customer) = customer {
+        output::put_customer(&mut contact, customer);
+    }
+    contact
 }
 
 /// The figures of a contact's whole life.
@@ -678,10 +705,17 @@ fn other_payload(published: &Published) -> Option<Payload> {
         }
         Event::PoolReset { pool } => Payload::PoolReset(v1::PoolReset { pool: pool.to_string() }),
         Event::AgentUpserted { profile, cause, overrides, .. } => {
-            let skill_overrides = output::overrides(overrides);
-            let after = Some(v1::Agent { skill_overrides, ..output::agent_profile(profile) });
+            let shown = |profile: &AgentProfile, overrides: &[SkillOverride]| v1::Agent {
+                skill_overrides: output::overrides(overrides),
+                ..output::agent_profile(profile)
+            };
+            let after = Some(shown(profile, overrides));
             let cause = names::upsert_cause_to(*cause) as i32;
-            Payload::AgentUpserted(v1::AgentUpserted { agent_id, after, cause, ..v1::AgentUpserted::default() })
+            let before = match published.recorded.earlier.as_deref() {
+                Some(Earlier::Agent(profile, overrides)) => Some(shown(profile, overrides)),
+                _ => None,
+            };
+            Payload::AgentUpserted(v1::AgentUpserted { agent_id, before, after, cause })
         }
         Event::AgentRemoved { .. } => {
             Payload::AgentRemovalStarted(v1::AgentRemovalStarted { agent_id, ..v1::AgentRemovalStarted::default() })

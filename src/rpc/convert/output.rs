@@ -4,7 +4,7 @@ use usher_proto::v1;
 
 use super::{attributes, offer_id, span, time};
 use crate::engine::agent::{AgentProfile, SkillOverride};
-use crate::engine::contact::{ContactProfile, LegState, OfferState, Outcome, Reason};
+use crate::engine::contact::{ContactProfile, Customer, LegState, OfferState, Outcome, Reason};
 use crate::engine::estimate::Estimate;
 use crate::engine::read::{AgentView, ContactBrief, ContactView, LegView, PoolUse};
 use crate::rpc::names;
@@ -25,12 +25,17 @@ pub fn profile(profile: &ContactProfile) -> v1::Contact {
         ..v1::Contact::default()
     };
     if let Some(customer) = &profile.customer {
-        contact.customer_id = customer.customer_id.to_string();
-        contact.customer_address = customer.address.to_string();
-        contact.personal_attributes = customer.attributes.iter().map(|(name, _)| name.to_string()).collect();
-        contact.attributes.extend(attributes(&customer.attributes));
+        put_customer(&mut contact, customer);
     }
     contact
+}
+
+/// Fills in the customer's part of a contact.
+pub fn put_customer(contact: &mut v1::Contact, customer: &Customer) {
+    contact.customer_id = customer.customer_id.to_string();
+    contact.customer_address = customer.address.to_string();
+    contact.personal_attributes = customer.attributes.iter().map(|(name, _)| name.to_string()).collect();
+    contact.attributes.extend(attributes(&customer.attributes));
 }
 
 fn outcome(ended: Option<(Outcome, Reason)>) -> (i32, String) {
