@@ -25,8 +25,32 @@ const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 /// The text of a configuration file that holds this policy alone.
 #[must_use]
 pub fn text(policy: &Policy) -> String {
+    let is_table = |value: &Value| match value {
+        Value::Array(rows) => rows.first().is_some_and(Value::is_table),
+        other => other.is_table(),
+    };
+    let (tables, own): (Vec<_>, Vec<_>) = tenant(policy).into_iter().partition(|(_, value)| is_table(value));
+    let mut out = document(own.into_iter().collect());
+    let mut append = |key: &str, table: Value| {
+        let text = document([(key.to_owned(), table)].into_iter().collect());
+        out.push_str(text.strip_prefix(TENANT).expect("a tenant's table begins so"));
+    };
+    for (key, table) in tables {
+        match table {
+            // Row by row: what writes a list takes time that grows with its square.
+            Value::Array(rows) => rows.into_iter().for_each(|row| append(&key, Value::Array(vec![row]))),
+            table => append(&key, table),
+        }
+    }
+    out
+}
+
+/// How the table of a tenant begins.
+const TENANT: &str = "[[tenants]]\n";
+
+fn document(tenant: Table) -> String {
     let mut document = Table::new();
-    document.insert("tenants".into(), Value::Array(vec![Value::Table(tenant(policy))]));
+    document.insert("tenants".into(), Value::Array(vec![Value::Table(tenant)]));
     toml::to_string(&document).expect("tables of texts, numbers and tables can be written")
 }
 

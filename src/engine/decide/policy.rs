@@ -136,8 +136,9 @@ impl State {
         let configured: BTreeMap<&Text, &Arc<AgentProfile>> =
             policy.agents[part.after.clone()].iter().map(|profile| (&profile.agent_id, profile)).collect();
         let leaving = part.gone(self, policy);
-        let same = part.before.is_empty() && part.after.is_empty();
-        let unservable = match self.demands(&rules, |queue| same && !reach.has_queue(queue)) {
+        let touched = self.teams_touched(&rules, &configured, &leaving);
+        let served = |queue| touched.iter().any(|team| rules.band(Some(*team), queue).is_some());
+        let unservable = match self.demands(&rules, |queue| !reach.has_queue(queue) && !served(queue)) {
             (told, demands) if demands.is_empty() => told,
             (told, demands) => told + self.unmet(&rules, demands, (&configured, &leaving)),
         };
@@ -175,6 +176,25 @@ impl State {
             preview.offers_revoked += self.agent_legs(agent).filter(|leg| !keeps(leg)).count() as u32;
         }
         Ok(preview)
+    }
+
+    /// The teams, under other rules, of agents who change or go: as they are and as they would be.
+    fn teams_touched(
+        &self,
+        rules: &Registry,
+        configured: &BTreeMap<&Text, &Arc<AgentProfile>>,
+        leaving: &[AgentId],
+    ) -> Vec<TeamId> {
+        let known = configured.keys().filter_map(|id| self.find_agent(id));
+        let held = known.chain(leaving.iter().copied()).map(|agent| &self.agent(agent).profile);
+        let teams = held.chain(configured.values().copied()).filter_map(|profile| rules.team(profile.team.as_deref()?));
+        let mut touched: Vec<TeamId> = Vec::new();
+        for team in teams {
+            if !touched.contains(&team) {
+                touched.push(team);
+            }
+        }
+        touched
     }
 
     /// What those who would wait under other rules would come to ask, each demand once, with how many ask it. Contacts of
