@@ -1,7 +1,7 @@
 //! The engine against a slow, obvious twin that sees nothing but its events: every offer is the right one, nothing
 //! eligible is left waiting, every event is allowed where it stands, and every figure is the twin's.
 //!
-//! 10,000 tapes in an optimised build (`cargo test --profile ci`), 750 in a plain one; `USHER_TAPES` and `USHER_SEED`
+//! 20,000 tapes in an optimised build (`cargo test --profile ci`), 750 in a plain one; `USHER_TAPES` and `USHER_SEED`
 //! as in `tapes`.
 
 mod model;
@@ -42,7 +42,7 @@ impl Witness for Model {
 
 #[test]
 fn the_twin_agrees() {
-    hunt(75, (10_000, 750), |tape| Run::tape(tape, &mut Model::default()).map(drop));
+    hunt(75, (20_000, 750), |tape| Run::tape(tape, &mut Model::default()).map(drop));
 }
 
 /// Longer days in which slots are used again and again.
