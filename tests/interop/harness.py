@@ -398,9 +398,16 @@ class ServerTest(unittest.TestCase):
     """A test with a server of its own, started once for the class, and a client of it."""
 
     config = CONFIG
+    # A configuration of the class's own, as text; it is then written to the file `config` names.
+    text = None
 
     @classmethod
     def setUpClass(cls):
+        if cls.text is not None:
+            directory = tempfile.TemporaryDirectory(prefix="usher-interop-")
+            cls.addClassCleanup(directory.cleanup)
+            cls.config = Path(directory.name) / "usher.toml"
+            cls.config.write_text(cls.text)
         cls.server = Server(cls.config).start()
         cls.addClassCleanup(cls.server.stop)
         cls.client = Client(cls.server.grpc)

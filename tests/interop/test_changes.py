@@ -1,8 +1,5 @@
 """What events say of a change: what was before it, and what is now, of the fields that changed alone."""
 
-import tempfile
-from pathlib import Path
-
 from harness import ServerTest
 
 CONFIG = """
@@ -19,13 +16,7 @@ queues = [{ id = "*" }]
 
 
 class Changes(ServerTest):
-    @classmethod
-    def setUpClass(cls):
-        directory = tempfile.TemporaryDirectory(prefix="usher-changes-")
-        cls.addClassCleanup(directory.cleanup)
-        cls.config = Path(directory.name) / "changes.toml"
-        cls.config.write_text(CONFIG)
-        super().setUpClass()
+    text = CONFIG
 
     def told(self, watch, name):
         """Reads on to the next event of a name."""

@@ -1,8 +1,5 @@
 """Contacts that name no queue: where the classification rules send them, and asking again."""
 
-import tempfile
-from pathlib import Path
-
 from harness import ServerTest
 
 CONFIG = """
@@ -38,13 +35,7 @@ queue = "support"
 
 
 class Classification(ServerTest):
-    @classmethod
-    def setUpClass(cls):
-        directory = tempfile.TemporaryDirectory(prefix="usher-classify-")
-        cls.addClassCleanup(directory.cleanup)
-        cls.config = Path(directory.name) / "classify.toml"
-        cls.config.write_text(CONFIG)
-        super().setUpClass()
+    text = CONFIG
 
     def made(self, contact_id, channel="voice", **more):
         contact = {"contact_id": contact_id, "channel": channel, "gateway_id": "gw"} | more

@@ -1,8 +1,5 @@
 """Named pools: what one agent may take at once and in a day."""
 
-import tempfile
-from pathlib import Path
-
 from harness import ServerTest
 
 CONFIG = """
@@ -29,13 +26,7 @@ team = "all"
 
 
 class Pools(ServerTest):
-    @classmethod
-    def setUpClass(cls):
-        directory = tempfile.TemporaryDirectory(prefix="usher-pools-")
-        cls.addClassCleanup(directory.cleanup)
-        cls.config = Path(directory.name) / "pools.toml"
-        cls.config.write_text(CONFIG)
-        super().setUpClass()
+    text = CONFIG
 
     def made(self, contact_id):
         contact = {"contact_id": contact_id, "channel": "chat", "queue": "sales"}

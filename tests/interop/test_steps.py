@@ -1,8 +1,6 @@
 """Steps of a queue and preferred agents, as a client sees them: in resources, events, snapshots and metrics."""
 
-import tempfile
 import urllib.request
-from pathlib import Path
 
 from harness import ServerTest
 
@@ -35,13 +33,7 @@ skills = { french = 5 }
 
 
 class Steps(ServerTest):
-    @classmethod
-    def setUpClass(cls):
-        directory = tempfile.TemporaryDirectory(prefix="usher-steps-")
-        cls.addClassCleanup(directory.cleanup)
-        cls.config = Path(directory.name) / "steps.toml"
-        cls.config.write_text(CONFIG)
-        super().setUpClass()
+    text = CONFIG
 
     def test_steps_and_preferred_agents(self):
         gateway = self.contacts.WatchContacts(gateway_id="gw-1")

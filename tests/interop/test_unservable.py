@@ -1,8 +1,6 @@
 """Contacts that nobody can ever serve: flagged as they come in, as they change, and as agents and the policy change."""
 
-import tempfile
 import urllib.request
-from pathlib import Path
 
 from harness import ServerTest
 
@@ -30,13 +28,7 @@ skills = { french = 3 }
 
 
 class Unservable(ServerTest):
-    @classmethod
-    def setUpClass(cls):
-        directory = tempfile.TemporaryDirectory(prefix="usher-unservable-")
-        cls.addClassCleanup(directory.cleanup)
-        cls.config = Path(directory.name) / "unservable.toml"
-        cls.config.write_text(CONFIG)
-        super().setUpClass()
+    text = CONFIG
 
     def made(self, contact_id, requirements, queue="sales"):
         contact = {"contact_id": contact_id, "channel": "voice", "queue": queue, "gateway_id": "gw"}
